@@ -1,0 +1,14 @@
+"""Neural Turing Machines as scikit-learn estimators, on sequences of unequal length."""
+
+from sknt.classifier import NTMSequenceClassifier
+from sknt.regressor import NTMSequenceRegressor
+from sknt.sequences import mark_padding, pad_sequences, unpad_sequences
+
+__all__ = [
+    "NTMSequenceClassifier",
+    "NTMSequenceRegressor",
+    "mark_padding",
+    "pad_sequences",
+    "unpad_sequences",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,421 @@
+"""What both estimators share: parameters, checks of X and y, the fit, the outputs."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch.callbacks import EarlyStopping
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
+
+from sknt._fitting import (
+    TrainingData,
+    canonical_data,
+    make_net,
+    split_off_validation,
+    train,
+)
+from sknt._runtime import single_threaded
+from sknt._training import OPTIMIZERS, SequenceNet
+from sknt.callbacks import (
+    EpochProgress,
+    ScikitLearnCallbacks,
+    TrainingGuard,
+    ValidationScore,
+)
+from sknt.memories import MEMORIES
+from sknt.nn import CONTROLLERS
+from sknt.sequences import (
+    Sequences,
+    align_targets,
+    check_sequences,
+    is_array_like_2d,
+    is_missing,
+)
+
+NESTED = ("memory_params", "net_params")
+"""Dictionaries whose keys are parameters too: ``memory_params__shift_range``."""
+
+
+class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
+    """Base class of the estimators; they say how targets become numbers and back.
+
+    A subclass has ``_encode_targets`` and ``_finish_targets``, which turn targets into
+    numbers to train on, ``_criterion`` and ``_validation_score``.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "memory": [StrOptions(set(MEMORIES)), None],
+        "memory_size": [Interval(Integral, 1, None, closed="left")],
+        "word_size": [Interval(Integral, 1, None, closed="left")],
+        "n_read_heads": [Interval(Integral, 1, None, closed="left")],
+        "n_write_heads": [Interval(Integral, 1, None, closed="left")],
+        "controller": [StrOptions(set(CONTROLLERS))],
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "memory_params": [dict, None],
+        "return_sequences": ["boolean"],
+        "missing_target": "no_validation",
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "net_params": [dict, None],
+    }
+
+    def __init__(
+        self,
+        memory,
+        memory_size,
+        word_size,
+        n_read_heads,
+        n_write_heads,
+        controller,
+        hidden_size,
+        n_layers,
+        memory_params,
+        return_sequences,
+        missing_target,
+        optimizer,
+        learning_rate,
+        max_epochs,
+        batch_size,
+        max_grad_norm,
+        early_stopping,
+        validation_fraction,
+        n_iter_no_change,
+        tol,
+        warm_start,
+        device,
+        random_state,
+        verbose,
+        net_params,
+    ):
+        self.memory = memory
+        self.memory_size = memory_size
+        self.word_size = word_size
+        self.n_read_heads = n_read_heads
+        self.n_write_heads = n_write_heads
+        self.controller = controller
+        self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.memory_params = memory_params
+        self.return_sequences = return_sequences
+        self.missing_target = missing_target
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.max_grad_norm = max_grad_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.net_params = net_params
+
+    # Parameters
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters, those inside memory_params and net_params too.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to list the entries of the two dictionaries as
+            ``memory_params__<name>`` and ``net_params__<name>``.
+
+        Returns
+        -------
+        params : dict
+        """
+        params = super().get_params(deep=deep)
+        if deep:
+            for name in NESTED:
+                entries = getattr(self, name)
+                if isinstance(entries, dict):
+                    params |= {f"{name}__{key}": v for key, v in entries.items()}
+        return params
+
+    def set_params(self, **params: Any) -> "SequenceEstimator":
+        """Set parameters, those inside memory_params and net_params too.
+
+        Parameters
+        ----------
+        **params : dict
+            ``memory_params__shift_range=2`` sets one entry in a new dictionary, which
+            is how a grid search reaches it.
+
+        Returns
+        -------
+        self : estimator
+        """
+        plain = {k: v for k, v in params.items() if k.split("__")[0] not in NESTED}
+        plain |= {name: params[name] for name in NESTED if name in params}
+        super().set_params(**plain)
+        for name in NESTED:
+            prefix = f"{name}__"
+            entries = {
+                key.removeprefix(prefix): value
+                for key, value in params.items()
+                if key.startswith(prefix)
+            }
+            if entries:
+                setattr(self, name, {**(getattr(self, name) or {}), **entries})
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # Data
+
+    def _check_X(self, X: Any, *, reset: bool) -> Sequences:
+        """Check sequences; with ``reset``, remember their number of features."""
+        is_table = is_array_like_2d(X)
+        if is_table and (reset or self._fitted_on_table):
+            X = validate_data(
+                self, X, reset=reset, dtype=np.float64, ensure_all_finite=False
+            )
+        sequences = check_sequences(X)
+        n_features = sequences.values.shape[2]
+        if reset:
+            self._fitted_on_table = is_table
+            if not is_table:
+                self.n_features_in_ = n_features
+                vars(self).pop("feature_names_in_", None)
+        elif n_features != self._n_inputs:
+            raise ValueError(
+                f"X has {n_features} features, but {type(self).__name__} is expecting "
+                f"{self._n_inputs} features as input, as in fit (two dimensions are "
+                "univariate sequences: one feature)"
+            )
+        if reset:
+            self._n_inputs = n_features
+        return sequences
+
+    def _check_y(
+        self, y: Any, sequences: Sequences, *, per_step: bool
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Bring targets into the layout of X, and tell which entries hold one."""
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the "
+                "target y is None"
+            )
+        n_samples, n_timesteps = sequences.present.shape
+        if per_step:
+            y = align_targets(y, sequences)
+            valid = ~is_missing(y, self.missing_target)
+            valid &= sequences.present.reshape(
+                n_samples, n_timesteps, *[1] * (y.ndim - 2)
+            )
+        else:
+            try:
+                y = np.asarray(y)
+            except ValueError:  # ragged
+                y = np.empty((0, 0, 0))
+            if y.ndim not in (1, 2):
+                raise ValueError(
+                    "y should be a 1d array, a target for each sequence, or of shape "
+                    f"(n_samples, n_outputs), got an array of shape {y.shape} instead. "
+                    "For a target for each step, use return_sequences=True"
+                )
+            if len(y) != n_samples:
+                raise ValueError(
+                    "Found input variables with inconsistent numbers of samples: X has "
+                    f"{n_samples}, y has {len(y)}"
+                )
+            valid = ~is_missing(y, self.missing_target)
+        if not valid.any():
+            raise ValueError(
+                "y has no target: every entry is missing_target="
+                f"{self.missing_target!r} (or lies at an absent step of X)"
+            )
+        if y.dtype.kind == "f":
+            unusable = valid & ~np.isfinite(y)
+            if unusable.any():
+                where = np.argwhere(unusable)[0].tolist()
+                raise ValueError(
+                    f"y contains NaN or infinity at index {where}, which is not "
+                    f"missing_target={self.missing_target!r}; mend it or leave it out"
+                )
+        return y, valid
+
+    # Fit
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        context: Any = None,
+        classes: Any = None,
+    ) -> "SequenceEstimator":
+        """Fit, or with no callback context do one epoch of a partial fit."""
+        partial = context is None
+        goes_on = hasattr(self, "net_") and (partial or self.warm_start)
+        n_epochs = 1 if partial else self.max_epochs
+        before = vars(self).copy()
+        try:
+            if goes_on and self.net_.per_step != self.return_sequences:
+                raise ValueError(
+                    "return_sequences changed since the last fit; use warm_start=False "
+                    "or a clone to start anew"
+                )
+            data = self._training_data(
+                X, y, sample_weight, reset=not goes_on, partial=partial, classes=classes
+            )
+            rng = check_random_state(self.random_state)
+            seeds = rng.randint(2**31 - 1, size=3).tolist()
+            if not goes_on:
+                self.net_ = self._make_net(*seeds[:2])
+            self.net_.set_params(lr=self.learning_rate, batch_size=self.batch_size)
+            held_out = None
+            if self.early_stopping and not partial:
+                data, held_out = split_off_validation(
+                    data, self.validation_fraction, seeds[2], min_samples=2
+                )
+            callbacks = self._make_callbacks(n_epochs, held_out is not None)
+            if not partial:
+                callbacks.append(self._scikit_learn_callbacks(context, X, y))
+            train(self.net_, data, held_out, n_epochs, callbacks)
+            self.history_ = [
+                {name: value for name, value in epoch.items() if name != "batches"}
+                for epoch in self.net_.history.to_list()
+            ]
+            self.n_iter_ = len(self.history_)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        return self
+
+    def _training_data(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        reset: bool,
+        partial: bool,
+        classes: Any,
+    ) -> TrainingData:
+        """Check and encode what fit was given."""
+        sequences = self._check_X(X, reset=reset)
+        y, valid = self._check_y(y, sequences, per_step=self.return_sequences)
+        sample_weight = _check_sample_weight(
+            sample_weight, sequences.values, ensure_non_negative=True
+        )
+        targets, valid = self._encode_targets(y, valid, reset=reset, classes=classes)
+        if self.return_sequences:
+            targets, valid = sequences.pack(targets), sequences.pack(valid)
+        data = canonical_data(
+            TrainingData(
+                sequences.values, sequences.lengths, targets, valid.astype(np.float64)
+            ),
+            sample_weight,
+        )
+        return self._finish_targets(data, reset=reset, partial=partial)
+
+    def _make_net(self, init_seed: int, shuffle_seed: int) -> SequenceNet:
+        network_params = {
+            "n_inputs": self._n_inputs,
+            "n_outputs": self._n_outputs,
+            "memory": self.memory,
+            "memory_size": self.memory_size,
+            "word_size": self.word_size,
+            "n_read_heads": self.n_read_heads,
+            "n_write_heads": self.n_write_heads,
+            "controller": self.controller,
+            "hidden_size": self.hidden_size,
+            "n_layers": self.n_layers,
+            "memory_params": self.memory_params,
+        }
+        return make_net(
+            network_params,
+            self.net_params,
+            optimizer=self.optimizer,
+            init_seed=init_seed,
+            shuffle_seed=shuffle_seed,
+            criterion=self._criterion,
+            per_step=self.return_sequences,
+            lr=self.learning_rate,
+            batch_size=self.batch_size,
+            device=self.device,
+        )
+
+    def _make_callbacks(self, n_epochs: int, has_validation: bool) -> list[Any]:
+        guard = TrainingGuard(self.max_grad_norm, restore_best=has_validation)
+        callbacks: list[Any] = [guard]
+        if has_validation:
+            stopping = EarlyStopping(
+                monitor="valid_score",
+                patience=self.n_iter_no_change,
+                threshold=self.tol,
+                threshold_mode="abs",
+                lower_is_better=False,
+            )
+            callbacks = [ValidationScore(self._validation_score), guard, stopping]
+        if self.verbose:
+            callbacks.insert(-1, EpochProgress(n_epochs, type(self).__name__))
+        return callbacks
+
+    def _scikit_learn_callbacks(
+        self, context: Any, X: Any, y: Any
+    ) -> ScikitLearnCallbacks:
+        def begin() -> Any:
+            epoch = context.subcontext(task_name="epoch")
+            return epoch.call_on_fit_task_begin(estimator=self, X=X, y=y)
+
+        def end(epoch: Any) -> bool:
+            return epoch.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=dict
+            )
+
+        return ScikitLearnCallbacks(begin, end)
+
+    def _begin_callbacks(self, X: Any, y: Any) -> Any:
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        return context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+
+    # Prediction
+
+    def _outputs(self, X: Any) -> tuple[Sequences, NDArray[np.float64]]:
+        """Return the checked sequences and the network's outputs, packed."""
+        check_is_fitted(self)
+        sequences = self._check_X(X, reset=False)
+        with single_threaded():
+            outputs = self.net_.predict_outputs(sequences.values, sequences.lengths)
+        return sequences, outputs
+
+    def _like_X(
+        self, packed: NDArray[Any], sequences: Sequences, fill: Any = np.nan
+    ) -> NDArray[Any]:
+        """Lay packed outputs out like X; outputs a sequence stay as they are."""
+        return sequences.unpack(packed, fill) if self.net_.per_step else packed

@@ -1,0 +1,47 @@
+"""Care for what is global in a process: torch's random state and its threads."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_random_lock = threading.Lock()
+_thread_lock = threading.Lock()
+_n_single_threaded = 0
+_n_threads_before = 1
+
+
+@contextmanager
+def forked_random_state(seed: int = 0) -> Iterator[None]:
+    """Seed torch's CPU generator inside, and leave it outside as it was."""
+    with _random_lock:
+        before = torch.default_generator.get_state()
+        torch.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.default_generator.set_state(before)
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Run torch on one thread inside, and on as many as before outside.
+
+    The operations of a time step are small: a second thread makes them several times
+    slower, and sums differ with the number of threads. The setting is the process's
+    own, so the first of several Python threads sets it and the last sets it back.
+    """
+    global _n_single_threaded, _n_threads_before
+    with _thread_lock:
+        if _n_single_threaded == 0:
+            _n_threads_before = torch.get_num_threads()
+            torch.set_num_threads(1)
+        _n_single_threaded += 1
+    try:
+        yield
+    finally:
+        with _thread_lock:
+            _n_single_threaded -= 1
+            if _n_single_threaded == 0:
+                torch.set_num_threads(_n_threads_before)

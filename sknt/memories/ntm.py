@@ -1,0 +1,210 @@
+"""The Neural Turing Machine's memory (Graves, Wayne & Danihelka 2014).
+
+The functions that address, read and write are in :mod:`sknt.ops.addressing`; here they
+are put together, with the parameters of the heads and the initial state.
+"""
+
+import math
+from numbers import Integral
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sknt import ops
+from sknt.memories._base import Memory
+
+CONSTANT_FILL = 1e-6
+"""Every number of a constant initial memory (Collier & Beel 2018)."""
+
+FIRST_ROW_LOGIT = 10.0
+"""Heads start on row 0: the learned logits of w_0 are this for it, and 0 elsewhere."""
+
+
+class NTMState(NamedTuple):
+    """What the memory carries from step to step."""
+
+    memory: Tensor  # (batch, memory_size, word_size)
+    read_weights: Tensor  # (batch, n_read_heads, memory_size)
+    write_weights: Tensor  # (batch, n_write_heads, memory_size)
+
+
+class NTMInterface(NamedTuple):
+    """What the controller tells the heads: read heads first, then write heads."""
+
+    key: Tensor  # k (batch, n_heads, word_size), in [-1, 1]
+    strength: Tensor  # β (batch, n_heads, 1), >= 0
+    gate: Tensor  # g (batch, n_heads, 1), in [0, 1]
+    shift: Tensor  # s (batch, n_heads, 2 * shift_range + 1), on the simplex
+    gamma: Tensor  # γ (batch, n_heads, 1), >= 1
+    erase: Tensor  # e (batch, n_write_heads, word_size), in [0, 1]
+    add: Tensor  # a (batch, n_write_heads, word_size), in [-1, 1]
+
+
+class NTMMemory(Memory):
+    """Memory matrix with content and location addressing, NTM section 3.
+
+    Parameters
+    ----------
+    controller_size : int
+        Number of units H of the controller's output.
+    memory_size : int
+        Number of rows N.
+    word_size : int
+        Width W of a row.
+    n_read_heads, n_write_heads : int
+        Number of heads. Reads see the memory before the step's writes, and the write
+        heads write in turn.
+    shift_range : int, default=1
+        Heads can move by -shift_range ... +shift_range rows in a step.
+    memory_init : {"random", "constant", "learned"}, default="random"
+        The memory before the first step: fixed numbers drawn from U(±1/√(N+W)), all
+        1e-6 [2]_, or a learned matrix (which starts as the random one).
+    interface_clip : float or None, default=20.0
+        The interface is clipped to ± this before its activations [2]_; None leaves it.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of its range, or there are more shifts than rows.
+
+    References
+    ----------
+    .. [1] Graves, Wayne & Danihelka (2014), "Neural Turing Machines", arXiv:1410.5401.
+    .. [2] Collier & Beel (2018), "Implementing Neural Turing Machines",
+       arXiv:1807.08518.
+    """
+
+    def __init__(
+        self,
+        controller_size: int,
+        memory_size: int,
+        word_size: int,
+        n_read_heads: int,
+        n_write_heads: int,
+        *,
+        shift_range: int = 1,
+        memory_init: str = "random",
+        interface_clip: float | None = 20.0,
+    ):
+        super().__init__()
+        _check_options(memory_size, shift_range, memory_init, interface_clip)
+        self.memory_size = memory_size
+        self.word_size = word_size
+        self.n_read_heads = n_read_heads
+        self.n_write_heads = n_write_heads
+        self.interface_clip = interface_clip
+
+        n_heads = n_read_heads + n_write_heads
+        n_shifts = 2 * shift_range + 1
+        # Columns of the interface in NTMInterface's order: (count, width) of each field.
+        self._fields = (
+            (n_heads, word_size),
+            (n_heads, 1),
+            (n_heads, 1),
+            (n_heads, n_shifts),
+            (n_heads, 1),
+            (n_write_heads, word_size),
+            (n_write_heads, word_size),
+        )
+        self._field_sizes = [count * width for count, width in self._fields]
+        self.projection = nn.Linear(controller_size, sum(self._field_sizes))
+        nn.init.xavier_uniform_(self.projection.weight, gain=1.4)
+        nn.init.normal_(self.projection.bias, std=0.01)
+
+        logits = torch.zeros(n_heads, memory_size)
+        logits[:, 0] = FIRST_ROW_LOGIT
+        self.initial_logits = nn.Parameter(logits)
+        memory = torch.full((memory_size, word_size), CONSTANT_FILL)
+        if memory_init != "constant":
+            bound = 1 / math.sqrt(memory_size + word_size)
+            memory = torch.empty_like(memory).uniform_(-bound, bound)
+        if memory_init == "learned":
+            self.initial_memory = nn.Parameter(memory)
+        else:
+            self.register_buffer("initial_memory", memory)
+
+    def initial_state(self, batch_size: int) -> NTMState:
+        """Return M_0 and the learned w_0 of every head, one copy a sequence."""
+        weights = torch.softmax(self.initial_logits, dim=-1).expand(batch_size, -1, -1)
+        return NTMState(
+            self.initial_memory.expand(batch_size, -1, -1),
+            weights[:, : self.n_read_heads],
+            weights[:, self.n_read_heads :],
+        )
+
+    def interface(self, hidden: Tensor) -> NTMInterface:
+        """Map the controller's output to keys, gates and vectors of all heads."""
+        raw = self.projection(hidden)
+        if self.interface_clip is not None:
+            raw = raw.clamp(-self.interface_clip, self.interface_clip)
+        key, strength, gate, shift, gamma, erase, add = (
+            part.view(-1, *field)
+            for part, field in zip(
+                raw.split(self._field_sizes, dim=-1), self._fields, strict=True
+            )
+        )
+        return NTMInterface(
+            key=torch.tanh(key),
+            strength=F.softplus(strength),
+            gate=torch.sigmoid(gate),
+            shift=torch.softmax(shift, dim=-1),
+            gamma=1 + F.softplus(gamma),
+            erase=torch.sigmoid(erase),
+            add=torch.tanh(add),
+        )
+
+    def step(self, interface: NTMInterface, state: NTMState) -> tuple[Tensor, NTMState]:
+        """Address with all heads, read, then write with each write head in turn."""
+        previous = torch.cat([state.read_weights, state.write_weights], dim=1)
+        content = ops.content_weighting(  # NTM eq. 5-6
+            interface.key, interface.strength, state.memory
+        )
+        gated = ops.interpolate(content, previous, interface.gate)  # NTM eq. 7
+        shifted = ops.shift(gated, interface.shift)  # NTM eq. 8
+        weights = ops.sharpen(shifted, interface.gamma)  # NTM eq. 9
+        read_weights = weights[:, : self.n_read_heads]
+        write_weights = weights[:, self.n_read_heads :]
+
+        reads = ops.read(read_weights, state.memory)  # NTM eq. 2
+        memory = state.memory
+        for head in range(self.n_write_heads):
+            memory = ops.write(  # NTM eq. 3-4
+                memory,
+                write_weights[:, head],
+                interface.erase[:, head],
+                interface.add[:, head],
+            )
+        return reads, NTMState(memory, read_weights, write_weights)
+
+
+def _check_options(
+    memory_size: int, shift_range: int, memory_init: str, interface_clip: float | None
+) -> None:
+    if (
+        not isinstance(shift_range, Integral)
+        or isinstance(shift_range, bool)
+        or shift_range < 0
+    ):
+        raise ValueError(
+            f"shift_range={shift_range!r} is not a number of rows; "
+            "use an integer of at least 0 (memory_params={'shift_range': 1})"
+        )
+    n_shifts = 2 * shift_range + 1
+    if n_shifts > memory_size:
+        raise ValueError(
+            f"shift_range={shift_range} makes {n_shifts} shifts, more than "
+            f"memory_size={memory_size} rows; use shift_range <= {(memory_size - 1) // 2} "
+            "in memory_params or more rows"
+        )
+    known = ("random", "constant", "learned")
+    if memory_init not in known:
+        raise ValueError(
+            f"memory_init={memory_init!r} is not known; choose from {sorted(known)}"
+        )
+    if interface_clip is not None and not interface_clip > 0:
+        raise ValueError(
+            f"interface_clip={interface_clip!r} is not positive; "
+            "use a positive number, or None for no clipping"
+        )

@@ -1,0 +1,198 @@
+"""Scores on the steps and entries that have a target, and scorers for searches."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.metrics import get_scorer, make_scorer, r2_score
+from sklearn.utils import get_tags
+
+from sknt.sequences import align_targets, check_sequences, is_missing
+
+
+def masked_accuracy(
+    y_true: NDArray[Any],
+    y_pred: NDArray[Any],
+    valid: NDArray[np.bool_],
+    *,
+    multilabel: bool = False,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Fraction of targets that are predicted right, of those that are there.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of shape (n_samples, [n_timesteps,] [n_outputs])
+    valid : ndarray of bool of the same shape
+        Which entries have a target.
+    multilabel : bool, default=False
+        Whether the last axis is that of several labels, all of which must be right.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Weight of each sequence: of each of its targets.
+    """
+    right, counted = (y_true == y_pred) | ~valid, valid
+    if multilabel:
+        right, counted = right.all(axis=-1), valid.any(axis=-1)
+    weights = entry_weights(counted, sample_weight)
+    return float(np.average(right[counted], weights=weights))
+
+
+def masked_r2(
+    y_true: NDArray[np.float64],
+    y_pred: NDArray[np.float64],
+    valid: NDArray[np.bool_],
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """R² of the targets that are there, averaged over the outputs.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of shape (n_samples, [n_timesteps,] n_outputs)
+    valid : ndarray of bool of the same shape
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+    """
+    scores = []
+    for output in range(y_true.shape[-1]):
+        counted = valid[..., output]
+        if not counted.any():
+            continue
+        scores.append(
+            r2_score(
+                y_true[..., output][counted],
+                y_pred[..., output][counted],
+                sample_weight=entry_weights(counted, sample_weight),
+            )
+        )
+    return float(np.mean(scores))
+
+
+def entry_weights(
+    counted: NDArray[np.bool_], sample_weight: ArrayLike | None
+) -> NDArray[np.float64] | None:
+    """Give each counted entry the weight of its sample."""
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = weights.reshape(-1, *[1] * (counted.ndim - 1))
+    return np.broadcast_to(weights, counted.shape)[counted]
+
+
+def make_sequence_scorer(
+    metric: str | Callable[..., float],
+    *,
+    missing_target: Any = np.nan,
+    **kwargs: Any,
+) -> "SequenceScorer":
+    """Make a scorer for per-step targets out of a metric for plain ones.
+
+    The steps that are present and have a target are laid out one after the other, as
+    if each were a sample, before the metric sees them. Use it as ``scoring=`` wherever
+    scikit-learn takes a scorer: ``scoring="accuracy"`` would count absent steps.
+
+    Parameters
+    ----------
+    metric : str or callable
+        The name of one of scikit-learn's scorers (``sklearn.metrics.get_scorer_names``)
+        or a function ``metric(y_true, y_pred, **kwargs)``.
+    missing_target : object, default=nan
+        What y holds where there is no target, as in the estimator.
+    **kwargs
+        For a function, arguments of ``sklearn.metrics.make_scorer``
+        (``greater_is_better``, ``response_method``) and of the metric itself.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y, sample_weight=None)``; a sample's weight goes to each
+        of its steps.
+
+    Raises
+    ------
+    ValueError
+        If the name is not known or arguments come with a name. When scoring: if no
+        step has a target, or some outputs of a step have one and others have none.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import f1_score
+    >>> from sknt.metrics import make_sequence_scorer
+    >>> make_sequence_scorer(f1_score, average="macro")
+    make_sequence_scorer(make_scorer(f1_score, response_method='predict', average=macro))
+    """
+    if isinstance(metric, str):
+        if kwargs:
+            raise ValueError(
+                f"metric={metric!r} is a scorer already and takes no {sorted(kwargs)}; "
+                "give the metric's function to set them"
+            )
+        return SequenceScorer(get_scorer(metric), missing_target)
+    return SequenceScorer(make_scorer(metric, **kwargs), missing_target)
+
+
+class SequenceScorer:
+    """What :func:`make_sequence_scorer` returns."""
+
+    def __init__(self, scorer: Any, missing_target: Any):
+        self.scorer = scorer
+        self.missing_target = missing_target
+
+    def __call__(
+        self, estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Score the estimator on the steps that have a target."""
+        sequences = check_sequences(X)
+        y = align_targets(y, sequences)
+        has_target = ~is_missing(y, self.missing_target)
+        if y.ndim == 3:
+            counted = has_target.all(axis=2) & sequences.present
+            partly = has_target.any(axis=2) & ~counted & sequences.present
+            if partly.any():
+                sample, step = np.argwhere(partly)[0]
+                raise ValueError(
+                    f"y has targets for a part of the outputs at sample {sample}, step "
+                    f"{step}; give all of a step's outputs or none, or score by the "
+                    "estimator's own score, which leaves out single entries"
+                )
+        else:
+            counted = has_target & sequences.present
+        if not counted.any():
+            raise ValueError("y has no target at any present step; nothing to score")
+        weights = entry_weights(counted, sample_weight)
+        plain = {} if weights is None else {"sample_weight": weights}
+        targets = y[counted]
+        if targets.dtype == object:
+            targets = np.array(targets.tolist())
+        return self.scorer(_StepsAsSamples(estimator, counted), X, targets, **plain)
+
+    def __repr__(self) -> str:
+        return f"make_sequence_scorer({self.scorer!r})"
+
+
+class _StepsAsSamples(BaseEstimator):
+    """A fitted estimator whose predictions are cut down to the steps that count."""
+
+    def __init__(self, estimator: Any, counted: NDArray[np.bool_]):
+        self.estimator = estimator
+        self.counted = counted
+
+    def __sklearn_tags__(self) -> Any:
+        return get_tags(self.estimator)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "estimator" not in vars(self):
+            raise AttributeError(name)
+        attribute = getattr(self.estimator, name)
+        if name not in ("predict", "predict_proba", "decision_function"):
+            return attribute
+
+        def on_counted_steps(X: Any) -> NDArray[Any]:
+            steps = attribute(X)[self.counted]
+            return np.array(steps.tolist()) if steps.dtype == object else steps
+
+        return on_counted_steps

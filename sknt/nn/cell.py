@@ -1,0 +1,96 @@
+"""One time step of a network: controller, interface and memory together."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sknt.memories import Memory
+from sknt.nn.controllers import initialize_for_memory
+
+
+class CellState(NamedTuple):
+    """What a memory cell carries from step to step."""
+
+    controller: Any  # the controller's NamedTuple
+    reads: Tensor  # what the heads read last, (batch, n_read_heads, word_size)
+    memory: Any  # the memory's NamedTuple
+
+
+class NoInterface(NamedTuple):
+    """The interface of a cell without a memory."""
+
+
+class MemoryCell(nn.Module):
+    """A controller that reads and writes a memory.
+
+    Parameters
+    ----------
+    controller : Module
+        Takes ``[x_t ; r_{t-1}]``, the inputs and what was read last.
+    memory : Memory
+    """
+
+    def __init__(self, controller: nn.Module, memory: Memory):
+        super().__init__()
+        self.controller = controller
+        self.memory = memory
+        self.initial_reads = nn.Parameter(
+            torch.zeros(memory.n_read_heads, memory.word_size)
+        )
+        initialize_for_memory(controller)
+
+    def initial_state(self, batch_size: int) -> CellState:
+        """Return the learned state before the first step, one copy a sequence."""
+        return CellState(
+            self.controller.initial_state(batch_size),
+            self.initial_reads.expand(batch_size, -1, -1),
+            self.memory.initial_state(batch_size),
+        )
+
+    def step(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState, Any]:
+        """Advance one step.
+
+        Parameters
+        ----------
+        inputs : Tensor of shape (batch, n_inputs)
+        state : CellState
+
+        Returns
+        -------
+        features : Tensor of shape (batch, hidden_size + n_read_heads * word_size)
+            ``[h_t ; r_t]``, from which the output is read.
+        state : CellState
+        interface : NamedTuple
+            What the controller told the memory.
+        """
+        hidden, controller_state = self.controller.step(
+            torch.cat([inputs, state.reads.flatten(1)], dim=-1), state.controller
+        )
+        interface = self.memory.interface(hidden)
+        reads, memory_state = self.memory.step(interface, state.memory)
+        features = torch.cat([hidden, reads.flatten(1)], dim=-1)
+        return features, CellState(controller_state, reads, memory_state), interface
+
+
+class ControllerCell(nn.Module):
+    """The bare controller, the baseline of every memory.
+
+    Parameters
+    ----------
+    controller : Module
+        Takes ``x_t``.
+    """
+
+    def __init__(self, controller: nn.Module):
+        super().__init__()
+        self.controller = controller
+
+    def initial_state(self, batch_size: int) -> Any:
+        """Return the controller's state before the first step."""
+        return self.controller.initial_state(batch_size)
+
+    def step(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any, NoInterface]:
+        """Advance one step: features are the controller's output."""
+        hidden, state = self.controller.step(inputs, state)
+        return hidden, state, NoInterface()

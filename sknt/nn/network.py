@@ -1,0 +1,204 @@
+"""The whole network: sequences in, an output for every step out."""
+
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from sknt.memories import make_memory
+from sknt.nn.cell import ControllerCell, MemoryCell
+from sknt.nn.controllers import make_controller
+from sknt.nn.unroll import unroll
+
+
+class SequenceNetwork(nn.Module):
+    r"""A controller with an external memory, over sequences of unequal length.
+
+    .. math::
+
+        h_t &= \mathrm{controller}([x_t ; r_{t-1}]) \\
+        r_t &= \mathrm{memory}(h_t) \\
+        y_t &= W [h_t ; r_t] + b
+
+    Parameters
+    ----------
+    n_inputs : int
+        Number of features of a step.
+    n_outputs : int
+        Number of outputs of a step.
+    memory : {"ntm"} or None, default="ntm"
+        Kind of memory; None is the bare controller.
+    memory_size : int, default=128
+        Number of memory rows N.
+    word_size : int, default=20
+        Width W of a memory row.
+    n_read_heads, n_write_heads : int, default=1
+        Number of heads.
+    controller : {"lstm", "gru", "feedforward"}, default="lstm"
+        Kind of controller; feed-forward layers are of tanh units.
+    hidden_size : int, default=100
+        Number of units H of a controller's layer.
+    n_layers : int, default=1
+        Number of the controller's layers.
+    memory_params : mapping or None, default=None
+        Options of the memory alone, for the NTM ``shift_range``, ``memory_init`` and
+        ``interface_clip`` (see :class:`sknt.memories.NTMMemory`).
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, or a name or an option is not known.
+
+    References
+    ----------
+    .. [1] Graves, Wayne & Danihelka (2014), "Neural Turing Machines", arXiv:1410.5401.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknt.nn import SequenceNetwork
+    >>> network = SequenceNetwork(n_inputs=3, n_outputs=2, memory_size=16)
+    >>> outputs, state = network(torch.zeros(4, 7, 3), lengths=torch.tensor([7, 2, 5, 1]))
+    >>> outputs.shape
+    torch.Size([4, 7, 2])
+    >>> state.memory.memory.shape
+    torch.Size([4, 16, 20])
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        n_outputs: int,
+        *,
+        memory: str | None = "ntm",
+        memory_size: int = 128,
+        word_size: int = 20,
+        n_read_heads: int = 1,
+        n_write_heads: int = 1,
+        controller: str = "lstm",
+        hidden_size: int = 100,
+        n_layers: int = 1,
+        memory_params: Mapping[str, Any] | None = None,
+    ):
+        super().__init__()
+        sizes = {
+            "n_inputs": n_inputs,
+            "n_outputs": n_outputs,
+            "memory_size": memory_size,
+            "word_size": word_size,
+            "n_read_heads": n_read_heads,
+            "n_write_heads": n_write_heads,
+            "hidden_size": hidden_size,
+            "n_layers": n_layers,
+        }
+        for name, size in sizes.items():
+            if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
+                raise ValueError(f"{name}={size!r} is not a positive integer")
+
+        self.n_inputs = n_inputs
+        self.cell: MemoryCell | ControllerCell
+        if memory is None:
+            if memory_params:
+                raise ValueError(
+                    f"memory_params={dict(memory_params)!r} has no meaning with "
+                    "memory=None; leave it out or choose a memory"
+                )
+            n_features = hidden_size
+            self.cell = ControllerCell(
+                make_controller(controller, n_inputs, hidden_size, n_layers)
+            )
+        else:
+            n_read = n_read_heads * word_size
+            n_features = hidden_size + n_read
+            self.cell = MemoryCell(
+                make_controller(controller, n_inputs + n_read, hidden_size, n_layers),
+                make_memory(
+                    memory,
+                    hidden_size,
+                    memory_size,
+                    word_size,
+                    n_read_heads,
+                    n_write_heads,
+                    memory_params=memory_params,
+                ),
+            )
+        self.readout = nn.Linear(n_features, n_outputs)
+        nn.init.xavier_uniform_(self.readout.weight)
+        nn.init.normal_(self.readout.bias, std=0.01)
+
+    def initial_state(self, batch_size: int) -> Any:
+        """Return the learned state before the first step, one copy a sequence."""
+        return self.cell.initial_state(batch_size)
+
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        state: Any = None,
+        return_states: bool = False,
+    ) -> tuple[Any, ...]:
+        """Run the network over a batch of sequences.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_timesteps, n_inputs)
+            Sequences, each from step 0 on. What lies after a sequence's end is not read.
+        lengths : Tensor of shape (batch,) or None, default=None
+            Number of steps of each sequence, at least 1; None: all of them.
+        state : nested NamedTuple or None, default=None
+            State to start from, as returned by an earlier call; None: the learned one.
+        return_states : bool, default=False
+            Whether to return the trace as well.
+
+        Returns
+        -------
+        outputs : Tensor of shape (batch, n_timesteps, n_outputs)
+            Zeros after a sequence's end.
+        state : nested NamedTuple
+            State after each sequence's last step.
+        trace : Trace
+            Only with ``return_states``: the states and interfaces of every step.
+
+        Raises
+        ------
+        ValueError
+            If the shape of x or the lengths do not fit.
+        """
+        packed = self._pack(x, lengths)
+        if state is None:
+            state = self.initial_state(len(x))
+        trace = None
+        if isinstance(self.cell, ControllerCell) and not return_states:
+            features, state = self.cell.controller.run(packed, state)
+        else:
+            features, state, trace = unroll(self.cell, packed, state, return_states)
+        outputs, _ = pad_packed_sequence(
+            features._replace(data=self.readout(features.data)),
+            batch_first=True,
+            total_length=x.shape[1],
+        )
+        return (outputs, state, trace) if return_states else (outputs, state)
+
+    def _pack(self, x: Tensor, lengths: Tensor | None) -> Any:
+        if x.ndim != 3 or x.shape[-1] != self.n_inputs or 0 in x.shape:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; expected "
+                f"(batch, n_timesteps, n_inputs={self.n_inputs}), none of them 0"
+            )
+        if lengths is None:
+            lengths = torch.full((len(x),), x.shape[1])
+        lengths = torch.as_tensor(lengths).cpu()
+        if lengths.shape != (len(x),):
+            raise ValueError(
+                f"lengths has shape {tuple(lengths.shape)}; expected ({len(x)},), "
+                "one number for each sequence of x"
+            )
+        if lengths.min() < 1 or lengths.max() > x.shape[1]:
+            raise ValueError(
+                f"lengths are from {lengths.min()} to {lengths.max()}; "
+                f"x has {x.shape[1]} steps, so use 1 to {x.shape[1]}"
+            )
+        return pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)

@@ -1,0 +1,84 @@
+"""A cell applied to whole sequences of unequal length.
+
+Sequences are packed as torch packs them: the longest first, and at each step only the
+rows that are still there. An absent step is therefore never computed at all, and cannot
+change anything.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+
+class Trace(NamedTuple):
+    """What happened at every step, stacked over the steps and differentiable.
+
+    Every tensor is of shape (batch, n_timesteps, ...), with zeros after a sequence's end.
+    """
+
+    states: Any  # the cell's states after each step
+    interfaces: Any  # what the controller told the memory in each step
+
+
+def map_state(function: Callable[..., Tensor], *states: Any) -> Any:
+    """Apply a function to the tensors at the same place of nested NamedTuples."""
+    if isinstance(states[0], Tensor):
+        return function(*states)
+    parts = (map_state(function, *fields) for fields in zip(*states, strict=True))
+    return type(states[0])(*parts)
+
+
+def unroll(
+    cell: Any, inputs: PackedSequence, state: Any, return_states: bool = False
+) -> tuple[PackedSequence, Any, Trace | None]:
+    """Step a cell through packed sequences.
+
+    Parameters
+    ----------
+    cell : Module
+        With ``step(inputs, state) -> (features, state, interface)``.
+    inputs : PackedSequence of width n_inputs
+    state : nested NamedTuple
+        State before the first step, in the order of the batch.
+    return_states : bool, default=False
+        Whether to keep the states and interfaces of all steps.
+
+    Returns
+    -------
+    features : PackedSequence
+    state : nested NamedTuple
+        State after each sequence's own last step, in the order of the batch.
+    trace : Trace or None
+    """
+    if inputs.sorted_indices is not None:
+        state = map_state(lambda s: s[inputs.sorted_indices], state)
+    n_present = inputs.batch_sizes.tolist()
+    features, states, interfaces, ended = [], [], [], []
+    n_running = n_present[0]
+    for step_inputs in inputs.data.split(n_present):
+        n_left = len(step_inputs)
+        if n_left < n_running:
+            ended.append(map_state(lambda s, n=n_left: s[n:], state))
+            state = map_state(lambda s, n=n_left: s[:n], state)
+            n_running = n_left
+        step_features, state, interface = cell.step(step_inputs, state)
+        features.append(step_features)
+        if return_states:
+            states.append(state)
+            interfaces.append(interface)
+    # The shortest sequences ended first and are the last of the sorted batch.
+    state = map_state(lambda *s: torch.cat(s), state, *reversed(ended))
+    if inputs.unsorted_indices is not None:
+        state = map_state(lambda s: s[inputs.unsorted_indices], state)
+
+    def stack(*steps: Tensor) -> Tensor:
+        packed = inputs._replace(data=torch.cat(steps))
+        return pad_packed_sequence(packed, batch_first=True)[0]
+
+    trace = None
+    if return_states:
+        trace = Trace(map_state(stack, *states), map_state(stack, *interfaces))
+    return inputs._replace(data=torch.cat(features)), state, trace

@@ -1,0 +1,394 @@
+"""Sequences of unequal length as arrays: padding, masks, packing. NumPy alone.
+
+An absent step is one that is all NaN, wherever it lies. The mask is made once, here;
+everything below sees sequences packed to the left, and their lengths.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+class Sequences(NamedTuple):
+    """Checked sequences, packed to the left.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, longest, n_features)
+        Present steps from step 0 on, zeros after them.
+    lengths : ndarray of shape (n_samples,)
+        Number of present steps, at least 1.
+    present : ndarray of bool of shape (n_samples, n_timesteps)
+        Which steps of the array that was given are present.
+    """
+
+    values: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+    present: NDArray[np.bool_]
+
+    def pack(self, steps: NDArray[Any]) -> NDArray[Any]:
+        """Bring an array laid out like the one given to the left, zeros after it.
+
+        Parameters
+        ----------
+        steps : ndarray of shape (n_samples, n_timesteps, ...)
+
+        Returns
+        -------
+        packed : ndarray of shape (n_samples, longest, ...)
+        """
+        packed = np.zeros((*self.values.shape[:2], *steps.shape[2:]), steps.dtype)
+        packed[step_mask(self.lengths)] = steps[self.present]
+        return packed
+
+    def unpack(self, packed: NDArray[Any], fill: Any = np.nan) -> NDArray[Any]:
+        """Lay packed steps out like the array that was given.
+
+        Parameters
+        ----------
+        packed : ndarray of shape (n_samples, longest, ...)
+        fill : object, default=nan
+            Put at absent steps; where there are some, the dtype makes room for it.
+
+        Returns
+        -------
+        steps : ndarray of shape (n_samples, n_timesteps, ...)
+        """
+        dtype = packed.dtype
+        if not self.present.all():
+            numeric = np.issubdtype(dtype, np.number)
+            dtype = np.result_type(dtype, type(fill)) if numeric else np.dtype(object)
+        steps = np.empty((*self.present.shape, *packed.shape[2:]), dtype)
+        steps[~self.present] = fill if not self.present.all() else 0
+        steps[self.present] = packed[step_mask(self.lengths)]
+        return steps
+
+
+def step_mask(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Present steps of packed sequences, of shape (n_samples, longest)."""
+    return np.arange(lengths.max()) < lengths[:, np.newaxis]
+
+
+def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
+    """Entries that equal a marker; NaN equals NaN, in arrays of objects too."""
+    if isinstance(marker, float) and np.isnan(marker):
+        return np.asarray(values != values, dtype=bool)
+    return np.asarray(values == marker, dtype=bool)
+
+
+def is_list_of_sequences(X: Any) -> bool:
+    """Whether X is a list (or an array of objects) that holds an array a sequence."""
+    if isinstance(X, np.ndarray):
+        is_list = X.dtype == object and X.ndim == 1
+    else:
+        is_list = isinstance(X, list | tuple)
+    return is_list and len(X) > 0 and np.ndim(X[0]) > 0
+
+
+def is_array_like_2d(X: Any) -> bool:
+    """Whether X is a table: not three-dimensional, and not a list of sequences.
+
+    Plain lists of equal length are a table too, as everywhere in scikit-learn; a list
+    that holds arrays is one of sequences.
+    """
+    if not is_list_of_sequences(X):
+        return getattr(X, "ndim", 2) != 3
+    return (
+        all(isinstance(row, list | tuple) for row in X)
+        and len({len(row) for row in X}) == 1
+        and all(np.ndim(value) == 0 for row in X for value in row)
+    )
+
+
+def pad_sequences(sequences: Any) -> NDArray[Any]:
+    """Put sequences of unequal length into one array, NaN after the end of each.
+
+    Parameters
+    ----------
+    sequences : list of array-like of shape (length_i, n_features) or (length_i,)
+        Numbers, or labels of any kind.
+
+    Returns
+    -------
+    padded : ndarray of shape (n_samples, longest, n_features) or (n_samples, longest)
+        Floats; objects where the sequences do not hold numbers.
+
+    Raises
+    ------
+    ValueError
+        If there is no sequence, or they differ in dimensions or number of features.
+
+    See Also
+    --------
+    unpad_sequences : The way back.
+
+    Examples
+    --------
+    >>> from sknt import pad_sequences
+    >>> pad_sequences([[1.0, 2.0, 3.0], [4.0]])
+    array([[ 1.,  2.,  3.],
+           [ 4., nan, nan]])
+    """
+    arrays = []
+    for i, sequence in enumerate(sequences):
+        try:
+            array = np.asarray(sequence)
+        except ValueError:
+            array = np.empty(0)
+            array.shape = (0, 0, 0)  # ragged in itself: refused below, by its number
+        if array.ndim not in (1, 2):
+            raise ValueError(
+                f"sample {i} is not a sequence: it has shape {np.shape(array)} or rows "
+                "of unequal length; give each sample an array of shape "
+                "(length, n_features) or (length,)"
+            )
+        first = arrays[0] if arrays else array
+        if array.ndim != first.ndim or array.shape[1:] != first.shape[1:]:
+            raise ValueError(
+                f"sample {i} has steps of shape {array.shape[1:]}, but sample 0 has "
+                f"steps of shape {first.shape[1:]}; all samples need the same number "
+                "of features"
+            )
+        arrays.append(array)
+    if not arrays:
+        raise ValueError("There is no sequence: the list is empty")
+    numeric = all(a.dtype.kind in "biuf" for a in arrays)
+    longest = max(map(len, arrays))
+    padded = np.full(
+        (len(arrays), longest, *arrays[0].shape[1:]),
+        np.nan,
+        dtype=np.float64 if numeric else object,
+    )
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = array
+    return padded
+
+
+def unpad_sequences(array: ArrayLike) -> list[NDArray[Any]]:
+    """Take the absent steps out of an array: one array a sequence.
+
+    Parameters
+    ----------
+    array : array-like of shape (n_samples, n_timesteps, n_features) or \
+            (n_samples, n_timesteps)
+        Steps that are all NaN are absent, wherever they lie.
+
+    Returns
+    -------
+    sequences : list of ndarray of shape (length_i, n_features) or (length_i,)
+
+    Raises
+    ------
+    ValueError
+        If the array has another number of dimensions.
+
+    Examples
+    --------
+    >>> from sknt import unpad_sequences
+    >>> unpad_sequences([[1.0, 2.0], [3.0, float("nan")]])
+    [array([1., 2.]), array([3.])]
+    """
+    array = np.asarray(array)
+    present = ~_all_features(is_missing(array))
+    return [steps[mask] for steps, mask in zip(array, present, strict=True)]
+
+
+def mark_padding(array: ArrayLike, value: float) -> NDArray[np.float64]:
+    """Turn the trailing steps that equal a padding value into absent ones (NaN).
+
+    Parameters
+    ----------
+    array : array-like of shape (n_samples, n_timesteps, n_features) or \
+            (n_samples, n_timesteps)
+    value : float
+        The value that padded steps hold in every feature, such as 0 or -1. Steps that
+        hold it before a sequence's end are data, and stay.
+
+    Returns
+    -------
+    marked : ndarray of the same shape, of floats
+        A copy. A sequence of padding alone has no step left, which `fit` refuses.
+
+    Raises
+    ------
+    ValueError
+        If the array has another number of dimensions.
+
+    Examples
+    --------
+    >>> from sknt import mark_padding
+    >>> mark_padding([[1, 0, 2], [3, 0, 0]], 0)
+    array([[ 1.,  0.,  2.],
+           [ 3., nan, nan]])
+    """
+    marked = np.array(array, dtype=np.float64)
+    padding = _all_features((marked == value) | np.isnan(marked))
+    trailing = np.logical_and.accumulate(padding[:, ::-1], axis=1)[:, ::-1]
+    marked[trailing] = np.nan
+    return marked
+
+
+def check_sequences(X: Any) -> Sequences:
+    """Check sequences and pack them to the left.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_timesteps, n_features) or \
+            (n_samples, n_timesteps), or list of array-like of shape \
+            (length_i, n_features) or (length_i,)
+        Two dimensions are univariate sequences. A step that is all NaN is absent.
+
+    Returns
+    -------
+    sequences : Sequences
+
+    Raises
+    ------
+    ValueError
+        If X is not numeric, has no sample or no feature, has an infinite value, a step
+        that is partly NaN, or a sequence without any step.
+    """
+    values = _as_floats(X)
+    if values.ndim == 2:
+        values = values[:, :, np.newaxis]
+    if values.ndim != 3:
+        raise ValueError(
+            f"X has {values.ndim} dimensions; give (n_samples, n_timesteps, n_features), "
+            "(n_samples, n_timesteps) or a list of arrays. Reshape your data either "
+            "using X.reshape(-1, 1) if it has a single step or X.reshape(1, -1) if it "
+            "is a single sample"
+        )
+    n_samples, _, n_features = values.shape
+    if n_samples == 0 or n_features == 0:
+        raise ValueError(
+            f"Found array with {n_samples} sample(s) and {n_features} feature(s) "
+            f"(shape={values.shape}) while a minimum of 1 is required."
+        )
+
+    too_large = np.abs(values) > FLOAT32_MAX
+    if too_large.any():
+        sample, step, feature = np.argwhere(too_large)[0]
+        raise ValueError(
+            f"X contains infinity or a value too large for float32: sample {sample}, "
+            f"step {step}, feature {feature}. Clip or scale the data"
+        )
+    missing = np.isnan(values)
+    present = ~missing.all(axis=2)
+    partly = present & missing.any(axis=2)
+    if partly.any():
+        sample, step = np.argwhere(partly)[0]
+        features = np.flatnonzero(missing[sample, step])
+        raise ValueError(
+            f"X contains NaN in a part of a step: sample {sample}, step {step}, "
+            f"feature(s) {features.tolist()}. A step that is all NaN is absent; fill "
+            "other gaps, for instance with StepwiseTransformer(SimpleImputer())"
+        )
+    lengths = present.sum(axis=1)
+    if not lengths.all():
+        raise ValueError(
+            f"sample {np.flatnonzero(lengths == 0)[0]} of X has no step: every one of "
+            "its steps is NaN. Leave the sample out"
+        )
+    packed = np.zeros((n_samples, lengths.max(), n_features))
+    packed[step_mask(lengths)] = values[present]
+    return Sequences(packed, lengths, present)
+
+
+def align_targets(y: Any, sequences: Sequences) -> NDArray[Any]:
+    """Bring per-step targets into the layout of X.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples, n_timesteps) or (n_samples, n_timesteps, \
+            n_outputs), or list of array-like of shape (length_i,) or \
+            (length_i, n_outputs)
+        A sample of a list has a target for each step of X's sample, or for each present
+        one.
+    sequences : Sequences
+
+    Returns
+    -------
+    targets : ndarray of shape (n_samples, n_timesteps) or (n_samples, n_timesteps, \
+            n_outputs)
+
+    Raises
+    ------
+    ValueError
+        If the number of samples, steps or dimensions does not fit X.
+    """
+    n_samples, n_timesteps = sequences.present.shape
+    if is_list_of_sequences(y):
+        return _align_list(y, sequences.present)
+    y = np.asarray(y)
+    if y.ndim not in (2, 3):
+        raise ValueError(
+            f"y has shape {y.shape}, but return_sequences=True takes a target for each "
+            f"step: (n_samples, n_timesteps) = {(n_samples, n_timesteps)} or "
+            "(n_samples, n_timesteps, n_outputs). For a target for each sequence, use "
+            "return_sequences=False"
+        )
+    _check_consistent(n_samples, len(y))
+    if y.shape[1] != n_timesteps:
+        raise ValueError(
+            f"y has {y.shape[1]} steps, but X has {n_timesteps}; give one target for "
+            "each step, and NaN where there is none"
+        )
+    return y
+
+
+def _align_list(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
+    _check_consistent(len(present), len(y))
+    n_timesteps = present.shape[1]
+    aligned = []
+    for i, (steps, mask) in enumerate(zip(y, present, strict=True)):
+        n_targets, n_present = len(steps), np.count_nonzero(mask)
+        if n_targets == n_present:
+            positions = np.flatnonzero(mask)
+        elif np.flatnonzero(mask)[-1] < n_targets <= n_timesteps:
+            positions = np.arange(n_targets)
+        else:
+            raise ValueError(
+                f"sample {i} of y has {n_targets} targets, but sample {i} of X has "
+                f"{n_present} steps; give one target for each step, and NaN where there "
+                "is none"
+            )
+        labels = np.asarray(steps)
+        dtype = np.float64 if labels.dtype.kind in "biuf" else object
+        row = np.full((n_timesteps, *labels.shape[1:]), np.nan, dtype)
+        row[positions] = labels
+        aligned.append(row)
+    return pad_sequences(aligned)
+
+
+def _check_consistent(n_samples: int, n_targets: int) -> None:
+    if n_samples != n_targets:
+        raise ValueError(
+            "Found input variables with inconsistent numbers of samples: X has "
+            f"{n_samples}, y has {n_targets}"
+        )
+
+
+def _all_features(entries: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    if entries.ndim not in (2, 3):
+        raise ValueError(
+            f"the array has {entries.ndim} dimensions; give "
+            "(n_samples, n_timesteps, n_features) or (n_samples, n_timesteps)"
+        )
+    return entries.all(axis=2) if entries.ndim == 3 else entries
+
+
+def _as_floats(X: Any) -> NDArray[np.float64]:
+    if is_list_of_sequences(X):
+        X = pad_sequences(X)
+    array = np.asarray(X)
+    if array.dtype.kind == "c":
+        raise ValueError("Complex data not supported: X has complex numbers")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"X is not numeric: {error}. Encode strings and dates as numbers"
+        ) from error
