@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skorch.callbacks import EarlyStopping
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
@@ -16,6 +15,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
+from skorch.callbacks import EarlyStopping
 
 from sknt._fitting import (
     TrainingData,
@@ -53,7 +53,13 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
     numbers to train on, ``_criterion`` and ``_validation_score``.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    net_: SequenceNet
+    _criterion: Any
+    _n_inputs: int
+    _n_outputs: int
+    _fitted_on_table: bool
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "memory": [StrOptions(set(MEMORIES)), None],
         "memory_size": [Interval(Integral, 1, None, closed="left")],
         "word_size": [Interval(Integral, 1, None, closed="left")],
@@ -207,7 +213,7 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
             self._fitted_on_table = is_table
             if not is_table:
                 self.n_features_in_ = n_features
-                vars(self).pop("feature_names_in_", None)
+                self.__dict__.pop("feature_names_in_", None)
         elif n_features != self._n_inputs:
             raise ValueError(
                 f"X has {n_features} features, but {type(self).__name__} is expecting "
@@ -229,11 +235,9 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
             )
         n_samples, n_timesteps = sequences.present.shape
         if per_step:
-            y = align_targets(y, sequences)
+            y = align_targets(y, sequences.present)
             valid = ~is_missing(y, self.missing_target)
-            valid &= sequences.present.reshape(
-                n_samples, n_timesteps, *[1] * (y.ndim - 2)
-            )
+            valid &= sequences.present.reshape(n_samples, n_timesteps, *[1] * (y.ndim - 2))
         else:
             try:
                 y = np.asarray(y)
@@ -281,7 +285,7 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
         partial = context is None
         goes_on = hasattr(self, "net_") and (partial or self.warm_start)
         n_epochs = 1 if partial else self.max_epochs
-        before = vars(self).copy()
+        before = self.__dict__.copy()
         try:
             if goes_on and self.net_.per_step != self.return_sequences:
                 raise ValueError(
@@ -311,8 +315,8 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
             ]
             self.n_iter_ = len(self.history_)
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
         return self
 
@@ -386,9 +390,7 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
             callbacks.insert(-1, EpochProgress(n_epochs, type(self).__name__))
         return callbacks
 
-    def _scikit_learn_callbacks(
-        self, context: Any, X: Any, y: Any
-    ) -> ScikitLearnCallbacks:
+    def _scikit_learn_callbacks(self, context: Any, X: Any, y: Any) -> ScikitLearnCallbacks:
         def begin() -> Any:
             epoch = context.subcontext(task_name="epoch")
             return epoch.call_on_fit_task_begin(estimator=self, X=X, y=y)

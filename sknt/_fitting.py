@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skorch.helper import predefined_split
 from sklearn.model_selection import train_test_split
+from skorch.helper import predefined_split
 
 from sknt._runtime import forked_random_state, single_threaded
 from sknt._training import OPTIMIZERS, SequenceDataset, SequenceNet
@@ -40,7 +40,9 @@ class TrainingData(NamedTuple):
 
     def take(self, rows: NDArray[np.int64]) -> "TrainingData":
         """Select rows."""
-        return TrainingData(*(part[rows] for part in self))
+        return TrainingData(
+            self.values[rows], self.lengths[rows], self.targets[rows], self.weights[rows]
+        )
 
     def dataset(self, per_step: bool) -> SequenceDataset:
         """Return the data in single precision, as the net trains on it."""
@@ -56,9 +58,7 @@ class TrainingData(NamedTuple):
         )
 
 
-def canonical_data(
-    data: TrainingData, sample_weight: NDArray[np.float64]
-) -> TrainingData:
+def canonical_data(data: TrainingData, sample_weight: NDArray[np.float64]) -> TrainingData:
     """Bring data into an order of its own, in which weights equal repetitions.
 
     Rows of weight 0 or without a target are left out. Rows whose weights are whole
@@ -140,9 +140,7 @@ def split_off_validation(
             stratify=data.targets if is_class else None,
         )
     except ValueError:  # a class with a single member, or more classes than places
-        train, held_out = train_test_split(
-            rows, test_size=n_held_out, random_state=seed
-        )
+        train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed)
     return data.take(train), data.take(held_out)
 
 
@@ -233,7 +231,7 @@ def train(
     before = net.snapshot()
     n_records = len(net.history)
     random_state = getattr(net, "iterator_train__random_state", None)
-    shuffle_state = random_state and random_state.get_state()
+    shuffle_state = None if random_state is None else random_state.get_state()
     own_callbacks, own_split = net.callbacks_, net.train_split
     names = [type(callback).__name__ for callback in callbacks]
     net.callbacks_ = [*own_callbacks, *zip(names, callbacks, strict=True)]
@@ -246,7 +244,7 @@ def train(
     except BaseException:
         net.restore(before)
         del net.history[n_records:]
-        if shuffle_state:
+        if random_state is not None:
             random_state.set_state(shuffle_state)
         raise
     finally:

@@ -241,13 +241,11 @@ class SequenceNet(NeuralNet):
     def __setstate__(self, state: dict[str, Any]) -> None:
         params = state["params"]
         params["device"] = str(get_map_location(params["device"]))
-        vars(self).update(params, history_=None, initialized_=False, virtual_params_={})
+        self.__dict__.update(params, history_=None, initialized_=False, virtual_params_={})
         with forked_random_state():
             self.initialize()
         self.restore(_map_leaves(torch.tensor, np.ndarray, state["weights"]))
-        self.history_ = History(
-            [{**epoch, "batches": []} for epoch in state["history"]]
-        )
+        self.history_ = History([{**epoch, "batches": []} for epoch in state["history"]])
 
 
 def _map_leaves(function: Any, leaf: type, tree: Any) -> Any:

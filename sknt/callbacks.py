@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from skorch.callbacks import Callback
 from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
 from torch.nn.utils import clip_grad_norm_
 from tqdm.auto import tqdm
 
@@ -37,8 +37,8 @@ class TrainingGuard(Callback):
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Remember the weights to fall back to."""
-        self.failure_ = None
-        self.best_ = (-math.inf,)
+        self.failure_ = ""
+        self.best_: tuple[float, ...] = (-math.inf,)
         self.best_epoch_ = len(net.history)
         self.snapshot_ = net.snapshot()
 
@@ -62,10 +62,9 @@ class TrainingGuard(Callback):
         if not all(torch.isfinite(p).all() for p in net.module_.parameters()):
             self._stop("a weight", net)
         record = net.history[-1]
+        quality: tuple[float, ...] = (-record["train_loss"],)
         if "valid_loss" in record:
             quality = (record["valid_score"], -record["valid_loss"])
-        else:
-            quality = (-record["train_loss"],)
         if quality > self.best_:
             self.best_, self.best_epoch_ = quality, len(net.history)
             self.snapshot_ = net.snapshot()
@@ -123,9 +122,7 @@ class ValidationScore(Callback):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the score."""
-        entries = (
-            torch.cat(parts).numpy() for parts in zip(*self.batches_, strict=True)
-        )
+        entries = (torch.cat(parts).numpy() for parts in zip(*self.batches_, strict=True))
         net.history.record("valid_score", self.score(*entries))
 
 

@@ -122,7 +122,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
     (40,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **SequenceEstimator._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
@@ -262,9 +262,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 "partial_fit does not support class_weight='balanced', which needs all "
                 "labels at once; give the weights of the classes as a dictionary"
             )
-        return self._fit(
-            X, y, sample_weight, classes=() if classes is None else classes
-        )
+        return self._fit(X, y, sample_weight, classes=() if classes is None else classes)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict labels.
@@ -306,9 +304,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             the probability of a 1 for each output.
         """
         sequences, outputs = self._outputs(X)
-        probabilities = (
-            expit(outputs) if self._multilabel else softmax(outputs, axis=-1)
-        )
+        probabilities = expit(outputs) if self._multilabel else softmax(outputs, axis=-1)
         return self._like_X(probabilities, sequences)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:

@@ -34,7 +34,7 @@ def masked_accuracy(
     """
     right, counted = (y_true == y_pred) | ~valid, valid
     if multilabel:
-        right, counted = right.all(axis=-1), valid.any(axis=-1)
+        right, counted = right.all(axis=-1), np.asarray(valid.any(axis=-1))
     weights = entry_weights(counted, sample_weight)
     return float(np.average(right[counted], weights=weights))
 
@@ -144,7 +144,7 @@ class SequenceScorer:
     ) -> float:
         """Score the estimator on the steps that have a target."""
         sequences = check_sequences(X)
-        y = align_targets(y, sequences)
+        y = align_targets(y, sequences.present)
         has_target = ~is_missing(y, self.missing_target)
         if y.ndim == 3:
             counted = has_target.all(axis=2) & sequences.present

@@ -132,7 +132,7 @@ def pad_sequences(sequences: Any) -> NDArray[Any]:
     array([[ 1.,  2.,  3.],
            [ 4., nan, nan]])
     """
-    arrays = []
+    arrays: list[NDArray[Any]] = []
     for i, sequence in enumerate(sequences):
         try:
             array = np.asarray(sequence)
@@ -276,7 +276,7 @@ def check_sequences(X: Any) -> Sequences:
             f"step {step}, feature {feature}. Clip or scale the data"
         )
     missing = np.isnan(values)
-    present = ~missing.all(axis=2)
+    present = np.asarray(~missing.all(axis=2))
     partly = present & missing.any(axis=2)
     if partly.any():
         sample, step = np.argwhere(partly)[0]
@@ -297,7 +297,7 @@ def check_sequences(X: Any) -> Sequences:
     return Sequences(packed, lengths, present)
 
 
-def align_targets(y: Any, sequences: Sequences) -> NDArray[Any]:
+def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
     """Bring per-step targets into the layout of X.
 
     Parameters
@@ -307,7 +307,8 @@ def align_targets(y: Any, sequences: Sequences) -> NDArray[Any]:
             (length_i, n_outputs)
         A sample of a list has a target for each step of X's sample, or for each present
         one.
-    sequences : Sequences
+    present : ndarray of bool of shape (n_samples, n_timesteps)
+        Which steps of X are present.
 
     Returns
     -------
@@ -319,9 +320,9 @@ def align_targets(y: Any, sequences: Sequences) -> NDArray[Any]:
     ValueError
         If the number of samples, steps or dimensions does not fit X.
     """
-    n_samples, n_timesteps = sequences.present.shape
+    n_samples, n_timesteps = present.shape
     if is_list_of_sequences(y):
-        return _align_list(y, sequences.present)
+        return _align_list(y, present)
     y = np.asarray(y)
     if y.ndim not in (2, 3):
         raise ValueError(
@@ -377,7 +378,7 @@ def _all_features(entries: NDArray[np.bool_]) -> NDArray[np.bool_]:
             f"the array has {entries.ndim} dimensions; give "
             "(n_samples, n_timesteps, n_features) or (n_samples, n_timesteps)"
         )
-    return entries.all(axis=2) if entries.ndim == 3 else entries
+    return np.asarray(entries.all(axis=2)) if entries.ndim == 3 else entries
 
 
 def _as_floats(X: Any) -> NDArray[np.float64]:

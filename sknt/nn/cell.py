@@ -31,9 +31,9 @@ class MemoryCell(nn.Module):
     memory : Memory
     """
 
-    def __init__(self, controller: nn.Module, memory: Memory):
+    def __init__(self, controller: Any, memory: Memory):
         super().__init__()
-        self.controller = controller
+        self.controller: Any = controller
         self.memory = memory
         self.initial_reads = nn.Parameter(
             torch.zeros(memory.n_read_heads, memory.word_size)
@@ -82,9 +82,9 @@ class ControllerCell(nn.Module):
         Takes ``x_t``.
     """
 
-    def __init__(self, controller: nn.Module):
+    def __init__(self, controller: Any):
         super().__init__()
-        self.controller = controller
+        self.controller: Any = controller
 
     def initial_state(self, batch_size: int) -> Any:
         """Return the controller's state before the first step."""

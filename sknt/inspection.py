@@ -1,0 +1,168 @@
+"""What a memory network did, as arrays and as a picture."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
+
+from sknt._base import SequenceEstimator
+from sknt._runtime import single_threaded
+
+
+class MemoryTraceDisplay:
+    """Where the heads wrote and read, step by step.
+
+    Make it with :meth:`from_estimator`. Absent steps are left out.
+
+    Parameters
+    ----------
+    inputs : ndarray of shape (n_steps, n_features)
+        The sequence as the network saw it.
+    write_weights : ndarray of shape (n_steps, n_write_heads, memory_size)
+        Weighting of each write head over the memory's rows; each sums to 1.
+    read_weights : ndarray of shape (n_steps, n_read_heads, memory_size)
+        Weighting of each read head.
+    outputs : ndarray of shape (n_steps, n_outputs) or None
+        The network's outputs, before they become probabilities or values; None where
+        only the last step has a target.
+
+    Attributes
+    ----------
+    figure_ : Figure
+        After :meth:`plot`.
+    axes_ : ndarray of Axes
+        One for each row of the picture.
+
+    Examples
+    --------
+    >>> from sknt import NTMSequenceClassifier
+    >>> from sknt.datasets import make_copy
+    >>> from sknt.inspection import MemoryTraceDisplay
+    >>> X, y = make_copy(n_samples=20, n_bits=2, max_length=3, random_state=0)
+    >>> model = NTMSequenceClassifier(
+    ...     memory_size=16, return_sequences=True, max_epochs=1, random_state=0
+    ... ).fit(X, y)
+    >>> display = MemoryTraceDisplay.from_estimator(model, X[1])
+    >>> display.read_weights.shape
+    (7, 1, 16)
+    """
+
+    def __init__(
+        self,
+        *,
+        inputs: NDArray[np.float64],
+        write_weights: NDArray[np.float64],
+        read_weights: NDArray[np.float64],
+        outputs: NDArray[np.float64] | None = None,
+    ):
+        self.inputs = inputs
+        self.write_weights = write_weights
+        self.read_weights = read_weights
+        self.outputs = outputs
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, sequence: Any) -> "MemoryTraceDisplay":
+        """Run a fitted estimator over one sequence and keep what the heads did.
+
+        Parameters
+        ----------
+        estimator : NTMSequenceClassifier or NTMSequenceRegressor
+            Fitted; or a fitted pipeline or search that ends in one.
+        sequence : array-like of shape (n_timesteps, n_features) or (n_timesteps,)
+
+        Returns
+        -------
+        display : MemoryTraceDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator is of another kind.
+        ValueError
+            If it has no memory, or the sequence does not fit it.
+        """
+        sequence = np.asarray(sequence)[np.newaxis]
+        estimator = getattr(estimator, "best_estimator_", estimator)
+        if isinstance(estimator, Pipeline):
+            sequence = estimator[:-1].transform(sequence)
+            estimator = estimator[-1]
+        if not isinstance(estimator, SequenceEstimator):
+            raise TypeError(
+                f"{type(estimator).__name__} has no memory to look into; give an "
+                "NTMSequenceClassifier, an NTMSequenceRegressor, or a pipeline or search "
+                "that ends in one"
+            )
+        check_is_fitted(estimator)
+        network = estimator.net_.module_
+        if not hasattr(network.cell, "memory"):
+            raise ValueError(
+                "the estimator was fitted with memory=None, so there is nothing to show"
+            )
+        values, lengths, _ = estimator._check_X(sequence, reset=False)
+        parameter = next(network.parameters())
+        with torch.no_grad(), single_threaded():
+            outputs, _, trace = network(
+                torch.from_numpy(values).to(parameter),
+                torch.from_numpy(lengths),
+                return_states=True,
+            )
+        heads = trace.states.memory
+        return cls(
+            inputs=values[0],
+            write_weights=_array(heads.write_weights),
+            read_weights=_array(heads.read_weights),
+            outputs=_array(outputs) if estimator.net_.per_step else None,
+        )
+
+    def plot(self, *, cmap: str = "viridis") -> "MemoryTraceDisplay":
+        """Draw inputs, heads and outputs over the steps.
+
+        Parameters
+        ----------
+        cmap : str, default="viridis"
+            Colours of the weightings.
+
+        Returns
+        -------
+        display : MemoryTraceDisplay
+            With `figure_` and `axes_`.
+        """
+        check_matplotlib_support("MemoryTraceDisplay.plot")
+        import matplotlib.pyplot as plt
+
+        panels: list[tuple[str, Any, dict[str, Any]]] = [
+            ("inputs", self.inputs, {"cmap": "RdBu_r"})
+        ]
+        for kind, weights in [
+            ("write", self.write_weights),
+            ("read", self.read_weights),
+        ]:
+            for head in range(weights.shape[1]):
+                name = f"{kind} head" + (f" {head}" if weights.shape[1] > 1 else "")
+                panels.append(
+                    (f"{name}\nmemory row", weights[:, head], {"cmap": cmap, "vmin": 0})
+                )
+        if self.outputs is not None:
+            panels.append(("outputs", self.outputs, {"cmap": "RdBu_r"}))
+        self.figure_, axes = plt.subplots(
+            len(panels),
+            sharex=True,
+            squeeze=False,
+            layout="constrained",
+            figsize=(7, 1.7 * len(panels)),
+        )
+        self.axes_ = axes[:, 0]
+        for ax, (label, steps, style) in zip(self.axes_, panels, strict=True):
+            image = ax.imshow(steps.T, aspect="auto", interpolation="nearest", **style)
+            ax.set_ylabel(label)
+            self.figure_.colorbar(image, ax=ax)
+        self.axes_[-1].set_xlabel("step")
+        return self
+
+
+def _array(tensor: torch.Tensor) -> NDArray[np.float64]:
+    return tensor[0].double().cpu().numpy()

@@ -1,0 +1,272 @@
+"""Transformers for sequences: scikit-learn's own, step by step, and a change of shape."""
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from sknt.sequences import (
+    align_targets,
+    is_array_like_2d,
+    is_list_of_sequences,
+    pad_sequences,
+)
+
+
+def _inverts(stepwise: "StepwiseTransformer") -> bool:
+    inner = getattr(stepwise, "transformer_", stepwise.transformer)
+    return inner is None or hasattr(inner, "inverse_transform")
+
+
+class StepwiseTransformer(TransformerMixin, BaseEstimator):
+    """Apply a transformer of scikit-learn to every present step of sequences.
+
+    The transformer sees the present steps of all sequences, one after the other, as a
+    table of shape (n_steps, n_features). Absent steps (all NaN) stay absent.
+
+    Parameters
+    ----------
+    transformer : transformer or None, default=None
+        Such as ``StandardScaler()``, which is what None stands for, ``SimpleImputer()``
+        for steps that are partly NaN, or ``PCA(3)``.
+
+    Attributes
+    ----------
+    transformer_ : transformer
+        The fitted transformer.
+    n_features_in_ : int
+        Number of features of a step; for a two-dimensional X its number of columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.preprocessing import MinMaxScaler
+    >>> from sknt.preprocessing import StepwiseTransformer
+    >>> X = np.array([[[0.0], [4.0]], [[2.0], [np.nan]]])
+    >>> StepwiseTransformer(MinMaxScaler()).fit_transform(X)[..., 0]
+    array([[0. , 1. ],
+           [0.5, nan]])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "transformer": [HasMethods(["fit", "transform"]), None]
+    }
+
+    def __init__(self, transformer=None):
+        self.transformer = transformer
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None) -> "StepwiseTransformer":
+        """Fit the transformer to the present steps.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timesteps, n_features) or \
+                (n_samples, n_timesteps), or list of such samples
+        y : array-like of shape (n_samples,) or (n_samples, n_timesteps), default=None
+            For a transformer that takes targets: each step gets its own or its
+            sequence's.
+
+        Returns
+        -------
+        self : StepwiseTransformer
+
+        Raises
+        ------
+        ValueError
+            If X has no present step or no usable shape.
+        """
+        steps, present = _steps(_validate(self, X, reset=True))
+        if y is not None:
+            y = _targets_of_steps(y, present)
+        inner = StandardScaler() if self.transformer is None else clone(self.transformer)
+        self.transformer_ = inner.fit(steps, y)
+        return self
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Transform the present steps.
+
+        Parameters
+        ----------
+        X : array-like or list
+            As in `fit`.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_timesteps, n_features_out)
+            NaN at absent steps; of shape (n_samples, n_timesteps) if X has two
+            dimensions and a step of the result one feature.
+        """
+        check_is_fitted(self)
+        return self._apply(self.transformer_.transform, _validate(self, X, reset=False))
+
+    @available_if(_inverts)
+    def inverse_transform(self, X: Any) -> NDArray[Any]:
+        """Undo the transformation of the present steps.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timesteps, n_features_out)
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_timesteps, n_features)
+        """
+        check_is_fitted(self)
+        return self._apply(self.transformer_.inverse_transform, X)
+
+    def _apply(self, function: Callable[..., Any], X: Any) -> NDArray[Any]:
+        X = X if is_list_of_sequences(X) else np.asarray(X)
+        steps, present = _steps(X)
+        changed = np.asarray(function(steps))
+        result = np.full((*present.shape, changed.shape[1]), np.nan)
+        result[present] = changed
+        univariate = np.ndim(X[0]) == 1 and changed.shape[1] == 1
+        return result[..., 0] if univariate else result
+
+
+class ToSequence(TransformerMixin, BaseEstimator):
+    """Turn rows of a table into sequences: (n, T·C) into (n, T, C).
+
+    The first step of a pipeline inside a meta-estimator of scikit-learn that insists on
+    two dimensions (Bagging, SelfTraining, permutation_importance). A row holds the first
+    step's features, then the second's, as ``X.reshape(len(X), -1)`` writes it.
+
+    Parameters
+    ----------
+    n_features : int, default=1
+        Number of features C of a step.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns of the table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknt.preprocessing import ToSequence
+    >>> ToSequence(n_features=2).fit_transform(np.arange(12.0).reshape(2, 6)).shape
+    (2, 3, 2)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_features": [Interval(Integral, 1, None, closed="left")]
+    }
+
+    def __init__(self, n_features=1):
+        self.n_features = n_features
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> "ToSequence":
+        """Check that the columns make whole steps.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timesteps * n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : ToSequence
+
+        Raises
+        ------
+        ValueError
+            If the number of columns is no multiple of `n_features`.
+        """
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        if X.shape[1] % self.n_features:
+            raise ValueError(
+                f"X has {X.shape[1]} columns, which is no multiple of "
+                f"n_features={self.n_features}; give n_timesteps * n_features columns"
+            )
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return the rows as sequences.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timesteps * n_features)
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_timesteps, n_features)
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan"
+        )
+        return X.reshape(len(X), -1, self.n_features)
+
+    def inverse_transform(self, X: Any) -> NDArray[np.float64]:
+        """Return sequences as rows of a table.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timesteps, n_features)
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_timesteps * n_features)
+        """
+        X = np.asarray(X)
+        return X.reshape(len(X), -1)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_features_in_")
+
+
+def _validate(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Check a table as scikit-learn does; sequences are checked as they are used."""
+    if is_array_like_2d(X):
+        return validate_data(
+            estimator, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
+        )
+    if reset:
+        vars(estimator).pop("feature_names_in_", None)
+        estimator.n_features_in_ = np.shape(X[0])[1] if np.ndim(X[0]) > 1 else 1
+    return X
+
+
+def _steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the present steps (n_steps, n_features), and which they are."""
+    if is_list_of_sequences(X):
+        X = pad_sequences(X)
+    values = check_array(X, dtype=np.float64, allow_nd=True, ensure_all_finite="allow-nan")
+    if values.ndim == 2:
+        values = values[..., np.newaxis]
+    present = ~np.isnan(values).all(axis=2)
+    if not present.any():
+        raise ValueError("X has no present step: every step is NaN")
+    return values[present], present
+
+
+def _targets_of_steps(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
+    """Give each present step its own target, or its sequence's."""
+    if is_list_of_sequences(y) and not is_array_like_2d(y):
+        return align_targets(y, present)[present]
+    y = np.asarray(y)
+    if y.shape[:2] == present.shape:
+        return y[present]
+    return np.repeat(y, present.sum(axis=1), axis=0)

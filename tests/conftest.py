@@ -1,0 +1,19 @@
+import os
+
+# Before SciPy is imported: without it scikit-learn skips its array-API checks.
+os.environ["SCIPY_ARRAY_API"] = "1"
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def sequences():
+    """60 sequences of 2 to 6 steps of 2 features; the label is the first step's sign."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(60, 6, 2))
+    lengths = rng.randint(2, 7, size=60)
+    X[np.arange(6) >= lengths[:, np.newaxis]] = np.nan
+    y = np.where(X[:, 0, 0] > 0, "up", "down")
+    return X, y
