@@ -205,7 +205,7 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
         is_table = is_array_like_2d(X)
         if is_table and (reset or self._fitted_on_table):
             X = validate_data(
-                self, X, reset=reset, dtype=np.float64, ensure_all_finite=False
+                self, X, reset=reset, ensure_all_finite=False
             )
         sequences = check_sequences(X)
         n_features = sequences.values.shape[2]

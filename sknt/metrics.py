@@ -1,5 +1,6 @@
 """Scores on the steps and entries that have a target, and scorers for searches."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -191,6 +192,7 @@ class _StepsAsSamples(BaseEstimator):
         if name not in ("predict", "predict_proba", "decision_function"):
             return attribute
 
+        @functools.wraps(attribute)  # scikit-learn goes by the method's name
         def on_counted_steps(X: Any) -> NDArray[Any]:
             steps = attribute(X)[self.counted]
             return np.array(steps.tolist()) if steps.dtype == object else steps

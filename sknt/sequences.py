@@ -89,13 +89,13 @@ def is_list_of_sequences(X: Any) -> bool:
 
 
 def is_array_like_2d(X: Any) -> bool:
-    """Whether X is a table: not three-dimensional, and not a list of sequences.
+    """Whether X is a table: not of three dimensions, and not a list of sequences.
 
     Plain lists of equal length are a table too, as everywhere in scikit-learn; a list
     that holds arrays is one of sequences.
     """
     if not is_list_of_sequences(X):
-        return getattr(X, "ndim", 2) != 3
+        return getattr(X, "ndim", 2) < 3
     return (
         all(isinstance(row, list | tuple) for row in X)
         and len({len(row) for row in X}) == 1
@@ -387,6 +387,8 @@ def _as_floats(X: Any) -> NDArray[np.float64]:
     array = np.asarray(X)
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported: X has complex numbers")
+    if array.dtype.kind in "SU":
+        raise ValueError("X is not numeric: it holds text. Encode strings as numbers")
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:

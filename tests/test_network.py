@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from sknt.memories import MEMORIES, NTMInterface, NTMMemory, NTMState, make_memory
 from sknt.nn import CONTROLLERS, SequenceNetwork
+from sknt.nn.controllers import WEIGHT_GAIN
 from sknt.nn.unroll import map_state
 
 N_INPUTS, N_OUTPUTS, N_ROWS, WORD, HIDDEN = 3, 2, 7, 4, 5
@@ -487,7 +488,7 @@ def test_a_state_dict_holds_all_there_is(memory, controller):
 @pytest.mark.parametrize("controller", ["lstm", "gru"])
 def test_recurrent_controllers_start_wide_and_without_bias_beside_a_memory(controller):
     network = SequenceNetwork(3, 2, word_size=4, hidden_size=30, controller=controller)
-    bound = 5 / np.sqrt(3 + 4 + 30)
+    bound = WEIGHT_GAIN / np.sqrt(3 + 4 + 30)
     for weight_ih, weight_hh, *biases in network.cell.controller.all_weights:
         for weight in (weight_ih, weight_hh):
             assert 0.9 * bound < weight.abs().max() <= bound

@@ -279,7 +279,6 @@ def test_every_way_to_write_an_array_reads_the_same(convert):
         tuple,
         _object_array,
         lambda samples: [sample.tolist() for sample in samples],
-        lambda samples: [sample.astype(np.float32).astype(float) for sample in samples],
     ],
 )
 @pytest.mark.parametrize("step_shape", [(), (2,)])
@@ -362,7 +361,7 @@ def test_a_place_is_that_in_the_array_given_not_in_the_packed_one():
     ],
 )
 def test_a_sequence_without_any_step_is_refused_by_its_number(X):
-    with pytest.raises(ValueError, match="sample 1 .*no step"):
+    with pytest.raises(ValueError, match=r"sample 1 .*no step"):
         check_sequences(X)
 
 
@@ -373,7 +372,7 @@ def test_no_sample_and_no_feature_are_refused_with_the_shape(shape):
 
 
 def test_an_empty_list_is_refused():
-    with pytest.raises(ValueError, match="dimensions|no sequence|sample"):
+    with pytest.raises(ValueError, match=r"dimensions|no sequence"):
         check_sequences([])
 
 
@@ -436,7 +435,7 @@ def test_dates_are_refused_because_nat_would_become_a_huge_number(X):
 
 
 def test_complex_numbers_are_refused_rather_than_cut_to_their_real_part():
-    with pytest.raises(ValueError, match="[Cc]omplex"):
+    with pytest.raises(ValueError, match=r"[Cc]omplex"):
         check_sequences(np.ones((2, 2), dtype=complex))
 
 
