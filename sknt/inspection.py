@@ -159,6 +159,7 @@ class MemoryTraceDisplay:
         for ax, (label, steps, style) in zip(self.axes_, panels, strict=True):
             image = ax.imshow(steps.T, aspect="auto", interpolation="nearest", **style)
             ax.set_ylabel(label)
+            ax.locator_params(integer=True)
             self.figure_.colorbar(image, ax=ax)
         self.axes_[-1].set_xlabel("step")
         return self
