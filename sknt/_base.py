@@ -204,9 +204,7 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
         """Check sequences; with ``reset``, remember their number of features."""
         is_table = is_array_like_2d(X)
         if is_table and (reset or self._fitted_on_table):
-            X = validate_data(
-                self, X, reset=reset, ensure_all_finite=False
-            )
+            X = validate_data(self, X, reset=reset, ensure_all_finite=False)
         sequences = check_sequences(X)
         n_features = sequences.values.shape[2]
         if reset:

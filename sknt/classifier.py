@@ -395,12 +395,15 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         self, known: NDArray[Any], shape: tuple[int, ...]
     ) -> NDArray[Any]:
         if known.dtype.kind not in "biuf" or not np.isin(known, (0, 1)).all():
-            advice = (
-                "use MultiOutputClassifier for several outputs of several classes"
-                if self.return_sequences
-                else "for a label for each step, use return_sequences=True; for several "
-                "outputs of several classes, MultiOutputClassifier"
-            )
+            if not self.return_sequences:
+                advice = (
+                    "for a label for each step, use return_sequences=True; for several "
+                    "outputs of several classes, MultiOutputClassifier"
+                )
+            elif shape[-1] == 1:
+                advice = "for one label for each step, leave the last axis out"
+            else:
+                advice = "fit a classifier for each output"
             raise ValueError(
                 f"y of shape {shape} should hold 0/1 indicators, a column for each "
                 f"output, but has other values; {advice}"

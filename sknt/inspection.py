@@ -133,9 +133,10 @@ class MemoryTraceDisplay:
         """
         check_matplotlib_support("MemoryTraceDisplay.plot")
         import matplotlib.pyplot as plt
+        from matplotlib.colors import CenteredNorm
 
         panels: list[tuple[str, Any, dict[str, Any]]] = [
-            ("inputs", self.inputs, {"cmap": "RdBu_r"})
+            ("inputs", self.inputs, {"cmap": "RdBu_r", "norm": CenteredNorm()})
         ]
         for kind, weights in [
             ("write", self.write_weights),
@@ -147,7 +148,8 @@ class MemoryTraceDisplay:
                     (f"{name}\nmemory row", weights[:, head], {"cmap": cmap, "vmin": 0})
                 )
         if self.outputs is not None:
-            panels.append(("outputs", self.outputs, {"cmap": "RdBu_r"}))
+            style = {"cmap": "RdBu_r", "norm": CenteredNorm()}
+            panels.append(("outputs", self.outputs, style))
         self.figure_, axes = plt.subplots(
             len(panels),
             sharex=True,

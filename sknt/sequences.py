@@ -74,7 +74,7 @@ def step_mask(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
     """Entries that equal a marker; NaN equals NaN, in arrays of objects too."""
-    if isinstance(marker, float) and np.isnan(marker):
+    if marker != marker:
         return np.asarray(values != values, dtype=bool)
     return np.asarray(values == marker, dtype=bool)
 

@@ -149,7 +149,7 @@ def test_bad_y_of_a_regressor(sequences):
 
 BAD_PARAMETERS = {
     "memory": ("elephant", "'memory'.*'ntm'"),
-    "controller": ("human", "'controller'.*'feedforward', 'gru', 'lstm'|'controller'.*'lstm'"),
+    "controller": ("human", "'controller'.*'lstm'"),
     "optimizer": ("luck", "'optimizer'.*'adam'"),
     "memory_size": (0, "'memory_size'"),
     "word_size": (-1, "'word_size'"),
@@ -193,7 +193,7 @@ def test_bad_parameters(sequences, Estimator, name):
     [
         ({"shift_range": 3}, "shift_range=3 makes 7 shifts, more than memory_size=6 rows"),
         ({"shift_range": -1}, "shift_range=-1"),
-        ({"memory_init": "magic"}, r"memory_init='magic'.*\['constant', 'learned', 'random'\]"),
+        ({"memory_init": "magic"}, r"memory_init='magic'.*\['constant', 'learned', 'ra"),
         ({"interface_clip": 0}, "interface_clip=0"),
     ],
 )
@@ -219,9 +219,9 @@ def test_sample_weight(sequences):
     model = NTMSequenceClassifier(**SMALL)
     with pytest.raises(ValueError, match="at least one non-zero"):
         model.fit(X, y, sample_weight=np.zeros(60))
+    y_partly = np.where(np.arange(60) < 30, np.nan, y == "up")
     with pytest.raises(ValueError, match="sample_weight is 0 for every sample that has"):
-        y_number = np.where(np.arange(60) < 30, np.nan, y == "up")
-        model.fit(X, y_number, sample_weight=np.arange(60) < 30)
+        model.fit(X, y_partly, sample_weight=np.arange(60) < 30)
     with pytest.raises(ValueError, match="[Nn]egative"):
         model.fit(X, y, sample_weight=-np.ones(60))
     with pytest.raises(ValueError, match="shape"):
@@ -237,7 +237,7 @@ def test_class_weight(sequences):
 
 
 def test_too_few_samples_to_hold_some_out(sequences):
-    X, y = sequences
+    X, _ = sequences
     model = NTMSequenceRegressor(**SMALL, early_stopping=True)
     with pytest.raises(ValueError, match="leave none to train on"):
         model.fit(X[:2], [0.0, 1.0])

@@ -206,9 +206,10 @@ def n_threads_while_fitting(_=None):
     seen = []
     X = np.random.RandomState(0).normal(size=(6, 2, 1))
     torch.set_num_threads(2)
-    NTMSequenceRegressor(memory_size=4, max_epochs=1, net_params={"callbacks": [Count]}).fit(
-        X, X[:, 0, 0]
+    model = NTMSequenceRegressor(
+        memory_size=4, max_epochs=1, net_params={"callbacks": [Count]}
     )
+    model.fit(X, X[:, 0, 0])
     return max(seen), torch.get_num_threads()
 
 
