@@ -10,11 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from skorch.callbacks import EarlyStopping
 
 from sknt._fitting import (
@@ -24,7 +20,9 @@ from sknt._fitting import (
     split_off_validation,
     train,
 )
+from sknt._input import SequenceInputMixin
 from sknt._runtime import single_threaded
+from sknt._targets import check_targets
 from sknt._training import OPTIMIZERS, SequenceNet
 from sknt.callbacks import (
     EpochProgress,
@@ -34,19 +32,13 @@ from sknt.callbacks import (
 )
 from sknt.memories import MEMORIES
 from sknt.nn import CONTROLLERS
-from sknt.sequences import (
-    Sequences,
-    align_targets,
-    check_sequences,
-    is_array_like_2d,
-    is_missing,
-)
+from sknt.sequences import Sequences, check_sequences
 
 NESTED = ("memory_params", "net_params")
 """Dictionaries whose keys are parameters too: ``memory_params__shift_range``."""
 
 
-class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
+class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator):
     """Base class of the estimators; they say how targets become numbers and back.
 
     A subclass has ``_encode_targets`` and ``_finish_targets``, which turn targets into
@@ -55,9 +47,7 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
 
     net_: SequenceNet
     _criterion: Any
-    _n_inputs: int
     _n_outputs: int
-    _fitted_on_table: bool
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "memory": [StrOptions(set(MEMORIES)), None],
@@ -202,24 +192,8 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _check_X(self, X: Any, *, reset: bool) -> Sequences:
         """Check sequences; with ``reset``, remember their number of features."""
-        is_table = is_array_like_2d(X)
-        if is_table and (reset or self._fitted_on_table):
-            X = validate_data(self, X, reset=reset, ensure_all_finite=False)
-        sequences = check_sequences(X)
-        n_features = sequences.values.shape[2]
-        if reset:
-            self._fitted_on_table = is_table
-            if not is_table:
-                self.n_features_in_ = n_features
-                self.__dict__.pop("feature_names_in_", None)
-        elif n_features != self._n_inputs:
-            raise ValueError(
-                f"X has {n_features} features, but {type(self).__name__} is expecting "
-                f"{self._n_inputs} features as input, as in fit (two dimensions are "
-                "univariate sequences: one feature)"
-            )
-        if reset:
-            self._n_inputs = n_features
+        sequences = check_sequences(self._validate_X(X, reset=reset))
+        self._check_n_inputs(sequences.values.shape[2], reset=reset)
         return sequences
 
     def _check_y(
@@ -231,42 +205,12 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the "
                 "target y is None"
             )
-        n_samples, n_timesteps = sequences.present.shape
-        if per_step:
-            y = align_targets(y, sequences.present)
-            valid = ~is_missing(y, self.missing_target)
-            valid &= sequences.present.reshape(n_samples, n_timesteps, *[1] * (y.ndim - 2))
-        else:
-            try:
-                y = np.asarray(y)
-            except ValueError:  # ragged
-                y = np.empty((0, 0, 0))
-            if y.ndim not in (1, 2):
-                raise ValueError(
-                    "y should be a 1d array, a target for each sequence, or of shape "
-                    f"(n_samples, n_outputs), got an array of shape {y.shape} instead. "
-                    "For a target for each step, use return_sequences=True"
-                )
-            if len(y) != n_samples:
-                raise ValueError(
-                    "Found input variables with inconsistent numbers of samples: X has "
-                    f"{n_samples}, y has {len(y)}"
-                )
-            valid = ~is_missing(y, self.missing_target)
-        if not valid.any():
-            raise ValueError(
-                "y has no target: every entry is missing_target="
-                f"{self.missing_target!r} (or lies at an absent step of X)"
-            )
-        if y.dtype.kind == "f":
-            unusable = valid & ~np.isfinite(y)
-            if unusable.any():
-                where = np.argwhere(unusable)[0].tolist()
-                raise ValueError(
-                    f"y contains NaN or infinity at index {where}, which is not "
-                    f"missing_target={self.missing_target!r}; mend it or leave it out"
-                )
-        return y, valid
+        return check_targets(
+            y,
+            sequences.present,
+            per_step=per_step,
+            missing_target=self.missing_target,
+        )
 
     # Fit
 

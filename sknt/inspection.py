@@ -46,9 +46,9 @@ class MemoryTraceDisplay:
     >>> model = NTMSequenceClassifier(
     ...     memory_size=16, return_sequences=True, max_epochs=1, random_state=0
     ... ).fit(X, y)
-    >>> display = MemoryTraceDisplay.from_estimator(model, X[1])
+    >>> display = MemoryTraceDisplay.from_estimator(model, X[0])
     >>> display.read_weights.shape
-    (7, 1, 16)
+    (3, 1, 16)
     """
 
     def __init__(
@@ -85,11 +85,7 @@ class MemoryTraceDisplay:
         ValueError
             If it has no memory, or the sequence does not fit it.
         """
-        sequence = np.asarray(sequence)[np.newaxis]
-        estimator = getattr(estimator, "best_estimator_", estimator)
-        if isinstance(estimator, Pipeline):
-            sequence = estimator[:-1].transform(sequence)
-            estimator = estimator[-1]
+        estimator, sequence = _unwrap(estimator, _as_batch(sequence))
         if not isinstance(estimator, SequenceEstimator):
             raise TypeError(
                 f"{type(estimator).__name__} has no memory to look into; give an "
@@ -165,6 +161,32 @@ class MemoryTraceDisplay:
             self.figure_.colorbar(image, ax=ax)
         self.axes_[-1].set_xlabel("step")
         return self
+
+
+def _as_batch(sequence: Any) -> Any:
+    if hasattr(sequence, "to_frame"):  # a row of a data frame, with its columns' names
+        return sequence.to_frame().T
+    array = np.asarray(sequence)
+    if array.ndim > 2:
+        raise ValueError(
+            f"sequence has shape {array.shape}; give one sequence, such as X[0]"
+        )
+    return array[np.newaxis]
+
+
+def _unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Go into searches and pipelines, and transform X on the way."""
+    if hasattr(estimator, "estimator"):
+        check_is_fitted(estimator)
+    if hasattr(estimator, "best_estimator_"):
+        return _unwrap(estimator.best_estimator_, X)
+    if isinstance(estimator, Pipeline):
+        check_is_fitted(estimator)
+        for _, step in estimator.steps[:-1]:
+            if step not in (None, "passthrough"):
+                X = step.transform(X)
+        return _unwrap(estimator.steps[-1][1], X)
+    return estimator, X
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float64]:

@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer, make_scorer, r2_score
 from sklearn.utils import get_tags
 
-from sknt.sequences import align_targets, check_sequences, is_missing
+from sknt._targets import align_targets
+from sknt.sequences import is_missing, padded_steps
 
 
 def masked_accuracy(
@@ -77,6 +78,11 @@ def entry_weights(
     if sample_weight is None:
         return None
     weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != counted.shape[:1]:
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}, expected {counted.shape[:1]}: a "
+            "weight for each sequence"
+        )
     weights = weights.reshape(-1, *[1] * (counted.ndim - 1))
     return np.broadcast_to(weights, counted.shape)[counted]
 
@@ -96,8 +102,8 @@ def make_sequence_scorer(
     Parameters
     ----------
     metric : str or callable
-        The name of one of scikit-learn's scorers (``sklearn.metrics.get_scorer_names``)
-        or a function ``metric(y_true, y_pred, **kwargs)``.
+        The name of one of scikit-learn's scorers (``sklearn.metrics.get_scorer_names``),
+        a scorer, or a function ``metric(y_true, y_pred, **kwargs)``.
     missing_target : object, default=nan
         What y holds where there is no target, as in the estimator.
     **kwargs
@@ -123,7 +129,7 @@ def make_sequence_scorer(
     >>> make_sequence_scorer(f1_score, average="macro")
     make_sequence_scorer(make_scorer(f1_score, response_method='predict', average=macro))
     """
-    if isinstance(metric, str):
+    if isinstance(metric, str) or hasattr(metric, "set_score_request"):
         if kwargs:
             raise ValueError(
                 f"metric={metric!r} is a scorer already and takes no {sorted(kwargs)}; "
@@ -144,12 +150,12 @@ class SequenceScorer:
         self, estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None = None
     ) -> float:
         """Score the estimator on the steps that have a target."""
-        sequences = check_sequences(X)
-        y = align_targets(y, sequences.present)
+        _, present = padded_steps(X)
+        y = align_targets(y, present)
         has_target = ~is_missing(y, self.missing_target)
         if y.ndim == 3:
-            counted = has_target.all(axis=2) & sequences.present
-            partly = has_target.any(axis=2) & ~counted & sequences.present
+            counted = has_target.all(axis=2) & present
+            partly = has_target.any(axis=2) & ~counted & present
             if partly.any():
                 sample, step = np.argwhere(partly)[0]
                 raise ValueError(
@@ -158,7 +164,7 @@ class SequenceScorer:
                     "estimator's own score, which leaves out single entries"
                 )
         else:
-            counted = has_target & sequences.present
+            counted = has_target & present
         if not counted.any():
             raise ValueError("y has no target at any present step; nothing to score")
         weights = entry_weights(counted, sample_weight)
@@ -166,7 +172,9 @@ class SequenceScorer:
         targets = y[counted]
         if targets.dtype == object:
             targets = np.array(targets.tolist())
-        return self.scorer(_StepsAsSamples(estimator, counted), X, targets, **plain)
+        return self.scorer(
+            _StepsAsSamples(estimator, counted, y.shape[2:]), X, targets, **plain
+        )
 
     def __repr__(self) -> str:
         return f"make_sequence_scorer({self.scorer!r})"
@@ -175,9 +183,12 @@ class SequenceScorer:
 class _StepsAsSamples(BaseEstimator):
     """A fitted estimator whose predictions are cut down to the steps that count."""
 
-    def __init__(self, estimator: Any, counted: NDArray[np.bool_]):
+    def __init__(
+        self, estimator: Any, counted: NDArray[np.bool_], outputs: tuple[int, ...]
+    ):
         self.estimator = estimator
         self.counted = counted
+        self.outputs = outputs  # (n_outputs,), or () for one label a step
 
     def __sklearn_tags__(self) -> Any:
         return get_tags(self.estimator)
@@ -189,12 +200,22 @@ class _StepsAsSamples(BaseEstimator):
         if name.startswith("__") or "estimator" not in vars(self):
             raise AttributeError(name)
         attribute = getattr(self.estimator, name)
+        if name == "classes_" and self.outputs:
+            # As scikit-learn wants them for indicators: two classes for each output.
+            return [np.array([0, 1])] * self.outputs[0]
         if name not in ("predict", "predict_proba", "decision_function"):
             return attribute
 
         @functools.wraps(attribute)  # scikit-learn goes by the method's name
         def on_counted_steps(X: Any) -> NDArray[Any]:
-            steps = attribute(X)[self.counted]
+            steps = np.asarray(attribute(X))
+            if steps.shape[:2] != self.counted.shape:
+                raise ValueError(
+                    f"{name} returned shape {steps.shape}, but y has a target for each of "
+                    f"{self.counted.shape} (samples, steps); make_sequence_scorer goes "
+                    "with return_sequences=True"
+                )
+            steps = steps[self.counted]
             return np.array(steps.tolist()) if steps.dtype == object else steps
 
         return on_counted_steps

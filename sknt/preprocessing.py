@@ -6,18 +6,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-
-from sknt.sequences import (
-    align_targets,
-    is_array_like_2d,
-    is_list_of_sequences,
-    pad_sequences,
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
 )
+
+from sknt._input import SequenceInputMixin
+from sknt._targets import align_targets
+from sknt.sequences import is_list_of_sequences, is_table, padded_steps
 
 
 def _inverts(stepwise: "StepwiseTransformer") -> bool:
@@ -25,7 +27,7 @@ def _inverts(stepwise: "StepwiseTransformer") -> bool:
     return inner is None or hasattr(inner, "inverse_transform")
 
 
-class StepwiseTransformer(TransformerMixin, BaseEstimator):
+class StepwiseTransformer(SequenceInputMixin, TransformerMixin, BaseEstimator):
     """Apply a transformer of scikit-learn to every present step of sequences.
 
     The transformer sees the present steps of all sequences, one after the other, as a
@@ -89,11 +91,11 @@ class StepwiseTransformer(TransformerMixin, BaseEstimator):
         ValueError
             If X has no present step or no usable shape.
         """
-        steps, present = _steps(_validate(self, X, reset=True))
+        values, present = self._check_X(X, reset=True)
         if y is not None:
             y = _targets_of_steps(y, present)
         inner = StandardScaler() if self.transformer is None else clone(self.transformer)
-        self.transformer_ = inner.fit(steps, y)
+        self.transformer_ = inner.fit(values[present], y)
         return self
 
     def transform(self, X: Any) -> NDArray[Any]:
@@ -107,11 +109,12 @@ class StepwiseTransformer(TransformerMixin, BaseEstimator):
         Returns
         -------
         X_new : ndarray of shape (n_samples, n_timesteps, n_features_out)
-            NaN at absent steps; of shape (n_samples, n_timesteps) if X has two
-            dimensions and a step of the result one feature.
+            NaN at absent steps; of shape (n_samples, n_timesteps) if X is a table and a
+            step of the result has one feature.
         """
         check_is_fitted(self)
-        return self._apply(self.transformer_.transform, _validate(self, X, reset=False))
+        values, present = self._check_X(X, reset=False)
+        return _apply(self.transformer_.transform, values, present, flat=is_table(X))
 
     @available_if(_inverts)
     def inverse_transform(self, X: Any) -> NDArray[Any]:
@@ -126,16 +129,25 @@ class StepwiseTransformer(TransformerMixin, BaseEstimator):
         X_original : ndarray of shape (n_samples, n_timesteps, n_features)
         """
         check_is_fitted(self)
-        return self._apply(self.transformer_.inverse_transform, X)
+        values, present = padded_steps(X)
+        return _apply(
+            self.transformer_.inverse_transform, values, present, flat=is_table(X)
+        )
 
-    def _apply(self, function: Callable[..., Any], X: Any) -> NDArray[Any]:
-        X = X if is_list_of_sequences(X) else np.asarray(X)
-        steps, present = _steps(X)
-        changed = np.asarray(function(steps))
-        result = np.full((*present.shape, changed.shape[1]), np.nan)
-        result[present] = changed
-        univariate = np.ndim(X[0]) == 1 and changed.shape[1] == 1
-        return result[..., 0] if univariate else result
+    def _check_X(
+        self, X: Any, *, reset: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        values, present = padded_steps(self._validate_X(X, reset=reset))
+        self._check_n_inputs(values.shape[2], reset=reset)
+        if np.isinf(values).any():
+            sample, step, feature = np.argwhere(np.isinf(values))[0]
+            raise ValueError(
+                f"X contains infinity: sample {sample}, step {step}, feature {feature}. "
+                "Clip the data"
+            )
+        if not present.any():
+            raise ValueError("X has no present step: every step is NaN")
+        return values, present
 
 
 class ToSequence(TransformerMixin, BaseEstimator):
@@ -237,36 +249,28 @@ class ToSequence(TransformerMixin, BaseEstimator):
         return hasattr(self, "n_features_in_")
 
 
-def _validate(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """Check a table as scikit-learn does; sequences are checked as they are used."""
-    if is_array_like_2d(X):
-        return validate_data(
-            estimator, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
-        )
-    if reset:
-        vars(estimator).pop("feature_names_in_", None)
-        estimator.n_features_in_ = np.shape(X[0])[1] if np.ndim(X[0]) > 1 else 1
-    return X
-
-
-def _steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the present steps (n_steps, n_features), and which they are."""
-    if is_list_of_sequences(X):
-        X = pad_sequences(X)
-    values = check_array(X, dtype=np.float64, allow_nd=True, ensure_all_finite="allow-nan")
-    if values.ndim == 2:
-        values = values[..., np.newaxis]
-    present = ~np.isnan(values).all(axis=2)
-    if not present.any():
-        raise ValueError("X has no present step: every step is NaN")
-    return values[present], present
+def _apply(
+    function: Callable[..., Any],
+    values: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    *,
+    flat: bool,
+) -> NDArray[Any]:
+    """Apply a function to the present steps; with ``flat``, one feature has no axis."""
+    steps = function(values[present])
+    steps = steps.toarray() if issparse(steps) else np.asarray(steps)
+    result = np.full((*present.shape, steps.shape[1]), np.nan)
+    result[present] = steps
+    return result[..., 0] if flat and steps.shape[1] == 1 else result
 
 
 def _targets_of_steps(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
     """Give each present step its own target, or its sequence's."""
-    if is_list_of_sequences(y) and not is_array_like_2d(y):
+    try:
         return align_targets(y, present)[present]
-    y = np.asarray(y)
-    if y.shape[:2] == present.shape:
-        return y[present]
-    return np.repeat(y, present.sum(axis=1), axis=0)
+    except ValueError:  # not a target for each step
+        if is_list_of_sequences(y) and not is_table(y):
+            raise
+        y = np.asarray(y)
+        check_consistent_length(present, y)
+        return np.repeat(y, present.sum(axis=1), axis=0)

@@ -4,6 +4,7 @@ An absent step is one that is all NaN, wherever it lies. The mask is made once, 
 everything below sees sequences packed to the left, and their lengths.
 """
 
+from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,12 +58,13 @@ class Sequences(NamedTuple):
         -------
         steps : ndarray of shape (n_samples, n_timesteps, ...)
         """
-        dtype = packed.dtype
-        if not self.present.all():
-            numeric = np.issubdtype(dtype, np.number)
-            dtype = np.result_type(dtype, type(fill)) if numeric else np.dtype(object)
-        steps = np.empty((*self.present.shape, *packed.shape[2:]), dtype)
-        steps[~self.present] = fill if not self.present.all() else 0
+        shape, dtype = (*self.present.shape, *packed.shape[2:]), packed.dtype
+        if self.present.all():
+            steps = np.empty(shape, dtype)
+        elif np.issubdtype(dtype, np.number) and isinstance(fill, Number):
+            steps = np.full(shape, fill, np.result_type(dtype, type(fill)))
+        else:
+            steps = np.full(shape, fill, object)
         steps[self.present] = packed[step_mask(self.lengths)]
         return steps
 
@@ -73,22 +75,26 @@ def step_mask(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
-    """Entries that equal a marker; NaN equals NaN, in arrays of objects too."""
+    """Entries that equal a marker; NaN equals NaN, and None is NaN among objects."""
     if marker != marker:
-        return np.asarray(values != values, dtype=bool)
+        missing = np.asarray(values != values, dtype=bool)
+        if values.dtype == object:
+            missing |= np.asarray(values == None, dtype=bool)  # noqa: E711
+        return missing
     return np.asarray(values == marker, dtype=bool)
 
 
 def is_list_of_sequences(X: Any) -> bool:
-    """Whether X is a list (or an array of objects) that holds an array a sequence."""
-    if isinstance(X, np.ndarray):
-        is_list = X.dtype == object and X.ndim == 1
-    else:
-        is_list = isinstance(X, list | tuple)
-    return is_list and len(X) > 0 and np.ndim(X[0]) > 0
+    """Whether X is a list (or an array or series of objects) of a sequence a sample."""
+    if isinstance(X, list | tuple):
+        return any(_has_length(item) for item in X)
+    is_objects = getattr(X, "ndim", None) == 1 and getattr(X, "dtype", None) == np.dtype(
+        object
+    )
+    return is_objects and any(_has_length(item) for item in X)
 
 
-def is_array_like_2d(X: Any) -> bool:
+def is_table(X: Any) -> bool:
     """Whether X is a table: not of three dimensions, and not a list of sequences.
 
     Plain lists of equal length are a table too, as everywhere in scikit-learn; a list
@@ -99,8 +105,29 @@ def is_array_like_2d(X: Any) -> bool:
     return (
         all(isinstance(row, list | tuple) for row in X)
         and len({len(row) for row in X}) == 1
-        and all(np.ndim(value) == 0 for row in X for value in row)
+        and not any(_has_length(value) for row in X for value in row)
     )
+
+
+def _has_length(item: Any) -> bool:
+    if isinstance(item, np.ndarray):
+        return item.ndim > 0
+    return hasattr(item, "__len__") and not isinstance(item, str | bytes)
+
+
+def as_labels(values: Any) -> NDArray[Any]:
+    """Return an array in which NaN between text stays NaN, and is not the text "nan".
+
+    Missing values of pandas become NaN as well.
+    """
+    if hasattr(values, "isna"):
+        missing, values = np.asarray(values.isna()), values.to_numpy()
+        if values.dtype == object and missing.any():
+            values = np.where(missing, np.nan, values)
+    array = np.asarray(values)
+    if array.dtype.kind in "SU" and not isinstance(values, np.ndarray):
+        array = np.asarray(values, dtype=object)
+    return array
 
 
 def pad_sequences(sequences: Any) -> NDArray[Any]:
@@ -135,15 +162,14 @@ def pad_sequences(sequences: Any) -> NDArray[Any]:
     arrays: list[NDArray[Any]] = []
     for i, sequence in enumerate(sequences):
         try:
-            array = np.asarray(sequence)
+            array = as_labels(sequence)
         except ValueError:
-            array = np.empty(0)
-            array.shape = (0, 0, 0)  # ragged in itself: refused below, by its number
-        if array.ndim not in (1, 2):
+            array = None
+        if array is None or array.ndim not in (1, 2):
+            found = "rows of unequal length" if array is None else f"shape {array.shape}"
             raise ValueError(
-                f"sample {i} is not a sequence: it has shape {np.shape(array)} or rows "
-                "of unequal length; give each sample an array of shape "
-                "(length, n_features) or (length,)"
+                f"sample {i} is not a sequence: it has {found}; give each sample an "
+                "array of shape (length, n_features) or (length,)"
             )
         first = arrays[0] if arrays else array
         if array.ndim != first.ndim or array.shape[1:] != first.shape[1:]:
@@ -224,8 +250,11 @@ def mark_padding(array: ArrayLike, value: float) -> NDArray[np.float64]:
     array([[ 1.,  0.,  2.],
            [ 3., nan, nan]])
     """
-    marked = np.array(array, dtype=np.float64)
-    padding = _all_features((marked == value) | np.isnan(marked))
+    array = np.asarray(array)
+    if array.dtype.kind == "f":
+        value = array.dtype.type(value)  # -99.9 is another number in single precision
+    marked = array.astype(np.float64)
+    padding = _all_features(array == value) | _all_features(np.isnan(marked))
     trailing = np.logical_and.accumulate(padding[:, ::-1], axis=1)[:, ::-1]
     marked[trailing] = np.nan
     return marked
@@ -251,23 +280,8 @@ def check_sequences(X: Any) -> Sequences:
         If X is not numeric, has no sample or no feature, has an infinite value, a step
         that is partly NaN, or a sequence without any step.
     """
-    values = _as_floats(X)
-    if values.ndim == 2:
-        values = values[:, :, np.newaxis]
-    if values.ndim != 3:
-        raise ValueError(
-            f"X has {values.ndim} dimensions; give (n_samples, n_timesteps, n_features), "
-            "(n_samples, n_timesteps) or a list of arrays. Reshape your data either "
-            "using X.reshape(-1, 1) if it has a single step or X.reshape(1, -1) if it "
-            "is a single sample"
-        )
+    values, present = padded_steps(X)
     n_samples, _, n_features = values.shape
-    if n_samples == 0 or n_features == 0:
-        raise ValueError(
-            f"Found array with {n_samples} sample(s) and {n_features} feature(s) "
-            f"(shape={values.shape}) while a minimum of 1 is required."
-        )
-
     too_large = np.abs(values) > FLOAT32_MAX
     if too_large.any():
         sample, step, feature = np.argwhere(too_large)[0]
@@ -276,7 +290,6 @@ def check_sequences(X: Any) -> Sequences:
             f"step {step}, feature {feature}. Clip or scale the data"
         )
     missing = np.isnan(values)
-    present = np.asarray(~missing.all(axis=2))
     partly = present & missing.any(axis=2)
     if partly.any():
         sample, step = np.argwhere(partly)[0]
@@ -297,79 +310,41 @@ def check_sequences(X: Any) -> Sequences:
     return Sequences(packed, lengths, present)
 
 
-def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
-    """Bring per-step targets into the layout of X.
+def padded_steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return sequences as one array, and which of its steps are present.
 
     Parameters
     ----------
-    y : array-like of shape (n_samples, n_timesteps) or (n_samples, n_timesteps, \
-            n_outputs), or list of array-like of shape (length_i,) or \
-            (length_i, n_outputs)
-        A sample of a list has a target for each step of X's sample, or for each present
-        one.
-    present : ndarray of bool of shape (n_samples, n_timesteps)
-        Which steps of X are present.
+    X : array-like or list
+        As in :func:`check_sequences`, but steps may be partly NaN, and values infinite.
 
     Returns
     -------
-    targets : ndarray of shape (n_samples, n_timesteps) or (n_samples, n_timesteps, \
-            n_outputs)
+    values : ndarray of shape (n_samples, n_timesteps, n_features)
+    present : ndarray of bool of shape (n_samples, n_timesteps)
 
     Raises
     ------
     ValueError
-        If the number of samples, steps or dimensions does not fit X.
+        If X is not numeric, is of another shape, or has no sample or no feature.
     """
-    n_samples, n_timesteps = present.shape
-    if is_list_of_sequences(y):
-        return _align_list(y, present)
-    y = np.asarray(y)
-    if y.ndim not in (2, 3):
+    values = _as_floats(X)
+    if values.ndim == 2:
+        values = values[:, :, np.newaxis]
+    if values.ndim != 3:
         raise ValueError(
-            f"y has shape {y.shape}, but return_sequences=True takes a target for each "
-            f"step: (n_samples, n_timesteps) = {(n_samples, n_timesteps)} or "
-            "(n_samples, n_timesteps, n_outputs). For a target for each sequence, use "
-            "return_sequences=False"
+            f"X has {values.ndim} dimensions; give (n_samples, n_timesteps, n_features), "
+            "(n_samples, n_timesteps) or a list of arrays. Reshape your data either "
+            "using X.reshape(-1, 1) if it has a single step or X.reshape(1, -1) if it "
+            "is a single sample"
         )
-    _check_consistent(n_samples, len(y))
-    if y.shape[1] != n_timesteps:
+    n_samples, _, n_features = values.shape
+    if n_samples == 0 or n_features == 0:
         raise ValueError(
-            f"y has {y.shape[1]} steps, but X has {n_timesteps}; give one target for "
-            "each step, and NaN where there is none"
+            f"Found array with {n_samples} sample(s) and {n_features} feature(s) "
+            f"(shape={values.shape}) while a minimum of 1 is required."
         )
-    return y
-
-
-def _align_list(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
-    _check_consistent(len(present), len(y))
-    n_timesteps = present.shape[1]
-    aligned = []
-    for i, (steps, mask) in enumerate(zip(y, present, strict=True)):
-        n_targets, n_present = len(steps), np.count_nonzero(mask)
-        if n_targets == n_present:
-            positions = np.flatnonzero(mask)
-        elif np.flatnonzero(mask)[-1] < n_targets <= n_timesteps:
-            positions = np.arange(n_targets)
-        else:
-            raise ValueError(
-                f"sample {i} of y has {n_targets} targets, but sample {i} of X has "
-                f"{n_present} steps; give one target for each step, and NaN where there "
-                "is none"
-            )
-        labels = np.asarray(steps)
-        dtype = np.float64 if labels.dtype.kind in "biuf" else object
-        row = np.full((n_timesteps, *labels.shape[1:]), np.nan, dtype)
-        row[positions] = labels
-        aligned.append(row)
-    return pad_sequences(aligned)
-
-
-def _check_consistent(n_samples: int, n_targets: int) -> None:
-    if n_samples != n_targets:
-        raise ValueError(
-            "Found input variables with inconsistent numbers of samples: X has "
-            f"{n_samples}, y has {n_targets}"
-        )
+    return values, np.asarray(~np.isnan(values).all(axis=2))
 
 
 def _all_features(entries: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -387,11 +362,14 @@ def _as_floats(X: Any) -> NDArray[np.float64]:
     array = np.asarray(X)
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported: X has complex numbers")
-    if array.dtype.kind in "SU":
-        raise ValueError("X is not numeric: it holds text. Encode strings as numbers")
+    if array.dtype.kind not in "biufO":
+        raise ValueError(
+            f"X is not numeric: it is of dtype {array.dtype}. Encode text and dates as "
+            "numbers"
+        )
     try:
         return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(
-            f"X is not numeric: {error}. Encode strings and dates as numbers"
+            f"X is not numeric: {error}. Encode text and dates as numbers"
         ) from error

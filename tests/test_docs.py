@@ -21,6 +21,7 @@ LAYERS = [
     ["sknt._fitting"],
     ["sknt._training"],
     ["sknt.callbacks", "sknt.metrics", "sknt.preprocessing"],
+    ["sknt._input", "sknt._targets"],
     ["sknt.nn"],
     ["sknt.memories"],
     ["sknt.ops"],

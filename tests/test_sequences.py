@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from sknt._targets import align_targets
 from sknt.sequences import (
     Sequences,
-    align_targets,
     check_sequences,
-    is_array_like_2d,
     is_missing,
+    is_table,
     mark_padding,
     pad_sequences,
     step_mask,
@@ -604,10 +604,10 @@ def test_a_list_of_targets_that_does_not_fit_names_the_sample(y, sample):
         align_targets(y, PRESENT)
 
 
-def test_targets_for_a_sequence_without_steps_are_refused_by_the_sample():
+def test_targets_of_a_sequence_without_steps_lie_at_absent_steps():
     present = np.array([[True, True], [False, False]])
-    with pytest.raises(ValueError, match="sample 1 "):
-        align_targets([[1.0, 2.0], [3.0]], present)
+    aligned = align_targets([[1.0, 2.0], [3.0]], present)
+    assert_array_equal(aligned, [[1.0, 2.0], [3.0, nan]])
 
 
 @pytest.mark.parametrize("y", [[[1, 2]], np.ones((3, 3)), np.ones((1, 3, 2))])
@@ -643,7 +643,7 @@ def test_targets_for_sequences_are_refused_with_the_way_out(y):
         (np.array([1, 2]), nan, [False, False]),
         (np.array([-1, 2]), -1, [True, False]),
         (np.array([-1, 2]), "none", [False, False]),
-        (np.array(["a", nan, None], dtype=object), nan, [False, True, False]),
+        (np.array(["a", nan, None], dtype=object), nan, [False, True, True]),
         (np.array(["a", nan, None], dtype=object), None, [False, False, True]),
         (np.array(["a", ""]), "", [False, True]),
         (np.array(["a", "nan"]), nan, [False, False]),
@@ -664,7 +664,7 @@ def test_nan_is_what_is_missing_unless_told_otherwise():
     assert_array_equal(is_missing(np.array([[0.0, nan]])), [[False, True]])
 
 
-# is_array_like_2d
+# is_table
 
 
 @pytest.mark.parametrize(
@@ -679,7 +679,7 @@ def test_nan_is_what_is_missing_unless_told_otherwise():
     ids=["array", "objects", "lists", "tuples", "strings"],
 )
 def test_rows_of_one_length_are_a_table(X):
-    assert is_array_like_2d(X)
+    assert is_table(X)
 
 
 @pytest.mark.parametrize(
@@ -702,11 +702,11 @@ def test_rows_of_one_length_are_a_table(X):
     ],
 )
 def test_sequences_are_no_table(X):
-    assert not is_array_like_2d(X)
+    assert not is_table(X)
 
 
 def test_a_data_frame_is_a_table_and_a_list_of_them_is_not():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"a": [1.0, 2.0]})
-    assert is_array_like_2d(frame)
-    assert not is_array_like_2d([frame, frame])
+    assert is_table(frame)
+    assert not is_table([frame, frame])

@@ -1,0 +1,44 @@
+"""X as an estimator or transformer takes it: a table, an array of sequences, a list."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from sknt.sequences import is_table
+
+
+class SequenceInputMixin:
+    """Checks that X is of the kind that it was in fit.
+
+    A table has a fixed number of columns, in ``n_features_in_``; otherwise that is the
+    number of features of a step, and the number of steps is free.
+    """
+
+    n_features_in_: int
+    _n_inputs: int
+    _fitted_on_table: bool
+
+    def _validate_X(self, X: Any, *, reset: bool) -> Any:
+        """Check a table as scikit-learn does; leave sequences as they are."""
+        table = is_table(X)
+        if reset:
+            self._fitted_on_table = table
+            if not table:
+                self.__dict__.pop("feature_names_in_", None)
+        if table and self._fitted_on_table:
+            return validate_data(self, X, reset=reset, ensure_all_finite=False)
+        return np.asarray(X) if table else X
+
+    def _check_n_inputs(self, n_features: int, *, reset: bool) -> None:
+        """Check, or with ``reset`` remember, the number of features of a step."""
+        if reset:
+            self._n_inputs = n_features
+            if not self._fitted_on_table:
+                self.n_features_in_ = n_features
+        elif n_features != self._n_inputs:
+            raise ValueError(
+                f"X has {n_features} features, but {type(self).__name__} is expecting "
+                f"{self._n_inputs} features as input, as in fit (two dimensions are "
+                "univariate sequences: one feature)"
+            )

@@ -1,0 +1,157 @@
+"""Targets brought into the layout of X, and which of their entries hold one."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknt.sequences import (
+    as_labels,
+    is_list_of_sequences,
+    is_missing,
+    pad_sequences,
+)
+
+
+def check_targets(
+    y: Any, present: NDArray[np.bool_], *, per_step: bool, missing_target: Any
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Bring targets into the layout of X, and tell which entries hold one.
+
+    Parameters
+    ----------
+    y : array-like or list
+        Of shape (n_samples,) or (n_samples, n_outputs); with `per_step` as in
+        :func:`align_targets`.
+    present : ndarray of bool of shape (n_samples, n_timesteps)
+        Which steps of X are present.
+    per_step : bool
+        Whether there is a target for each step.
+    missing_target : object
+        What y holds where there is no target.
+
+    Returns
+    -------
+    targets : ndarray of shape (n_samples, [n_timesteps,] [n_outputs])
+    valid : ndarray of bool of the same shape
+
+    Raises
+    ------
+    ValueError
+        If y is of another shape, infinite, or has no target at all.
+    """
+    if per_step:
+        targets = align_targets(y, present)
+        valid = ~is_missing(targets, missing_target)
+        valid &= present.reshape(*present.shape, *[1] * (targets.ndim - 2))
+    else:
+        try:
+            targets = as_labels(y)
+            shape = str(targets.shape)
+        except ValueError:
+            shape = "(n_samples, unequal lengths)"
+            targets = np.empty((0, 0, 0))
+        if targets.ndim not in (1, 2):
+            raise ValueError(
+                "y should be a 1d array, a target for each sequence, or of shape "
+                f"(n_samples, n_outputs), got an array of shape {shape} instead. For a "
+                "target for each step, use return_sequences=True"
+            )
+        _check_n_samples(len(present), len(targets))
+        valid = ~is_missing(targets, missing_target)
+    if not valid.any():
+        raise ValueError(
+            f"y has no target: every entry is missing_target={missing_target!r} (or "
+            "lies at an absent step of X)"
+        )
+    if targets.dtype.kind == "f":
+        unusable = valid & ~np.isfinite(targets)
+        if unusable.any():
+            where = np.argwhere(unusable)[0].tolist()
+            raise ValueError(
+                f"y contains NaN or infinity at index {where}, which is not "
+                f"missing_target={missing_target!r}; mend it or leave it out"
+            )
+    return targets, valid
+
+
+def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
+    """Bring per-step targets into the layout of X.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples, n_timesteps) or (n_samples, n_timesteps, \
+            n_outputs), or list of array-like of shape (length_i,) or \
+            (length_i, n_outputs)
+        A sample of a list has a target for each step of X's sample, or for each present
+        one.
+    present : ndarray of bool of shape (n_samples, n_timesteps)
+        Which steps of X are present.
+
+    Returns
+    -------
+    targets : ndarray of shape (n_samples, n_timesteps) or (n_samples, n_timesteps, \
+            n_outputs)
+
+    Raises
+    ------
+    ValueError
+        If the number of samples, steps or dimensions does not fit X.
+    """
+    n_samples, n_timesteps = present.shape
+    if is_list_of_sequences(y):
+        _check_n_samples(n_samples, len(y))
+        return pad_sequences(
+            [_align_sample(i, steps, present[i]) for i, steps in enumerate(y)]
+        )
+    targets = as_labels(y)
+    if targets.ndim not in (2, 3):
+        raise ValueError(
+            f"y has shape {targets.shape}, but return_sequences=True takes a target for "
+            f"each step: (n_samples, n_timesteps) = {(n_samples, n_timesteps)} or "
+            "(n_samples, n_timesteps, n_outputs). For a target for each sequence, use "
+            "return_sequences=False"
+        )
+    _check_n_samples(n_samples, len(targets))
+    if targets.shape[1] != n_timesteps:
+        raise ValueError(
+            f"y has {targets.shape[1]} steps, but X has {n_timesteps}; give one target "
+            "for each step, and NaN where there is none"
+        )
+    return targets
+
+
+def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
+    try:
+        labels = as_labels(steps)
+    except ValueError:
+        labels = np.empty(())  # outputs of unequal number
+    if labels.ndim not in (1, 2):
+        raise ValueError(
+            f"sample {i} of y is not of shape (length,) or (length, n_outputs); give "
+            "one target for each step of the sample"
+        )
+    n_targets, n_present = len(labels), np.count_nonzero(present)
+    until = np.flatnonzero(present)[-1] + 1 if n_present else 0
+    if n_targets == n_present:
+        positions = np.flatnonzero(present)
+    elif until <= n_targets <= len(present):
+        positions = np.arange(n_targets)
+    else:
+        raise ValueError(
+            f"sample {i} of y has {n_targets} targets, but sample {i} of X has "
+            f"{n_present} steps; give one target for each step, and NaN where there is "
+            "none"
+        )
+    dtype = np.float64 if labels.dtype.kind in "biuf" else object
+    row = np.full((len(present), *labels.shape[1:]), np.nan, dtype)
+    row[positions] = labels
+    return row
+
+
+def _check_n_samples(n_samples: int, n_targets: int) -> None:
+    if n_samples != n_targets:
+        raise ValueError(
+            "Found input variables with inconsistent numbers of samples: X has "
+            f"{n_samples}, y has {n_targets}"
+        )
