@@ -247,9 +247,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
                 data, held_out = split_off_validation(
                     data, self.validation_fraction, seeds[2], min_samples=2
                 )
-            callbacks = self._make_callbacks(n_epochs, held_out is not None)
-            if not partial:
-                callbacks.append(self._scikit_learn_callbacks(context, X, y))
+            callbacks = self._make_callbacks(n_epochs, held_out is not None, context, X, y)
             train(self.net_, data, held_out, n_epochs, callbacks)
             self.history_ = [
                 {name: value for name, value in epoch.items() if name != "batches"}
@@ -316,9 +314,18 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             device=self.device,
         )
 
-    def _make_callbacks(self, n_epochs: int, has_validation: bool) -> list[Any]:
-        guard = TrainingGuard(self.max_grad_norm, restore_best=has_validation)
-        callbacks: list[Any] = [guard]
+    def _make_callbacks(
+        self, n_epochs: int, has_validation: bool, context: Any, X: Any, y: Any
+    ) -> list[Any]:
+        """Return what goes with one training, in the order in which it is called."""
+        callbacks: list[Any] = []
+        if has_validation:
+            callbacks.append(ValidationScore(self._validation_score))
+        callbacks.append(TrainingGuard(self.max_grad_norm, restore_best=has_validation))
+        if self.verbose:
+            callbacks.append(EpochProgress(n_epochs, type(self).__name__))
+        if context is not None:
+            callbacks.append(self._scikit_learn_callbacks(context, X, y))
         if has_validation:
             stopping = EarlyStopping(
                 monitor="valid_score",
@@ -327,9 +334,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
                 threshold_mode="abs",
                 lower_is_better=False,
             )
-            callbacks = [ValidationScore(self._validation_score), guard, stopping]
-        if self.verbose:
-            callbacks.insert(-1, EpochProgress(n_epochs, type(self).__name__))
+            callbacks.append(stopping)
         return callbacks
 
     def _scikit_learn_callbacks(self, context: Any, X: Any, y: Any) -> ScikitLearnCallbacks:
@@ -338,6 +343,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             return epoch.call_on_fit_task_begin(estimator=self, X=X, y=y)
 
         def end(epoch: Any) -> bool:
+            # A copy of the estimator can predict as it is: the net is there already.
             return epoch.call_on_fit_task_end(
                 estimator=self, X=X, y=y, reconstruction_attributes=dict
             )

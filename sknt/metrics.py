@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer, make_scorer, r2_score
+from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils import get_tags
 
 from sknt._targets import align_targets
@@ -129,7 +130,7 @@ def make_sequence_scorer(
     >>> make_sequence_scorer(f1_score, average="macro")
     make_sequence_scorer(make_scorer(f1_score, response_method='predict', average=macro))
     """
-    if isinstance(metric, str) or hasattr(metric, "set_score_request"):
+    if isinstance(metric, str | _BaseScorer):
         if kwargs:
             raise ValueError(
                 f"metric={metric!r} is a scorer already and takes no {sorted(kwargs)}; "
@@ -139,19 +140,27 @@ def make_sequence_scorer(
     return SequenceScorer(make_scorer(metric, **kwargs), missing_target)
 
 
-class SequenceScorer:
+class SequenceScorer(_BaseScorer):
     """What :func:`make_sequence_scorer` returns."""
 
     def __init__(self, scorer: Any, missing_target: Any):
+        super().__init__(
+            scorer._score_func, scorer._sign, scorer._kwargs, scorer._response_method
+        )
         self.scorer = scorer
         self.missing_target = missing_target
 
-    def __call__(
-        self, estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None = None
+    def _score(
+        self,
+        method_caller: Any,
+        estimator: Any,
+        X: Any,
+        y_true: Any,
+        sample_weight: ArrayLike | None = None,
     ) -> float:
         """Score the estimator on the steps that have a target."""
         _, present = padded_steps(X)
-        y = align_targets(y, present)
+        y = align_targets(y_true, present)
         has_target = ~is_missing(y, self.missing_target)
         if y.ndim == 3:
             counted = has_target.all(axis=2) & present

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.callback import CallbackSupportMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
@@ -27,7 +28,9 @@ def _inverts(stepwise: "StepwiseTransformer") -> bool:
     return inner is None or hasattr(inner, "inverse_transform")
 
 
-class StepwiseTransformer(SequenceInputMixin, TransformerMixin, BaseEstimator):
+class StepwiseTransformer(
+    SequenceInputMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator
+):
     """Apply a transformer of scikit-learn to every present step of sequences.
 
     The transformer sees the present steps of all sequences, one after the other, as a
@@ -91,11 +94,13 @@ class StepwiseTransformer(SequenceInputMixin, TransformerMixin, BaseEstimator):
         ValueError
             If X has no present step or no usable shape.
         """
+        context = self._init_callback_context()
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         values, present = self._check_X(X, reset=True)
-        if y is not None:
-            y = _targets_of_steps(y, present)
+        y_steps = None if y is None else _targets_of_steps(y, present)
         inner = StandardScaler() if self.transformer is None else clone(self.transformer)
-        self.transformer_ = inner.fit(values[present], y)
+        self.transformer_ = inner.fit(values[present], y_steps)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
     def transform(self, X: Any) -> NDArray[Any]:
@@ -150,7 +155,7 @@ class StepwiseTransformer(SequenceInputMixin, TransformerMixin, BaseEstimator):
         return values, present
 
 
-class ToSequence(TransformerMixin, BaseEstimator):
+class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Turn rows of a table into sequences: (n, T·C) into (n, T, C).
 
     The first step of a pipeline inside a meta-estimator of scikit-learn that insists on
@@ -206,12 +211,15 @@ class ToSequence(TransformerMixin, BaseEstimator):
         ValueError
             If the number of columns is no multiple of `n_features`.
         """
+        context = self._init_callback_context()
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         if X.shape[1] % self.n_features:
             raise ValueError(
                 f"X has {X.shape[1]} columns, which is no multiple of "
                 f"n_features={self.n_features}; give n_timesteps * n_features columns"
             )
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:

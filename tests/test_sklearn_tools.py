@@ -13,6 +13,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -29,6 +30,7 @@ from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
     HalvingRandomSearchCV,
+    KFold,
     RandomizedSearchCV,
     StratifiedGroupKFold,
     TunedThresholdClassifierCV,
@@ -283,8 +285,6 @@ def test_grid_search_on_per_step_targets_with_unscored_steps(sequences, model, l
         y[::3, 0] = np.nan
     model.set_params(return_sequences=True)
     # An integer cv would look at the labels, NaN and all, to stratify by them.
-    from sklearn.model_selection import KFold
-
     search = GridSearchCV(
         model,
         {"memory_size": [4, 6]},
@@ -386,6 +386,48 @@ def test_sample_weight_is_routed(sequences):
         assert result["test_score"][fold] == pytest.approx(
             accuracy_score(y[test], predicted, sample_weight=weights[test])
         )
+
+
+def test_sample_weight_is_routed_to_a_scorer_of_steps(sequences):
+    X, _ = sequences
+    y = np.where(np.isnan(X[..., 0]), np.nan, X[..., 0] > 0)
+    weights = np.random.RandomState(0).randint(1, 4, size=60)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = NTMSequenceClassifier(**SMALL, return_sequences=True)
+        model.set_fit_request(sample_weight=False)
+        scorer = make_sequence_scorer("accuracy").set_score_request(sample_weight=True)
+        result = cross_validate(
+            model,
+            X,
+            y,
+            cv=KFold(2),
+            scoring=scorer,
+            params={"sample_weight": weights},
+            return_estimator=True,
+            return_indices=True,
+        )
+    test = result["indices"]["test"][0]
+    expected = result["estimator"][0].score(X[test], y[test], weights[test])
+    assert result["test_score"][0] == pytest.approx(expected)
+
+
+def test_scikit_learns_callbacks_work_inside_a_search(sequences, capsys):
+    X, _ = sequences
+    y = np.where(np.isnan(X[..., 0]), np.nan, X[..., 0] > 0)
+    monitor = ScoringMonitor(scoring=make_sequence_scorer("accuracy"))
+    model = NTMSequenceClassifier(**SMALL, return_sequences=True, early_stopping=True)
+    model.set_callbacks(monitor)
+    search = GridSearchCV(model, {"memory_size": [4, 6]}, cv=KFold(2), n_jobs=2)
+    search.set_callbacks(ProgressBar()).fit(X, y)
+    epochs = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert len(epochs) == (2 * 2 + 1) * SMALL["max_epochs"]
+    assert all(0 <= row["score"] <= 1 for row in epochs)
+    assert "NTMSequenceClassifier" in capsys.readouterr().out
+    pipeline = make_pipeline(StepwiseTransformer(), clone(model))
+    pipeline.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(X, y)
+    shown = capsys.readouterr().out
+    assert "StepwiseTransformer" in shown
+    assert "NTMSequenceClassifier" in shown
 
 
 # Through a table
