@@ -435,7 +435,6 @@ def test_the_trace_is_batch_first_with_zeros_after_the_end(memory, controller):
         assert (steps[~is_present()] == 0).all()
 
 
-@pytest.mark.xfail(reason="the trace ends with the batch's longest sequence")
 @pytest.mark.parametrize("memory", [*MEMORIES, None])
 def test_the_trace_has_as_many_steps_as_the_outputs(memory):
     network = make_network(memory)
@@ -769,7 +768,6 @@ def test_a_size_that_is_not_a_positive_integer_is_refused(name, value):
         SequenceNetwork(**sizes)
 
 
-@pytest.mark.xfail(raises=TypeError, reason="torch's recurrent layers refuse them")
 @pytest.mark.parametrize("memory", [*MEMORIES, None])
 def test_numpys_integers_are_sizes_as_a_parameter_grid_gives_them(memory):
     sizes = dict.fromkeys(("memory_size", "word_size", "hidden_size"), np.int64(4))

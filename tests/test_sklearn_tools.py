@@ -11,6 +11,7 @@ import pytest
 import sklearn
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import loguniform, randint
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.callback import ProgressBar, ScoringMonitor
@@ -225,7 +226,13 @@ def test_fits_run_on_one_thread_each_and_give_the_others_back():
 
 def test_randomized_search(sequences, model):
     X, y = sequences
-    distributions = {"memory_size": [4, 6], "learning_rate": [0.003, 0.01, 0.03]}
+    distributions = {
+        "memory_size": randint(4, 7),  # integers of NumPy
+        "hidden_size": randint(8, 12),
+        "batch_size": randint(8, 20),
+        "memory_params__shift_range": randint(0, 2),
+        "learning_rate": loguniform(0.003, 0.03),
+    }
     search = RandomizedSearchCV(
         model, distributions, n_iter=3, cv=2, random_state=0, n_jobs=2
     ).fit(X, y)

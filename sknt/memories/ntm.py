@@ -90,6 +90,7 @@ class NTMMemory(Memory):
     ):
         super().__init__()
         _check_options(memory_size, shift_range, memory_init, interface_clip)
+        shift_range = int(shift_range)  # an integer of NumPy, from a search's grid
         self.memory_size = memory_size
         self.word_size = word_size
         self.n_read_heads = n_read_heads

@@ -84,19 +84,14 @@ class SequenceNetwork(nn.Module):
         memory_params: Mapping[str, Any] | None = None,
     ):
         super().__init__()
-        sizes = {
-            "n_inputs": n_inputs,
-            "n_outputs": n_outputs,
-            "memory_size": memory_size,
-            "word_size": word_size,
-            "n_read_heads": n_read_heads,
-            "n_write_heads": n_write_heads,
-            "hidden_size": hidden_size,
-            "n_layers": n_layers,
-        }
-        for name, size in sizes.items():
-            if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
-                raise ValueError(f"{name}={size!r} is not a positive integer")
+        n_inputs = _positive_integer("n_inputs", n_inputs)
+        n_outputs = _positive_integer("n_outputs", n_outputs)
+        memory_size = _positive_integer("memory_size", memory_size)
+        word_size = _positive_integer("word_size", word_size)
+        n_read_heads = _positive_integer("n_read_heads", n_read_heads)
+        n_write_heads = _positive_integer("n_write_heads", n_write_heads)
+        hidden_size = _positive_integer("hidden_size", hidden_size)
+        n_layers = _positive_integer("n_layers", n_layers)
 
         self.n_inputs = n_inputs
         self.cell: MemoryCell | ControllerCell
@@ -174,7 +169,9 @@ class SequenceNetwork(nn.Module):
         if isinstance(self.cell, ControllerCell) and not return_states:
             features, state = self.cell.controller.run(packed, state)
         else:
-            features, state, trace = unroll(self.cell, packed, state, return_states)
+            features, state, trace = unroll(
+                self.cell, packed, state, x.shape[1] if return_states else None
+            )
         outputs, _ = pad_packed_sequence(
             features._replace(data=self.readout(features.data)),
             batch_first=True,
@@ -202,3 +199,10 @@ class SequenceNetwork(nn.Module):
                 f"x has {x.shape[1]} steps, so use 1 to {x.shape[1]}"
             )
         return pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+
+
+def _positive_integer(name: str, size: Any) -> int:
+    """Return a size as torch's layers take it: they refuse the integers of NumPy."""
+    if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
+        raise ValueError(f"{name}={size!r} is not a positive integer")
+    return int(size)

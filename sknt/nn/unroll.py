@@ -32,7 +32,7 @@ def map_state(function: Callable[..., Tensor], *states: Any) -> Any:
 
 
 def unroll(
-    cell: Any, inputs: PackedSequence, state: Any, return_states: bool = False
+    cell: Any, inputs: PackedSequence, state: Any, trace_length: int | None = None
 ) -> tuple[PackedSequence, Any, Trace | None]:
     """Step a cell through packed sequences.
 
@@ -43,8 +43,9 @@ def unroll(
     inputs : PackedSequence of width n_inputs
     state : nested NamedTuple
         State before the first step, in the order of the batch.
-    return_states : bool, default=False
-        Whether to keep the states and interfaces of all steps.
+    trace_length : int or None, default=None
+        Number of steps of the trace, at least those of the longest sequence; None keeps
+        no trace.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def unroll(
             n_running = n_left
         step_features, state, interface = cell.step(step_inputs, state)
         features.append(step_features)
-        if return_states:
+        if trace_length is not None:
             states.append(state)
             interfaces.append(interface)
     # The shortest sequences ended first and are the last of the sorted batch.
@@ -76,9 +77,9 @@ def unroll(
 
     def stack(*steps: Tensor) -> Tensor:
         packed = inputs._replace(data=torch.cat(steps))
-        return pad_packed_sequence(packed, batch_first=True)[0]
+        return pad_packed_sequence(packed, batch_first=True, total_length=trace_length)[0]
 
     trace = None
-    if return_states:
+    if trace_length is not None:
         trace = Trace(map_state(stack, *states), map_state(stack, *interfaces))
     return inputs._replace(data=torch.cat(features)), state, trace
