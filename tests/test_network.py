@@ -866,3 +866,34 @@ def test_lengths_that_do_not_fit_the_inputs_are_refused(lengths, message):
     network = SequenceNetwork(3, 2, memory=None, hidden_size=HIDDEN)
     with pytest.raises(ValueError, match=message):
         network(torch.zeros(2, 4, 3), torch.tensor(lengths))
+
+
+@ANY_MEMORY
+def test_names_and_options_of_a_wrong_type_are_refused_by_name(memory):
+    with pytest.raises(ValueError, match="memory_params=.* is no dictionary"):
+        SequenceNetwork(3, 2, memory=memory, memory_params=["shift_range"])
+    with pytest.raises(ValueError, match=r"memory=\['ntm'\]"):
+        SequenceNetwork(3, 2, memory=["ntm"])
+    with pytest.raises(ValueError, match=r"controller=\['lstm'\]"):
+        SequenceNetwork(3, 2, memory=memory, controller=["lstm"])
+
+
+@pytest.mark.parametrize("interface_clip", ["20", True, 0, -1.0])
+def test_a_clip_that_is_no_positive_number_is_refused(interface_clip):
+    with pytest.raises(ValueError, match="interface_clip="):
+        SequenceNetwork(3, 2, memory_params={"interface_clip": interface_clip})
+
+
+@pytest.mark.parametrize("memory", [*MEMORIES, None])
+@pytest.mark.parametrize("n_other", [2, 5])
+def test_a_state_of_other_sequences_is_refused_with_both_numbers(memory, n_other):
+    network = SequenceNetwork(3, 2, memory=memory, memory_size=4)
+    _, state = network(torch.zeros(n_other, 2, 3))
+    with pytest.raises(ValueError, match=f"state is of {n_other} sequences, but x has 3"):
+        network(torch.zeros(3, 2, 3), state=state)
+
+
+def test_lengths_that_are_no_integers_are_refused():
+    network = SequenceNetwork(3, 2, memory_size=4)
+    with pytest.raises(ValueError, match="one integer for each sequence"):
+        network(torch.zeros(3, 4, 3), lengths=torch.tensor([2.5, 4.0, 3.0]))

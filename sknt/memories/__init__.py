@@ -34,12 +34,17 @@ def make_memory(
     ValueError
         If the memory or one of the options is not known, or has a bad value.
     """
-    if name not in MEMORIES:
+    if not isinstance(name, str) or name not in MEMORIES:
         raise ValueError(
             f"memory={name!r} is not known; choose from {sorted(MEMORIES)}, "
             "or None for the controller alone"
         )
     memory_class = MEMORIES[name]
+    if not isinstance(memory_params, Mapping | None):
+        raise ValueError(
+            f"memory_params={memory_params!r} is no dictionary of options; give one such "
+            "as {'shift_range': 1}"
+        )
     options = dict(memory_params or {})
     known = [
         parameter.name

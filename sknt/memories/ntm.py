@@ -5,7 +5,7 @@ are put together, with the parameters of the heads and the initial state.
 """
 
 import math
-from numbers import Integral
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import torch
@@ -204,7 +204,8 @@ def _check_options(
         raise ValueError(
             f"memory_init={memory_init!r} is not known; choose from {sorted(known)}"
         )
-    if interface_clip is not None and not interface_clip > 0:
+    is_number = isinstance(interface_clip, Real) and not isinstance(interface_clip, bool)
+    if interface_clip is not None and not (is_number and interface_clip > 0):
         raise ValueError(
             f"interface_clip={interface_clip!r} is not positive; "
             "use a positive number, or None for no clipping"

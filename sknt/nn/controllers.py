@@ -178,7 +178,7 @@ def make_controller(
     ValueError
         If the name is not known.
     """
-    if name not in CONTROLLERS:
+    if not isinstance(name, str) or name not in CONTROLLERS:
         raise ValueError(
             f"controller={name!r} is not known; choose from {sorted(CONTROLLERS)}"
         )

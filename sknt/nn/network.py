@@ -165,6 +165,8 @@ class SequenceNetwork(nn.Module):
         packed = self._pack(x, lengths)
         if state is None:
             state = self.initial_state(len(x))
+        else:
+            _check_batch_size(state, len(x))
         trace = None
         if isinstance(self.cell, ControllerCell) and not return_states:
             features, state = self.cell.controller.run(packed, state)
@@ -188,10 +190,10 @@ class SequenceNetwork(nn.Module):
         if lengths is None:
             lengths = torch.full((len(x),), x.shape[1])
         lengths = torch.as_tensor(lengths).cpu()
-        if lengths.shape != (len(x),):
+        if lengths.shape != (len(x),) or lengths.is_floating_point():
             raise ValueError(
-                f"lengths has shape {tuple(lengths.shape)}; expected ({len(x)},), "
-                "one number for each sequence of x"
+                f"lengths has shape {tuple(lengths.shape)} and dtype {lengths.dtype}; "
+                f"expected ({len(x)},), one integer for each sequence of x"
             )
         if lengths.min() < 1 or lengths.max() > x.shape[1]:
             raise ValueError(
@@ -199,6 +201,17 @@ class SequenceNetwork(nn.Module):
                 f"x has {x.shape[1]} steps, so use 1 to {x.shape[1]}"
             )
         return pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+
+
+def _check_batch_size(state: Any, batch_size: int) -> None:
+    if not isinstance(state, Tensor):
+        for part in state:
+            _check_batch_size(part, batch_size)
+    elif len(state) != batch_size:
+        raise ValueError(
+            f"state is of {len(state)} sequences, but x has {batch_size}; give the state "
+            "of the same sequences, or None to start anew"
+        )
 
 
 def _positive_integer(name: str, size: Any) -> int:
