@@ -92,14 +92,9 @@ def canonical_data(data: TrainingData, sample_weight: NDArray[np.float64]) -> Tr
             "a positive weight"
         )
     data, sample_weight = data.take(used), sample_weight[used]
-    keys = np.array(
-        [
-            hashlib.blake2b(
-                values.tobytes() + targets.tobytes(), digest_size=16
-            ).hexdigest()
-            for values, targets in zip(data.values, data.targets, strict=True)
-        ]
-    )
+    # Values that are one number in single precision are one to the net as well.
+    as_trained = data._replace(values=data.values.astype(np.float32))
+    keys = np.array([_digest(*row) for row in zip(*as_trained, strict=True)])
     order = np.lexsort((sample_weight, keys))
     whole = (sample_weight == np.floor(sample_weight)).all()
     if whole and sample_weight.mean() <= MAX_REPETITIONS:
@@ -110,6 +105,11 @@ def canonical_data(data: TrainingData, sample_weight: NDArray[np.float64]) -> Tr
         -1, *[1] * (data.weights.ndim - 1)
     )
     return data._replace(weights=data.weights * scale)
+
+
+def _digest(*parts: Any) -> str:
+    content = b"".join(part.tobytes() for part in parts)
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def split_off_validation(

@@ -65,19 +65,14 @@ class SequenceDataset(Dataset):
 
     def __getitem__(self, index: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return a sample, or for a list of numbers a batch cut to its longest."""
-        lengths = self.lengths[index]
-        steps = slice(None, int(lengths.max()) if lengths.ndim else None)
-        values, targets, weights = (
-            part[index] for part in (self.values, self.targets, self.weights)
-        )
+        values, lengths = self.values[index], self.lengths[index]
+        targets, weights = self.targets[index], self.weights[index]
         if lengths.ndim:
-            values = values[:, steps]
-        if lengths.ndim and self.per_step:
-            targets, weights = targets[:, steps], weights[:, steps]
-        return (
-            {"x": values, "lengths": lengths},
-            {"target": targets, "weight": weights},
-        )
+            longest = int(lengths.max())
+            values = values[:, :longest]
+            if self.per_step:
+                targets, weights = targets[:, :longest], weights[:, :longest]
+        return {"x": values, "lengths": lengths}, {"target": targets, "weight": weights}
 
 
 class BatchSampler(Sampler):
@@ -186,21 +181,20 @@ class SequenceNet(NeuralNet):
         module = copy.deepcopy(self.module_).to(dtype).eval()
         order = np.argsort(lengths, kind="stable")
         dataset = SequenceDataset(values[order], lengths[order])
-        batch_size = max(self.batch_size, PREDICTION_BATCH)
-        rows = iter(order)
-        result: NDArray[np.float64] | None = None
-        for x, _ in sequence_loader(dataset, batch_size):
+        batches = []
+        for x, _ in sequence_loader(dataset, max(self.batch_size, PREDICTION_BATCH)):
             outputs, _ = module(x["x"].to(device, dtype), x["lengths"])
-            outputs = self._select(outputs, x["lengths"]).cpu().double().numpy()
-            index = [next(rows) for _ in range(len(outputs))]
-            if result is None:
-                shape = values.shape[:2] if self.per_step else values.shape[:1]
-                result = np.zeros((*shape, outputs.shape[-1]))
+            outputs = self._select(outputs, x["lengths"])
+            batches.append(outputs.double().cpu().numpy())
+
+        n_axes = 2 if self.per_step else 1
+        result = np.zeros((*values.shape[:n_axes], batches[0].shape[-1]))
+        for outputs in batches:
+            rows, order = order[: len(outputs)], order[len(outputs) :]
             if self.per_step:
-                result[index, : outputs.shape[1]] = outputs
+                result[rows, : outputs.shape[1]] = outputs
             else:
-                result[index] = outputs
-        assert result is not None  # there is at least one sequence
+                result[rows] = outputs
         return result
 
     def _select(self, outputs: Tensor, lengths: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sknt._base import SequenceEstimator
 from sknt._fitting import TrainingData
 from sknt.metrics import masked_accuracy
+from sknt.sequences import Sequences
 
 
 class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
@@ -282,11 +283,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             be.
         """
         sequences, outputs = self._outputs(X)
-        if self._multilabel:
-            labels = (outputs > 0).astype(np.int64)
-        else:
-            labels = self.classes_[outputs.argmax(axis=-1)]
-        return self._like_X(labels, sequences, self.missing_target)
+        return self._labels(outputs, sequences)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict probabilities.
@@ -346,11 +343,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         """
         sequences, outputs = self._outputs(X)
         y, valid = self._check_y(y, sequences, per_step=self.net_.per_step)
-        if self._multilabel:
-            labels = (outputs > 0).astype(np.int64)
-        else:
-            labels = self.classes_[outputs.argmax(axis=-1)]
-        labels = self._like_X(labels, sequences, self.missing_target)
+        labels = self._labels(outputs, sequences)
         if y.ndim == labels.ndim + 1 and y.shape[-1] == 1:
             y, valid = y[..., 0], valid[..., 0]
         if y.shape != labels.shape:
@@ -360,6 +353,13 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         return masked_accuracy(
             y, labels, valid, multilabel=self._multilabel, sample_weight=sample_weight
         )
+
+    def _labels(self, outputs: NDArray[np.float64], sequences: Sequences) -> NDArray[Any]:
+        if self._multilabel:
+            labels = (outputs > 0).astype(np.int64)
+        else:
+            labels = self.classes_[outputs.argmax(axis=-1)]
+        return self._like_X(labels, sequences, self.missing_target)
 
     # Targets
 
