@@ -62,7 +62,8 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         "return_sequences": ["boolean"],
         "missing_target": "no_validation",
         "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        # Beyond it the optimizers' own arithmetic overflows single precision.
+        "learning_rate": [Interval(Real, 0, 1e30, closed="right")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
@@ -122,8 +123,12 @@ class ValidationScore(Callback):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the score."""
-        entries = (torch.cat(parts).numpy() for parts in zip(*self.batches_, strict=True))
-        net.history.record("valid_score", self.score(*entries))
+        targets, outputs, valid = (
+            torch.cat(parts).numpy() for parts in zip(*self.batches_, strict=True)
+        )
+        finite = np.isfinite(outputs).all()
+        score = self.score(targets, outputs, valid) if finite else math.nan
+        net.history.record("valid_score", score)
 
 
 class EpochProgress(Callback):

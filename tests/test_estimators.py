@@ -564,13 +564,21 @@ def test_another_loss_and_data_loader_can_be_had(sequences):
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("learning_rate", [1e4, 1e30])
-def test_no_learning_rate_makes_predictions_non_finite(sequences, learning_rate):
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("learning_rate", [1e4, 1e19, 1e30])
+def test_no_learning_rate_makes_predictions_non_finite(
+    sequences, learning_rate, early_stopping
+):
     X, y = sequences
-    model = small_classifier(learning_rate=learning_rate, max_epochs=5).fit(X, y)
+    params = {
+        "learning_rate": learning_rate,
+        "early_stopping": early_stopping,
+        "max_epochs": 5,
+    }
+    model = small_classifier(**params).fit(X, y)
     assert np.isfinite(model.predict_proba(X)).all()
     assert torch.isfinite(weights_of(model)).all()
-    regressor = small_regressor(learning_rate=learning_rate, max_epochs=5)
+    regressor = small_regressor(**params)
     assert np.isfinite(regressor.fit(X, X[:, 0, 0]).predict(X)).all()
 
 
