@@ -17,6 +17,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
+    AdaBoostClassifier,
     BaggingClassifier,
     StackingClassifier,
     StackingRegressor,
@@ -25,7 +26,7 @@ from sklearn.ensemble import (
 )
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import permutation_importance
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RANSACRegressor
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import (
     GridSearchCV,
@@ -41,7 +42,8 @@ from sklearn.model_selection import (
     learning_curve,
     train_test_split,
 )
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
@@ -356,6 +358,20 @@ def test_one_against_the_rest(sequences, model):
     assert rest.predict(X).shape == y.shape
 
 
+def test_several_outputs_of_several_classes(sequences, model):
+    X, _ = sequences
+    y = np.column_stack([X[:, 0, 0] > 0, np.digitize(X[:, 0, 1], [-0.5, 0.5])]).astype(int)
+    several = MultiOutputClassifier(model).fit(X, y)
+    assert several.predict(X).shape == y.shape
+
+
+def test_boosting_without_absent_steps(model):
+    X = np.random.RandomState(0).normal(size=(40, 3, 2))
+    y = (X[:, 0, 0] > 0).astype(int)
+    boosted = AdaBoostClassifier(model, n_estimators=2, random_state=0)
+    assert boosted.fit(X, y).predict(X).shape == y.shape
+
+
 def test_transformed_target(values):
     X, y = values
     model = NTMSequenceRegressor(**{**SMALL, "max_epochs": 30})
@@ -453,6 +469,21 @@ def test_self_training_through_a_table(sequences, model):
     assert set(learner.fit(as_table(X), partly).predict(as_table(X))) <= {0, 1}
 
 
+def test_one_against_one_through_a_table(sequences, model):
+    X, _ = sequences
+    y = np.digitize(X[:, 0, 0], [-0.5, 0.5])
+    pairs = OneVsOneClassifier(through_table(model)).fit(as_table(X), y)
+    assert len(pairs.estimators_) == 3
+    assert pairs.predict(as_table(X)).shape == y.shape
+
+
+def test_robust_regression_through_a_table(values):
+    X, y = values
+    regressor = through_table(NTMSequenceRegressor(**SMALL))
+    robust = RANSACRegressor(regressor, min_samples=0.5, max_trials=2, random_state=0)
+    assert robust.fit(as_table(X), y).predict(as_table(X)).shape == y.shape
+
+
 def test_permutation_importance_through_a_table(model):
     rng = np.random.RandomState(0)
     X = rng.normal(size=(60, 3, 2))
@@ -468,18 +499,32 @@ def test_permutation_importance_through_a_table(model):
 # What scikit-learn refuses, as the documentation says
 
 
-@pytest.mark.parametrize(
-    "refused",
-    [
-        lambda model: BaggingClassifier(model, n_estimators=2),
+REFUSED = {
+    "StandardScaler": (lambda model: StandardScaler(), "dim 3"),
+    "Bagging": (lambda model: BaggingClassifier(model), "dim 3"),
+    "SelfTraining": (lambda model: SelfTrainingClassifier(model), "dim 3"),
+    "OneVsOne": (lambda model: OneVsOneClassifier(model), "dim 3"),
+    "Stacking with passthrough": (
         lambda model: StackingClassifier(
             [("ntm", model)], LogisticRegression(), cv=2, passthrough=True
         ),
-        lambda model: SelfTrainingClassifier(model),
-    ],
-    ids=["Bagging", "Stacking with passthrough", "SelfTraining"],
-)
-def test_refused_by_scikit_learn_on_three_dimensions(sequences, model, refused):
+        "same number of dimensions",
+    ),
+    "AdaBoost": (lambda model: AdaBoostClassifier(model), "contains NaN"),
+    "RANSAC": (lambda model: RANSACRegressor(model, min_samples=0.5), "dim 3"),
+}
+
+
+@pytest.mark.parametrize(("refused", "message"), REFUSED.values(), ids=list(REFUSED))
+def test_refused_by_scikit_learn_on_absent_steps(sequences, model, refused, message):
     X, y = sequences
-    with pytest.raises(ValueError, match="dim"):
+    with pytest.raises(ValueError, match=message):
         refused(model).fit(X, (y == "up").astype(int))
+
+
+def test_chains_are_refused_and_outputs_are_the_way_round(sequences, model):
+    X, y = sequences
+    outputs = np.column_stack([y == "up", y == "down"]).astype(int)
+    with pytest.raises(ValueError, match="dim 3"):
+        ClassifierChain(model).fit(X, outputs)
+    assert model.fit(X, outputs).predict(X).shape == outputs.shape

@@ -172,7 +172,11 @@ class SequenceNetwork(nn.Module):
             features, state = self.cell.controller.run(packed, state)
         else:
             features, state, trace = unroll(
-                self.cell, packed, state, x.shape[1] if return_states else None
+                self.cell,
+                packed,
+                state,
+                return_states=return_states,
+                n_timesteps=x.shape[1],
             )
         outputs, _ = pad_packed_sequence(
             features._replace(data=self.readout(features.data)),

@@ -32,7 +32,12 @@ def map_state(function: Callable[..., Tensor], *states: Any) -> Any:
 
 
 def unroll(
-    cell: Any, inputs: PackedSequence, state: Any, trace_length: int | None = None
+    cell: Any,
+    inputs: PackedSequence,
+    state: Any,
+    *,
+    return_states: bool = False,
+    n_timesteps: int | None = None,
 ) -> tuple[PackedSequence, Any, Trace | None]:
     """Step a cell through packed sequences.
 
@@ -43,9 +48,10 @@ def unroll(
     inputs : PackedSequence of width n_inputs
     state : nested NamedTuple
         State before the first step, in the order of the batch.
-    trace_length : int or None, default=None
-        Number of steps of the trace, at least those of the longest sequence; None keeps
-        no trace.
+    return_states : bool, default=False
+        Whether to keep the states and interfaces of all steps.
+    n_timesteps : int or None, default=None
+        Number of steps of the trace; None: those of the longest sequence.
 
     Returns
     -------
@@ -67,7 +73,7 @@ def unroll(
             n_running = n_left
         step_features, state, interface = cell.step(step_inputs, state)
         features.append(step_features)
-        if trace_length is not None:
+        if return_states:
             states.append(state)
             interfaces.append(interface)
     # The shortest sequences ended first and are the last of the sorted batch.
@@ -77,9 +83,9 @@ def unroll(
 
     def stack(*steps: Tensor) -> Tensor:
         packed = inputs._replace(data=torch.cat(steps))
-        return pad_packed_sequence(packed, batch_first=True, total_length=trace_length)[0]
+        return pad_packed_sequence(packed, batch_first=True, total_length=n_timesteps)[0]
 
     trace = None
-    if trace_length is not None:
+    if return_states:
         trace = Trace(map_state(stack, *states), map_state(stack, *interfaces))
     return inputs._replace(data=torch.cat(features)), state, trace
