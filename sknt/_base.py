@@ -248,8 +248,9 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
                 data, held_out = split_off_validation(
                     data, self.validation_fraction, seeds[2], min_samples=2
                 )
-            callbacks = self._make_callbacks(n_epochs, held_out is not None, context, X, y)
-            train(self.net_, data, held_out, n_epochs, callbacks)
+            callbacks = self._make_callbacks(n_epochs, held_out)
+            stoppers = self._make_stoppers(held_out, context, X, y)
+            train(self.net_, data, held_out, n_epochs, callbacks, stoppers)
             self.history_ = [
                 {name: value for name, value in epoch.items() if name != "batches"}
                 for epoch in self.net_.history.to_list()
@@ -315,19 +316,24 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             device=self.device,
         )
 
-    def _make_callbacks(
-        self, n_epochs: int, has_validation: bool, context: Any, X: Any, y: Any
-    ) -> list[Any]:
-        """Return what goes with one training, in the order in which it is called."""
+    def _make_callbacks(self, n_epochs: int, held_out: Any) -> list[Any]:
+        """Return what looks after a training, in the order in which it is called."""
         callbacks: list[Any] = []
-        if has_validation:
+        if held_out is not None or self.net_.train_split:
             callbacks.append(ValidationScore(self._validation_score))
-        callbacks.append(TrainingGuard(self.max_grad_norm, restore_best=has_validation))
+        callbacks.append(
+            TrainingGuard(self.max_grad_norm, restore_best=held_out is not None)
+        )
         if self.verbose:
             callbacks.append(EpochProgress(n_epochs, type(self).__name__))
+        return callbacks
+
+    def _make_stoppers(self, held_out: Any, context: Any, X: Any, y: Any) -> list[Any]:
+        """Return what may end a training."""
+        stoppers: list[Any] = []
         if context is not None:
-            callbacks.append(self._scikit_learn_callbacks(context, X, y))
-        if has_validation:
+            stoppers.append(self._scikit_learn_callbacks(context, X, y))
+        if held_out is not None:
             stopping = EarlyStopping(
                 monitor="valid_score",
                 patience=self.n_iter_no_change,
@@ -335,8 +341,8 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
                 threshold_mode="abs",
                 lower_is_better=False,
             )
-            callbacks.append(stopping)
-        return callbacks
+            stoppers.append(stopping)
+        return stoppers
 
     def _scikit_learn_callbacks(self, context: Any, X: Any, y: Any) -> ScikitLearnCallbacks:
         def begin() -> Any:

@@ -18,6 +18,9 @@ from sknt.nn import SequenceNetwork
 MAX_REPETITIONS = 10
 """Whole sample weights of at most this on average are taken as so many equal samples."""
 
+RECORDERS = ("epoch_timer", "train_loss", "valid_loss")
+"""Callbacks of skorch that put an epoch's numbers into the history."""
+
 OWN_PARAMETERS = {
     "lr": "learning_rate",
     "max_epochs": "max_epochs",
@@ -217,6 +220,7 @@ def train(
     held_out: TrainingData | None,
     n_epochs: int,
     callbacks: Sequence[Any],
+    stoppers: Sequence[Any],
 ) -> None:
     """Train a net for some epochs; if that fails, leave it as it was.
 
@@ -225,16 +229,18 @@ def train(
     net : SequenceNet
     data, held_out : TrainingData
     n_epochs : int
-    callbacks : sequence of skorch callbacks
-        For this training alone.
+    callbacks, stoppers : sequence of skorch callbacks
+        For this training alone: those called before the user's own, and those that may
+        end it after them.
     """
     before = net.snapshot()
     n_records = len(net.history)
     random_state = getattr(net, "iterator_train__random_state", None)
     shuffle_state = None if random_state is None else random_state.get_state()
     own_callbacks, own_split = net.callbacks_, net.train_split
-    names = [type(callback).__name__ for callback in callbacks]
-    net.callbacks_ = [*own_callbacks, *zip(names, callbacks, strict=True)]
+    recorders = [pair for pair in own_callbacks if pair[0] in RECORDERS]
+    others = [pair for pair in own_callbacks if pair[0] not in RECORDERS]
+    net.callbacks_ = [*recorders, *_named(callbacks), *others, *_named(stoppers)]
     net.max_epochs = n_epochs
     if held_out is not None:
         net.train_split = predefined_split(held_out.dataset(net.per_step))
@@ -249,3 +255,7 @@ def train(
         raise
     finally:
         net.callbacks_, net.train_split = own_callbacks, own_split
+
+
+def _named(callbacks: Sequence[Any]) -> list[tuple[str, Any]]:
+    return [(type(callback).__name__, callback) for callback in callbacks]

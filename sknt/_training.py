@@ -63,7 +63,7 @@ class SequenceDataset(Dataset):
     def __len__(self) -> int:
         return len(self.values)
 
-    def __getitem__(self, index: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def __getitem__(self, index: Any) -> tuple[dict[str, Tensor], Tensor]:
         """Return a sample, or for a list of numbers a batch cut to its longest."""
         values, lengths = self.values[index], self.lengths[index]
         targets, weights = self.targets[index], self.weights[index]
@@ -72,7 +72,7 @@ class SequenceDataset(Dataset):
             values = values[:, :longest]
             if self.per_step:
                 targets, weights = targets[:, :longest], weights[:, :longest]
-        return {"x": values, "lengths": lengths}, {"target": targets, "weight": weights}
+        return {"x": values, "lengths": lengths, "weight": weights}, targets
 
 
 class BatchSampler(Sampler):
@@ -148,7 +148,8 @@ class SequenceNet(NeuralNet):
 
     def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Tensor:
         """Return the outputs that have targets: of each step, or of each last one."""
-        outputs, _ = super().infer(x, **fit_params)
+        inputs = {name: x[name] for name in ("x", "lengths")}
+        outputs, _ = super().infer(inputs, **fit_params)
         return self._select(outputs, x["lengths"])
 
     def get_loss(
@@ -159,8 +160,8 @@ class SequenceNet(NeuralNet):
         A missing target has weight 0, and neither padding nor the other sequences of a
         batch change what a sequence adds to the gradient.
         """
-        target = to_tensor(y_true["target"], device=self.device)
-        weight = to_tensor(y_true["weight"], device=self.device)
+        target = to_tensor(y_true, device=self.device)
+        weight = to_tensor(X["weight"], device=self.device)
         if target.is_floating_point():
             losses = self.criterion_(y_pred.flatten(), target.flatten())
         else:

@@ -39,8 +39,8 @@ class TrainingGuard(Callback):
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Remember the weights to fall back to."""
         self.failure_ = ""
-        self.best_: tuple[float, ...] = (-math.inf,)
-        self.best_epoch_ = len(net.history)
+        self.best_ = [-math.inf]
+        self.n_epochs_ = self.best_epoch_ = len(net.history)
         self.snapshot_ = net.snapshot()
 
     def on_grad_computed(
@@ -62,10 +62,12 @@ class TrainingGuard(Callback):
         """Keep the weights if they are finite and the best so far."""
         if not all(torch.isfinite(p).all() for p in net.module_.parameters()):
             self._stop("a weight", net)
+        self.n_epochs_ = len(net.history)
         record = net.history[-1]
-        quality: tuple[float, ...] = (-record["train_loss"],)
-        if "valid_loss" in record:
-            quality = (record["valid_score"], -record["valid_loss"])
+        quality = [-record[loss] for loss in ("valid_loss", "train_loss") if loss in record]
+        if "valid_score" in record:
+            quality.insert(0, record["valid_score"])
+        quality = quality or [self.n_epochs_]  # nothing is recorded: the last is best
         if quality > self.best_:
             self.best_, self.best_epoch_ = quality, len(net.history)
             self.snapshot_ = net.snapshot()
@@ -78,8 +80,7 @@ class TrainingGuard(Callback):
         """Bring the best weights back if need be."""
         if self.failure_ or self.restore_best:
             net.restore(self.snapshot_)
-        if net.history and "dur" not in net.history[-1]:
-            net.history.pop()  # an epoch that was not finished
+        del net.history[self.n_epochs_ :]  # an epoch that was not finished
         if self.failure_:
             warnings.warn(
                 f"Training stopped: {self.failure_}. The best finite weights, those "
@@ -112,11 +113,8 @@ class ValidationScore(Callback):
     ) -> None:
         """Collect the predictions of a validation batch."""
         if not training:
-            entries = (
-                batch[1]["target"],
-                y_pred.detach().cpu(),
-                batch[1]["weight"] > 0,
-            )
+            x, target = batch
+            entries = (target, y_pred.detach().cpu(), x["weight"] > 0)
             if net.per_step:
                 entries = tuple(part.flatten(0, 1) for part in entries)
             self.batches_.append(entries)
@@ -152,9 +150,8 @@ class EpochProgress(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Advance by an epoch."""
         record = net.history[-1]
-        shown = {"loss": f"{record['train_loss']:.4g}"}
-        if "valid_score" in record:
-            shown["validation score"] = f"{record['valid_score']:.4g}"
+        names = {"train_loss": "loss", "valid_score": "validation score"}
+        shown = {names[k]: f"{record[k]:.4g}" for k in names if k in record}
         self.bar_.set_postfix(shown, refresh=False)
         self.bar_.update()
 

@@ -1,6 +1,7 @@
 """What the estimators promise: data layouts, reproducibility, weights, stopping."""
 
 import inspect
+import pickle
 import re
 import threading
 
@@ -12,6 +13,8 @@ from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
+from skorch.dataset import ValidSplit
 
 from sknt import NTMSequenceClassifier, NTMSequenceRegressor, unpad_sequences
 from sknt.datasets import make_copy
@@ -518,8 +521,6 @@ def test_a_callback_can_stop_the_training(sequences):
 
 def test_net_params_reach_skorch(sequences):
     X, y = sequences
-    from skorch.callbacks import EarlyStopping, LRScheduler
-
     stopping = EarlyStopping("train_loss", patience=2, threshold=10.0)
     model = small_classifier(
         max_epochs=20,
@@ -560,6 +561,41 @@ def test_another_loss_and_data_loader_can_be_had(sequences):
     assert np.isfinite(model.fit(X, X[:, 0, 0]).predict(X)).all()
 
 
+@pytest.mark.parametrize(
+    "net_params",
+    [
+        {"train_split": ValidSplit(5)},
+        {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.5},
+        {"optimizer": torch.optim.LBFGS},
+        {"optimizer__param_groups": [("readout.*", {"lr": 0.1})]},
+        {"iterator_train__batch_size": 7},
+        {"callbacks__epoch_timer": None},
+        {"callbacks": "disable"},
+        {"module__hidden_size": 5},
+        {"criterion__label_smoothing": 0.1},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_other_arguments_of_skorch(sequences, net_params):
+    X, y = sequences
+    model = small_classifier(net_params=net_params).fit(X, y)
+    assert model.n_iter_ == 3
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+    name, value = next(iter(net_params.items()))
+    assert getattr(model.net_, name) is not None or value is None
+
+
+def test_a_callback_that_scores_with_skorch_sees_targets_and_probabilities(sequences):
+    def score(net, dataset, y):
+        return accuracy_score(y, net.predict_proba(dataset).argmax(axis=1))
+
+    X, y = sequences
+    scoring = EpochScoring(score, name="accuracy", on_train=True, lower_is_better=False)
+    model = small_classifier(max_epochs=15, net_params={"callbacks": [scoring]})
+    history = model.fit(X, y).history_
+    assert history[-1]["accuracy"] > max(0.8, history[0]["accuracy"])
+
+
 # Trouble
 
 
@@ -583,8 +619,6 @@ def test_no_learning_rate_makes_predictions_non_finite(
 
 
 def test_a_loss_that_becomes_nan_stops_with_a_warning_and_the_best_weights(sequences):
-    from skorch.callbacks import Callback
-
     class Poison(Callback):
         done = False
 
