@@ -33,6 +33,7 @@ from sknt.inspection import MemoryTraceDisplay
 from sknt.preprocessing import StepwiseTransformer
 
 max_epochs = int(os.environ.get("SKNT_EXAMPLE_EPOCHS", "40"))
+seed = int(os.environ.get("SKNT_EXAMPLE_SEED", "0"))
 
 # %%
 # The utterances come as a list of tables of unequal length. Padded, the shorter ones end
@@ -49,7 +50,7 @@ print(f"Training part: {X_train.shape}, test part: {X_test.shape}")
 
 pipeline = make_pipeline(
     StepwiseTransformer(StandardScaler()),
-    NTMSequenceClassifier(max_epochs=max_epochs, random_state=0),
+    NTMSequenceClassifier(max_epochs=max_epochs, random_state=seed),
 )
 search = GridSearchCV(
     pipeline,
@@ -57,7 +58,7 @@ search = GridSearchCV(
         "ntmsequenceclassifier__memory_size": [16, 64],
         "ntmsequenceclassifier__n_read_heads": [1, 2],
     },
-    cv=StratifiedKFold(n_splits=3, shuffle=True, random_state=0),
+    cv=StratifiedKFold(n_splits=3, shuffle=True, random_state=seed),
     n_jobs=2,
 )
 search.set_callbacks(ProgressBar(max_propagation_depth=0))
