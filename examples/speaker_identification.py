@@ -45,12 +45,12 @@ X_train, X_test = pad_sequences(utterances_train), pad_sequences(utterances_test
 print(f"Training part: {X_train.shape}, test part: {X_test.shape}")
 
 # %%
-# A pipeline of a scaler, which is fitted to the present steps alone, and the network;
-# and a search over both of the network's memory sizes and numbers of read heads.
+# A pipeline of a scaler, which is fitted to the present steps alone, and the network,
+# whose controller is a GRU; and a search over its memory size and number of read heads.
 
 pipeline = make_pipeline(
     StepwiseTransformer(StandardScaler()),
-    NTMSequenceClassifier(max_epochs=max_epochs, random_state=seed),
+    NTMSequenceClassifier(controller="gru", max_epochs=max_epochs, random_state=seed),
 )
 search = GridSearchCV(
     pipeline,
@@ -73,10 +73,12 @@ for params, mean in zip(results["params"], results["mean_test_score"], strict=Tr
     print(f"  {shown}: cross-validated accuracy {mean:.3f}")
 
 # %%
-# The test part, and the bare LSTM of the same size: the same estimator without a memory.
+# The test part, and a bare LSTM of the same size: the same estimator without a memory.
 
-baseline = clone(search.best_estimator_)
-baseline.set_params(ntmsequenceclassifier__memory=None).fit(X_train, y_train)
+baseline = clone(search.best_estimator_).set_params(
+    ntmsequenceclassifier__memory=None, ntmsequenceclassifier__controller="lstm"
+)
+baseline.fit(X_train, y_train)
 print(f"Chosen: {search.best_params_}")
 print(f"Test accuracy, memory network: {search.score(X_test, y_test):.4f}")
 print(f"Test accuracy, bare LSTM:      {baseline.score(X_test, y_test):.4f}")

@@ -38,6 +38,24 @@ NESTED = ("memory_params", "net_params")
 """Dictionaries whose keys are parameters too: ``memory_params__shift_range``."""
 
 
+FIXED = (
+    "memory",
+    "memory_size",
+    "word_size",
+    "n_read_heads",
+    "n_write_heads",
+    "controller",
+    "hidden_size",
+    "n_layers",
+    "memory_params",
+    "return_sequences",
+    "optimizer",
+    "device",
+    "net_params",
+)
+"""Parameters that a fit which goes on from the last one cannot change."""
+
+
 class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator):
     """Base class of the estimators; they say how targets become numbers and back.
 
@@ -48,6 +66,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
     net_: SequenceNet
     _criterion: Any
     _n_outputs: int
+    _fitted_params: dict[str, Any]
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "memory": [StrOptions(set(MEMORIES)), None],
@@ -60,7 +79,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "memory_params": [dict, None],
         "return_sequences": ["boolean"],
-        "missing_target": "no_validation",
+        "missing_target": [Real, str, None],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         # Beyond it the optimizers' own arithmetic overflows single precision.
         "learning_rate": [Interval(Real, 0, 1e30, closed="right")],
@@ -179,7 +198,13 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
                 if key.startswith(prefix)
             }
             if entries:
-                setattr(self, name, {**(getattr(self, name) or {}), **entries})
+                present = getattr(self, name)
+                if not isinstance(present, dict | None):
+                    raise ValueError(
+                        f"{name}={present!r} is no dictionary, so {sorted(entries)} cannot "
+                        "be set in it"
+                    )
+                setattr(self, name, {**(present or {}), **entries})
         return self
 
     def __sklearn_tags__(self):
@@ -221,36 +246,40 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         y: Any,
         sample_weight: Any,
         *,
+        partial: bool = False,
         context: Any = None,
         classes: Any = None,
     ) -> "SequenceEstimator":
-        """Fit, or with no callback context do one epoch of a partial fit."""
-        partial = context is None
+        """Fit; with ``partial``, do one epoch from where the last call ended."""
         goes_on = hasattr(self, "net_") and (partial or self.warm_start)
         n_epochs = 1 if partial else self.max_epochs
         before = self.__dict__.copy()
         try:
-            if goes_on and self.net_.per_step != self.return_sequences:
-                raise ValueError(
-                    "return_sequences changed since the last fit; use warm_start=False "
-                    "or a clone to start anew"
-                )
-            data = self._training_data(
+            if goes_on:
+                self._check_unchanged()
+            data, groups = self._training_data(
                 X, y, sample_weight, reset=not goes_on, partial=partial, classes=classes
             )
             rng = check_random_state(self.random_state)
             seeds = rng.randint(2**31 - 1, size=3).tolist()
             if not goes_on:
                 self.net_ = self._make_net(*seeds[:2])
-            self.net_.set_params(lr=self.learning_rate, batch_size=self.batch_size)
+                self._fitted_params = {name: getattr(self, name) for name in FIXED}
             held_out = None
             if self.early_stopping and not partial:
                 data, held_out = split_off_validation(
-                    data, self.validation_fraction, seeds[2], min_samples=2
+                    data, groups, self.validation_fraction, seeds[2]
                 )
-            callbacks = self._make_callbacks(n_epochs, held_out)
-            stoppers = self._make_stoppers(held_out, context, X, y)
-            train(self.net_, data, held_out, n_epochs, callbacks, stoppers)
+            train(
+                self.net_,
+                data,
+                held_out,
+                n_epochs=n_epochs,
+                learning_rate=self.learning_rate,
+                batch_size=self.batch_size,
+                callbacks=self._make_callbacks(n_epochs, held_out),
+                stoppers=self._make_stoppers(held_out, context, X, y),
+            )
             self.history_ = [
                 {name: value for name, value in epoch.items() if name != "batches"}
                 for epoch in self.net_.history.to_list()
@@ -262,6 +291,14 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             raise
         return self
 
+    def _check_unchanged(self) -> None:
+        changed = [n for n in FIXED if getattr(self, n) != self._fitted_params[n]]
+        if changed:
+            raise ValueError(
+                f"{', '.join(changed)} changed since the last fit, from which warm_start "
+                "and partial_fit go on; use warm_start=False or a clone to start anew"
+            )
+
     def _training_data(
         self,
         X: Any,
@@ -271,23 +308,25 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         reset: bool,
         partial: bool,
         classes: Any,
-    ) -> TrainingData:
-        """Check and encode what fit was given."""
+    ) -> tuple[TrainingData, NDArray[np.int64]]:
+        """Check and encode what fit was given; also return the groups of equal rows."""
         sequences = self._check_X(X, reset=reset)
         y, valid = self._check_y(y, sequences, per_step=self.return_sequences)
         sample_weight = _check_sample_weight(
             sample_weight, sequences.values, ensure_non_negative=True
         )
-        targets, valid = self._encode_targets(y, valid, reset=reset, classes=classes)
+        targets, valid = self._encode_targets(
+            y, valid, reset=reset, partial=partial, classes=classes
+        )
         if self.return_sequences:
             targets, valid = sequences.pack(targets), sequences.pack(valid)
-        data = canonical_data(
+        data, groups = canonical_data(
             TrainingData(
                 sequences.values, sequences.lengths, targets, valid.astype(np.float64)
             ),
             sample_weight,
         )
-        return self._finish_targets(data, reset=reset, partial=partial)
+        return self._finish_targets(data, reset=reset, partial=partial), groups
 
     def _make_net(self, init_seed: int, shuffle_seed: int) -> SequenceNet:
         network_params = {

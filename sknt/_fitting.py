@@ -3,6 +3,7 @@
 import copy
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 from skorch.helper import predefined_split
 
-from sknt._runtime import forked_random_state, single_threaded
-from sknt._training import OPTIMIZERS, SequenceDataset, SequenceNet
+from sknt._runtime import seeded_construction, single_threaded
+from sknt._training import OPTIMIZERS, SequenceDataset, SequenceNet, TrainingStopped
 from sknt.nn import SequenceNetwork
 
 MAX_REPETITIONS = 10
@@ -29,6 +30,7 @@ OWN_PARAMETERS = {
     "warm_start": "warm_start",
     "verbose": "verbose",
     "per_step": "return_sequences",
+    "optimizer__lr": "learning_rate",
 }
 """Arguments of the net that the estimators have as parameters of their own."""
 
@@ -61,7 +63,9 @@ class TrainingData(NamedTuple):
         )
 
 
-def canonical_data(data: TrainingData, sample_weight: NDArray[np.float64]) -> TrainingData:
+def canonical_data(
+    data: TrainingData, sample_weight: NDArray[np.float64]
+) -> tuple[TrainingData, NDArray[np.int64]]:
     """Bring data into an order of its own, in which weights equal repetitions.
 
     Rows of weight 0 or without a target are left out. Rows whose weights are whole
@@ -80,6 +84,8 @@ def canonical_data(data: TrainingData, sample_weight: NDArray[np.float64]) -> Tr
     -------
     data : TrainingData
         With the sample weights in its weights.
+    groups : ndarray of shape (n_samples,)
+        Equal numbers for equal rows.
 
     Raises
     ------
@@ -96,18 +102,20 @@ def canonical_data(data: TrainingData, sample_weight: NDArray[np.float64]) -> Tr
         )
     data, sample_weight = data.take(used), sample_weight[used]
     # Values that are one number in single precision are one to the net as well.
-    as_trained = data._replace(values=data.values.astype(np.float32))
-    keys = np.array([_digest(*row) for row in zip(*as_trained, strict=True)])
-    order = np.lexsort((sample_weight, keys))
+    values = data.values.astype(np.float32) + 0  # adding 0 makes 0 of -0
+    parts = (values, data.lengths, data.targets + 0, data.weights)
+    keys = [_digest(*row) for row in zip(*parts, strict=True)]
+    groups = np.unique(keys, return_inverse=True)[1]
+    order = np.lexsort((sample_weight, groups))
     whole = (sample_weight == np.floor(sample_weight)).all()
     if whole and sample_weight.mean() <= MAX_REPETITIONS:
         order = np.repeat(order, sample_weight[order].astype(int))
-        return data.take(order)
-    data, sample_weight = data.take(order), sample_weight[order]
+        return data.take(order), groups[order]
+    data, sample_weight, groups = data.take(order), sample_weight[order], groups[order]
     scale = (sample_weight / sample_weight.mean()).reshape(
         -1, *[1] * (data.weights.ndim - 1)
     )
-    return data._replace(weights=data.weights * scale)
+    return data._replace(weights=data.weights * scale), groups
 
 
 def _digest(*parts: Any) -> str:
@@ -116,35 +124,35 @@ def _digest(*parts: Any) -> str:
 
 
 def split_off_validation(
-    data: TrainingData, fraction: float, seed: int, *, min_samples: int = 1
+    data: TrainingData, groups: NDArray[np.int64], fraction: float, seed: int
 ) -> tuple[TrainingData, TrainingData]:
     """Hold out a fraction of the sequences, of each class where that is possible.
+
+    At least two are held out, for R² needs so many, and equal rows stay together.
 
     Raises
     ------
     ValueError
         If there are too few sequences.
     """
-    n_samples = len(data.lengths)
-    n_held_out = max(min_samples, int(np.ceil(fraction * n_samples)))
+    rows = np.unique(groups, return_index=True)[1]  # one of each kind
+    n_samples = len(rows)
+    n_held_out = max(2, int(np.ceil(fraction * n_samples)))
     if n_held_out >= n_samples:
         raise ValueError(
             f"early_stopping with validation_fraction={fraction} would hold out "
-            f"{n_held_out} of {n_samples} samples and leave none to train on; give more "
-            "samples or set early_stopping=False"
+            f"{n_held_out} of {n_samples} different samples and leave none to train on; "
+            "give more samples or set early_stopping=False"
         )
     is_class = data.targets.ndim == 1 and data.targets.dtype.kind == "i"
-    rows = np.arange(n_samples)
+    options = {"test_size": n_held_out, "random_state": seed}
     try:
-        train, held_out = train_test_split(
-            rows,
-            test_size=n_held_out,
-            random_state=seed,
-            stratify=data.targets if is_class else None,
-        )
+        stratify = data.targets[rows] if is_class else None
+        _, held_out = train_test_split(rows, stratify=stratify, **options)
     except ValueError:  # a class with a single member, or more classes than places
-        train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed)
-    return data.take(train), data.take(held_out)
+        _, held_out = train_test_split(rows, **options)
+    is_held_out = np.isin(groups, groups[held_out])
+    return data.take(np.flatnonzero(~is_held_out)), data.take(np.flatnonzero(is_held_out))
 
 
 def make_net(
@@ -178,12 +186,7 @@ def make_net(
         device is not available.
     """
     chosen = copy.deepcopy(dict(net_params or {}))
-    for name in chosen:
-        if name in OWN_PARAMETERS:
-            raise ValueError(
-                f"net_params has {name!r}, which is a parameter of the estimator; set "
-                f"{OWN_PARAMETERS[name]} instead"
-            )
+    _check_net_params(chosen, network_params)
     try:
         torch.empty(0, device=kwargs["device"])
     except (RuntimeError, AssertionError) as error:
@@ -209,16 +212,41 @@ def make_net(
             **chosen,
         }
     )
-    with forked_random_state(init_seed):
+    with seeded_construction(init_seed):
         net.initialize()
     return net
+
+
+def _check_net_params(chosen: Mapping[Any, Any], network_params: Mapping[str, Any]) -> None:
+    own = OWN_PARAMETERS | {f"module__{name}": name for name in network_params}
+    for name in chosen:
+        if not isinstance(name, str):
+            raise ValueError(f"net_params has the key {name!r}; give names of arguments")
+        if name in own:
+            raise ValueError(
+                f"net_params has {name!r}, which is a parameter of the estimator; set "
+                f"{own[name]} instead"
+            )
+    if "criterion__reduction" in chosen:
+        raise ValueError(
+            "net_params has 'criterion__reduction', which is always 'none': the loss is "
+            "summed over a sequence's targets, without the missing ones"
+        )
+    if isinstance(chosen.get("optimizer"), str):
+        raise ValueError(
+            f"net_params has optimizer={chosen['optimizer']!r}, which is no class of "
+            f"torch.optim; for one of {sorted(OPTIMIZERS)} set optimizer itself"
+        )
 
 
 def train(
     net: SequenceNet,
     data: TrainingData,
     held_out: TrainingData | None,
+    *,
     n_epochs: int,
+    learning_rate: float,
+    batch_size: int,
     callbacks: Sequence[Any],
     stoppers: Sequence[Any],
 ) -> None:
@@ -228,7 +256,8 @@ def train(
     ----------
     net : SequenceNet
     data, held_out : TrainingData
-    n_epochs : int
+    n_epochs, batch_size : int
+    learning_rate : float
     callbacks, stoppers : sequence of skorch callbacks
         For this training alone: those called before the user's own, and those that may
         end it after them.
@@ -238,17 +267,26 @@ def train(
     random_state = getattr(net, "iterator_train__random_state", None)
     shuffle_state = None if random_state is None else random_state.get_state()
     own_callbacks, own_split = net.callbacks_, net.train_split
+    own_rate, own_batch_size = net.lr, net.batch_size
     recorders = [pair for pair in own_callbacks if pair[0] in RECORDERS]
     others = [pair for pair in own_callbacks if pair[0] not in RECORDERS]
     net.callbacks_ = [*recorders, *_named(callbacks), *others, *_named(stoppers)]
-    net.max_epochs = n_epochs
+    net.max_epochs, net.batch_size = n_epochs, batch_size
+    if learning_rate != net.lr:
+        net.set_params(lr=learning_rate)  # of the optimizer
+        net.lr = learning_rate
     if held_out is not None:
         net.train_split = predefined_split(held_out.dataset(net.per_step))
     try:
+        dataset = data.dataset(net.per_step)
         with single_threaded():
-            net.partial_fit(data.dataset(net.per_step))
+            net.notify("on_train_begin", X=dataset, y=None)
+            with suppress(TrainingStopped):
+                net.fit_loop(dataset)
+            net.notify("on_train_end", X=dataset, y=None)
     except BaseException:
         net.restore(before)
+        net.lr, net.batch_size = own_rate, own_batch_size
         del net.history[n_records:]
         if random_state is not None:
             random_state.set_state(shuffle_state)

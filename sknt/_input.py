@@ -12,7 +12,8 @@ class SequenceInputMixin:
     """Checks that X is of the kind that it was in fit.
 
     A table has a fixed number of columns, in ``n_features_in_``; otherwise that is the
-    number of features of a step, and the number of steps is free.
+    number of features of a step, and the number of steps is free. Lists are free, too:
+    they may hold sequences of another length than in fit.
     """
 
     n_features_in_: int
@@ -26,7 +27,8 @@ class SequenceInputMixin:
             self._fitted_on_table = table
             if not table:
                 self.__dict__.pop("feature_names_in_", None)
-        if table and self._fitted_on_table:
+        is_list = isinstance(X, list | tuple)
+        if table and (reset or (self._fitted_on_table and not is_list)):
             return validate_data(self, X, reset=reset, ensure_all_finite=False)
         return np.asarray(X) if table else X
 

@@ -13,15 +13,20 @@ _n_threads_before = 1
 
 
 @contextmanager
-def forked_random_state(seed: int = 0) -> Iterator[None]:
-    """Seed torch's CPU generator inside, and leave it outside as it was."""
+def seeded_construction(seed: int = 0) -> Iterator[None]:
+    """Build modules inside as the seed says, whatever the process has set.
+
+    Torch's CPU generator and default dtype are outside as they were.
+    """
     with _random_lock:
-        before = torch.default_generator.get_state()
+        state, dtype = torch.default_generator.get_state(), torch.get_default_dtype()
         torch.default_generator.manual_seed(seed)
+        torch.set_default_dtype(torch.float32)
         try:
             yield
         finally:
-            torch.default_generator.set_state(before)
+            torch.default_generator.set_state(state)
+            torch.set_default_dtype(dtype)
 
 
 @contextmanager

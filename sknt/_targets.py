@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from sknt.sequences import (
     as_labels,
@@ -45,17 +46,12 @@ def check_targets(
         valid = ~is_missing(targets, missing_target)
         valid &= present.reshape(*present.shape, *[1] * (targets.ndim - 2))
     else:
-        try:
-            targets = as_labels(y)
-            shape = str(targets.shape)
-        except ValueError:
-            shape = "(n_samples, unequal lengths)"
-            targets = np.empty((0, 0, 0))
+        targets = _dense(y)
         if targets.ndim not in (1, 2):
             raise ValueError(
                 "y should be a 1d array, a target for each sequence, or of shape "
-                f"(n_samples, n_outputs), got an array of shape {shape} instead. For a "
-                "target for each step, use return_sequences=True"
+                f"(n_samples, n_outputs), got an array of shape {targets.shape} instead. "
+                "For a target for each step, use return_sequences=True"
             )
         _check_n_samples(len(present), len(targets))
         valid = ~is_missing(targets, missing_target)
@@ -64,15 +60,56 @@ def check_targets(
             f"y has no target: every entry is missing_target={missing_target!r} (or "
             "lies at an absent step of X)"
         )
-    if targets.dtype.kind == "f":
-        unusable = valid & ~np.isfinite(targets)
-        if unusable.any():
-            where = np.argwhere(unusable)[0].tolist()
-            raise ValueError(
-                f"y contains NaN or infinity at index {where}, which is not "
-                f"missing_target={missing_target!r}; mend it or leave it out"
-            )
+    unusable = valid & _not_finite(targets)
+    if unusable.any():
+        where = np.argwhere(unusable)[0].tolist()
+        raise ValueError(
+            f"y contains NaN, None or infinity at index {where}, which is not "
+            f"missing_target={missing_target!r}; mend it or leave it out"
+        )
     return targets, valid
+
+
+def typed_labels(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels as an array of numbers or of text, not of objects.
+
+    Raises
+    ------
+    ValueError
+        If they are of both kinds.
+    """
+    if labels.dtype != object:
+        return labels
+    values = labels.tolist()
+    if len({isinstance(value, str) for value in values}) > 1:
+        raise ValueError(
+            "y mixes text with other labels; make all of them text or all numbers"
+        )
+    return np.array(values)
+
+
+def _dense(y: Any) -> NDArray[Any]:
+    if issparse(y):
+        raise TypeError("y is sparse, but dense targets are required; use y.toarray()")
+    try:
+        labels = as_labels(y)
+    except ValueError as error:
+        raise ValueError(
+            "y has samples of unequal length; for a target for each step, use "
+            "return_sequences=True"
+        ) from error
+    if labels.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y has complex numbers")
+    return labels
+
+
+def _not_finite(targets: NDArray[Any]) -> NDArray[np.bool_]:
+    if targets.dtype.kind == "f":
+        return ~np.isfinite(targets)
+    if targets.dtype != object:
+        return np.zeros(targets.shape, dtype=bool)
+    infinite = (targets == np.inf) | (targets == -np.inf)
+    return is_missing(targets) | np.asarray(infinite, dtype=bool)
 
 
 def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
@@ -104,7 +141,7 @@ def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
         return pad_sequences(
             [_align_sample(i, steps, present[i]) for i, steps in enumerate(y)]
         )
-    targets = as_labels(y)
+    targets = _dense(y)
     if targets.ndim not in (2, 3):
         raise ValueError(
             f"y has shape {targets.shape}, but return_sequences=True takes a target for "
@@ -143,7 +180,8 @@ def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any
             f"{n_present} steps; give one target for each step, and NaN where there is "
             "none"
         )
-    dtype = np.float64 if labels.dtype.kind in "biuf" else object
+    # Integers and booleans stay what they are among the NaN of absent steps.
+    dtype = np.float64 if labels.dtype.kind == "f" else object
     row = np.full((len(present), *labels.shape[1:]), np.nan, dtype)
     row[positions] = labels
     return row

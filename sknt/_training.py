@@ -13,7 +13,7 @@ from skorch.utils import get_map_location, to_tensor
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from sknt._runtime import forked_random_state
+from sknt._runtime import seeded_construction
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     # β2 = 0.99 follows the gradient's size faster than torch's 0.999: measured to help.
@@ -112,6 +112,10 @@ def sequence_loader(
     )
 
 
+class TrainingStopped(KeyboardInterrupt):
+    """A callback ended the training, as skorch's do by raising KeyboardInterrupt."""
+
+
 class SequenceNet(NeuralNet):
     """skorch's net for sequences: masked loss, double-precision prediction, slim state.
 
@@ -145,6 +149,13 @@ class SequenceNet(NeuralNet):
             **kwargs,
         )
         self.per_step = per_step
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks; tell their way to stop from a user's Ctrl-C."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as stop:
+            raise TrainingStopped from stop
 
     def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Tensor:
         """Return the outputs that have targets: of each step, or of each last one."""
@@ -237,7 +248,7 @@ class SequenceNet(NeuralNet):
         params = state["params"]
         params["device"] = str(get_map_location(params["device"]))
         self.__dict__.update(params, history_=None, initialized_=False, virtual_params_={})
-        with forked_random_state():
+        with seeded_construction():
             self.initialize()
         self.restore(_map_leaves(torch.tensor, np.ndarray, state["weights"]))
         self.history_ = History([{**epoch, "batches": []} for epoch in state["history"]])

@@ -66,7 +66,8 @@ class TrainingGuard(Callback):
         record = net.history[-1]
         quality = [-record[loss] for loss in ("valid_loss", "train_loss") if loss in record]
         if "valid_score" in record:
-            quality.insert(0, record["valid_score"])
+            score = record["valid_score"]
+            quality.insert(0, -math.inf if math.isnan(score) else score)
         quality = quality or [self.n_epochs_]  # nothing is recorded: the last is best
         if quality > self.best_:
             self.best_, self.best_epoch_ = quality, len(net.history)

@@ -13,8 +13,9 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sknt._base import SequenceEstimator
 from sknt._fitting import TrainingData
+from sknt._targets import typed_labels
 from sknt.metrics import masked_accuracy
-from sknt.sequences import Sequences
+from sknt.sequences import Sequences, is_missing
 
 
 class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
@@ -263,7 +264,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 "partial_fit does not support class_weight='balanced', which needs all "
                 "labels at once; give the weights of the classes as a dictionary"
             )
-        return self._fit(X, y, sample_weight, classes=() if classes is None else classes)
+        return self._fit(X, y, sample_weight, partial=True, classes=classes)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict labels.
@@ -346,6 +347,11 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         labels = self._labels(outputs, sequences)
         if y.ndim == labels.ndim + 1 and y.shape[-1] == 1:
             y, valid = y[..., 0], valid[..., 0]
+        if (y.dtype.kind == "U") != (self.classes_.dtype.kind == "U") and y.dtype != object:
+            raise ValueError(
+                f"y is of dtype {y.dtype}, but the classes are {self.classes_.tolist()}; "
+                "give labels of the same kind as in fit"
+            )
         if y.shape != labels.shape:
             raise ValueError(
                 f"y has shape {y.shape}, but predictions have shape {labels.shape}"
@@ -364,36 +370,39 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
     # Targets
 
     def _encode_targets(
-        self, y: NDArray[Any], valid: NDArray[np.bool_], *, reset: bool, classes: Any
+        self,
+        y: NDArray[Any],
+        valid: NDArray[np.bool_],
+        *,
+        reset: bool,
+        partial: bool,
+        classes: Any,
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         if not self.return_sequences and y.ndim == 2 and y.shape[1] == 1:
             y, valid = column_or_1d(y, warn=True), valid[:, 0]
         multilabel = y.ndim == 2 + self.return_sequences
-        known = y[valid]
-        if known.dtype == object:
-            known = np.array(known.tolist())
+        known = typed_labels(y[valid])
         if multilabel:
-            known = self._check_indicators(known, y.shape)
-            classes = np.arange(y.shape[-1])
+            self._check_indicators(known, valid)
+            all_classes = np.arange(y.shape[-1])
         else:
             check_classification_targets(known)
-            classes = self._check_classes(known, classes, reset=reset)
+            all_classes = self._check_classes(known, classes, reset=reset, partial=partial)
         if reset:
-            self.classes_ = classes
+            self.classes_ = all_classes
             self._multilabel = multilabel
-            self._n_outputs = len(classes)
-        elif multilabel != self._multilabel or len(classes) != self._n_outputs:
+            self._n_outputs = len(all_classes)
+        elif multilabel != self._multilabel or len(all_classes) != self._n_outputs:
             raise ValueError(
                 "y is of another kind or number of outputs than in the last fit; use "
                 "warm_start=False or a clone to start anew"
             )
         encoded = np.zeros(y.shape, np.float64 if multilabel else np.int64)
-        encoded[valid] = known if multilabel else np.searchsorted(classes, known)
+        encoded[valid] = known if multilabel else np.searchsorted(all_classes, known)
         return encoded, valid
 
-    def _check_indicators(
-        self, known: NDArray[Any], shape: tuple[int, ...]
-    ) -> NDArray[Any]:
+    def _check_indicators(self, known: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+        shape = valid.shape
         if known.dtype.kind not in "biuf" or not np.isin(known, (0, 1)).all():
             if not self.return_sequences:
                 advice = (
@@ -408,30 +417,48 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 f"y of shape {shape} should hold 0/1 indicators, a column for each "
                 f"output, but has other values; {advice}"
             )
-        return known
+        has_target = valid.reshape(-1, shape[-1]).any(axis=0)
+        if not has_target.all():
+            raise ValueError(
+                f"output {np.flatnonzero(~has_target)[0]} of y has no target: every entry "
+                "is missing. Leave the output out"
+            )
 
     def _check_classes(
-        self, known: NDArray[Any], classes: Any, *, reset: bool
+        self, known: NDArray[Any], classes: Any, *, reset: bool, partial: bool
     ) -> NDArray[Any]:
         """Return all classes, given those in y and those that the caller announced."""
         found = np.unique(known)
+        announced = None
+        if classes is not None:
+            announced = typed_labels(np.asarray(classes))
+            if announced.ndim != 1 or is_missing(announced).any():
+                raise ValueError(
+                    f"classes={classes!r} is no list of labels; give all labels that will "
+                    "ever be seen, without missing ones"
+                )
+            announced = np.unique(announced)
         if not reset:
             allowed = self.classes_
-        elif classes is None:
-            allowed = found
-        elif len(classes):
-            allowed = np.unique(classes)
-        else:
+            if announced is not None and not np.array_equal(announced, allowed):
+                raise ValueError(
+                    f"classes={announced.tolist()} is not {allowed.tolist()}, the classes "
+                    "of the first call; leave it out or start anew with a clone"
+                )
+        elif announced is not None:
+            allowed = announced
+        elif partial:
             raise ValueError(
                 "classes must be passed on the first call to partial_fit: all labels "
                 "that will ever be seen"
             )
+        else:
+            allowed = found
         unknown = found[~np.isin(found, allowed)]
         if len(unknown):
             raise ValueError(
-                f"y has classes {unknown.tolist()} that are not among "
-                f"{allowed.tolist()}, the classes of the first fit; start anew with all "
-                "of them"
+                f"y has classes {unknown.tolist()} that are not among {allowed.tolist()}, "
+                "the classes announced or of the first fit; start anew with all of them"
             )
         if len(allowed) < 2:
             raise ValueError(
@@ -452,12 +479,25 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 "class_weight=None, or sample_weight"
             )
         valid = data.weights > 0
+        labels = self.classes_[data.targets[valid]]
+        if self.class_weight == "balanced" and len(np.unique(labels)) < len(self.classes_):
+            raise ValueError(
+                "class_weight='balanced' needs a target of positive weight in each of the "
+                f"classes {self.classes_.tolist()}; give the weights as a dictionary"
+            )
         weights = compute_class_weight(
             self.class_weight,
             classes=self.classes_,
-            y=self.classes_[data.targets[valid]],
+            y=labels,
             sample_weight=data.weights[valid],
         )
+        unusable = ~(np.isfinite(weights) & (weights >= 0))
+        if unusable.any() or not weights[data.targets[valid]].any():
+            raise ValueError(
+                f"class_weight={self.class_weight!r} gives the classes "
+                f"{self.classes_.tolist()} the weights {weights.tolist()}; use finite "
+                "ones of at least 0, not all of them 0"
+            )
         return data._replace(weights=data.weights * weights[data.targets])
 
     @property

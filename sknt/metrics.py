@@ -10,8 +10,9 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer, make_scorer, r2_score
 from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils import get_tags
+from sklearn.utils.validation import _check_sample_weight
 
-from sknt._targets import align_targets
+from sknt._targets import align_targets, typed_labels
 from sknt.sequences import is_missing, padded_steps
 
 
@@ -57,18 +58,16 @@ def masked_r2(
     valid : ndarray of bool of the same shape
     sample_weight : array-like of shape (n_samples,) or None, default=None
     """
+    n_targets = valid.reshape(-1, valid.shape[-1]).sum(axis=0)
+    # R² takes two targets. An output with fewer counts only if no other has more.
+    outputs = np.flatnonzero(n_targets >= min(2, n_targets.max()))
     scores = []
-    for output in range(y_true.shape[-1]):
+    for output in outputs:
         counted = valid[..., output]
-        if not counted.any():
-            continue
-        scores.append(
-            r2_score(
-                y_true[..., output][counted],
-                y_pred[..., output][counted],
-                sample_weight=entry_weights(counted, sample_weight),
-            )
-        )
+        true, predicted = y_true[..., output][counted], y_pred[..., output][counted]
+        unit = np.abs(true).max() or 1.0  # squares of any unit stay finite
+        weights = entry_weights(counted, sample_weight)
+        scores.append(r2_score(true / unit, predicted / unit, sample_weight=weights))
     return float(np.mean(scores))
 
 
@@ -78,12 +77,7 @@ def entry_weights(
     """Give each counted entry the weight of its sample."""
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != counted.shape[:1]:
-        raise ValueError(
-            f"sample_weight has shape {weights.shape}, expected {counted.shape[:1]}: a "
-            "weight for each sequence"
-        )
+    weights = _check_sample_weight(sample_weight, counted, ensure_non_negative=True)
     weights = weights.reshape(-1, *[1] * (counted.ndim - 1))
     return np.broadcast_to(weights, counted.shape)[counted]
 
@@ -178,9 +172,7 @@ class SequenceScorer(_BaseScorer):
             raise ValueError("y has no target at any present step; nothing to score")
         weights = entry_weights(counted, sample_weight)
         plain = {} if weights is None else {"sample_weight": weights}
-        targets = y[counted]
-        if targets.dtype == object:
-            targets = np.array(targets.tolist())
+        targets = typed_labels(y[counted])
         return self.scorer(
             _StepsAsSamples(estimator, counted, y.shape[2:]), X, targets, **plain
         )
@@ -224,7 +216,6 @@ class _StepsAsSamples(BaseEstimator):
                     f"{self.counted.shape} (samples, steps); make_sequence_scorer goes "
                     "with return_sequences=True"
                 )
-            steps = steps[self.counted]
-            return np.array(steps.tolist()) if steps.dtype == object else steps
+            return typed_labels(steps[self.counted])
 
         return on_counted_steps

@@ -93,7 +93,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     net_ : SequenceNet
         The skorch net; ``net_.module_`` is the torch network.
     target_mean_, target_scale_ : ndarray of shape (n_outputs,)
-        Mean and standard deviation of the targets of the first fit.
+        Mean and standard deviation of the targets of the first fit. Of a constant
+        target the scale is 0, and the constant is predicted.
 
     See Also
     --------
@@ -218,7 +219,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     ) -> "NTMSequenceRegressor":
         """Do one epoch over the data given, from where the last call ended.
 
-        The targets' mean and scale are those of the first call.
+        The targets' mean and scale are those of the first call, whose targets must not
+        be constant.
 
         Parameters
         ----------
@@ -238,7 +240,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         """
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, partial=True)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predict values.
@@ -296,6 +298,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return floats, zero where there is no target, of one more axis if need be."""
         try:
+            if y.dtype.kind not in "biufO":
+                raise ValueError(f"it is of dtype {y.dtype}")
             values = np.where(valid, y, 0).astype(np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(
@@ -307,7 +311,13 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         return values, valid
 
     def _encode_targets(
-        self, y: NDArray[Any], valid: NDArray[np.bool_], *, reset: bool, classes: Any
+        self,
+        y: NDArray[Any],
+        valid: NDArray[np.bool_],
+        *,
+        reset: bool,
+        partial: bool,
+        classes: Any,
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         single_output = y.ndim == 1 + self.return_sequences
         y, valid = self._with_output_axis(y, valid, per_step=self.return_sequences)
@@ -327,10 +337,22 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     ) -> TrainingData:
         """Standardise the targets, by the mean and scale of the first fit."""
         if reset:
-            self.target_mean_, self.target_scale_ = _mean_and_scale(
-                data.targets, data.weights
+            mean, scale = _mean_and_scale(data.targets, data.weights)
+            if partial and not scale.all():
+                raise ValueError(
+                    f"output {np.flatnonzero(scale == 0)[0]} of y is constant in the first "
+                    "call to partial_fit, which sets the targets' scale; begin with a "
+                    "batch of several different targets"
+                )
+            self.target_mean_, self.target_scale_ = mean, scale
+        elif not self.target_scale_.all():
+            raise ValueError(
+                f"output {np.flatnonzero(self.target_scale_ == 0)[0]} of y was constant in "
+                "the last fit, so its targets have no scale; use warm_start=False or a "
+                "clone to start anew"
             )
-        targets = (data.targets - self.target_mean_) / self.target_scale_
+        scale = np.where(self.target_scale_ == 0, 1.0, self.target_scale_)
+        targets = (data.targets - self.target_mean_) / scale
         return data._replace(targets=np.where(data.weights > 0, targets, 0.0))
 
     def _validation_score(
@@ -342,7 +364,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
 def _mean_and_scale(
     targets: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weighted mean and standard deviation (1 for a constant) of each output."""
+    """Weighted mean and standard deviation of each output, exactly 0 for a constant."""
     targets = targets.reshape(-1, targets.shape[-1])
     weights = weights.reshape(targets.shape)
     total = weights.sum(axis=0)
@@ -351,7 +373,11 @@ def _mean_and_scale(
             f"output {np.flatnonzero(total == 0)[0]} of y has no target: every entry is "
             "missing. Leave the output out"
         )
+    # In units of the largest target, whose square neither overflows nor vanishes.
+    unit = np.abs(np.where(weights > 0, targets, 0)).max(axis=0)
+    unit[unit == 0] = 1.0
+    targets = targets / unit
     mean = (weights * targets).sum(axis=0) / total
     scale = np.sqrt((weights * (targets - mean) ** 2).sum(axis=0) / total)
-    constant = scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-    return mean, np.where(constant, 1.0, scale)
+    scale[scale <= 10 * np.finfo(np.float64).eps] = 0.0
+    return mean * unit, scale * unit

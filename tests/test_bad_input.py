@@ -118,7 +118,7 @@ BAD_Y = {
     "NaN that does not mean missing": (
         {"missing_target": -1},
         lambda X, y: changed(np.arange(60) % 2.0, 3, np.nan),
-        r"NaN or infinity at index \[3\], which is not missing_target=-1",
+        r"infinity at index \[3\], which is not missing_target=-1",
     ),
     "one class only": ({}, lambda X, y: np.zeros(60), "one class only"),
     "values, not classes": ({}, lambda X, y: X[:, 0, 0], "Unknown label type"),
@@ -208,10 +208,27 @@ def test_memory_params_without_a_memory(sequences):
         model.fit(*sequences)
 
 
-def test_the_estimators_own_parameters_are_not_net_params(sequences):
-    model = NTMSequenceClassifier(**SMALL, net_params={"lr": 1.0})
-    with pytest.raises(ValueError, match="'lr'.*set learning_rate"):
+@pytest.mark.parametrize(
+    ("net_params", "message"),
+    [
+        ({"lr": 1.0}, "'lr'.*set learning_rate"),
+        ({"optimizer__lr": 1.0}, "'optimizer__lr'.*set learning_rate"),
+        ({"module__hidden_size": 5}, "'module__hidden_size'.*set hidden_size"),
+        ({"criterion__reduction": "mean"}, "'criterion__reduction'.*always 'none'"),
+        ({"optimizer": "adam"}, "no class of torch.optim.*set optimizer"),
+        ({1: "x"}, "key 1"),
+    ],
+)
+def test_net_params_that_the_estimator_has_itself(sequences, net_params, message):
+    model = NTMSequenceClassifier(**SMALL, net_params=net_params)
+    with pytest.raises(ValueError, match=message):
         model.fit(*sequences)
+
+
+def test_nothing_can_be_set_inside_what_is_no_dictionary():
+    model = NTMSequenceClassifier(net_params=[1])
+    with pytest.raises(ValueError, match=r"net_params=\[1\] is no dictionary"):
+        model.set_params(net_params__optimizer__eps=1)
 
 
 def test_sample_weight(sequences):
@@ -258,6 +275,123 @@ def test_partial_fit(sequences):
     model.early_stopping = True
     with pytest.raises(ValueError, match="early_stopping"):
         model.partial_fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("params", "y", "message"),
+    [
+        ({}, [1, "a"] * 30, "mixes text"),
+        ({"missing_target": None}, [np.nan, "a", "b"] * 20, r"NaN, None.*index \[0\]"),
+        ({"missing_target": ""}, [None, "a", "b"] * 20, r"NaN, None.*index \[0\]"),
+        ({"missing_target": -1}, [np.nan, 0, 1] * 20, r"NaN.*index \[0\]"),
+    ],
+)
+def test_labels_of_objects(sequences, params, y, message):
+    X, _ = sequences
+    with pytest.raises(ValueError, match=message):
+        NTMSequenceClassifier(**SMALL, **params).fit(X, np.array(y, dtype=object))
+
+
+def test_values_of_objects(sequences):
+    X, _ = sequences
+    for bad in (np.inf, "text"):
+        y = np.array([bad, *range(59)], dtype=object)
+        with pytest.raises(ValueError, match="index .0.|not numeric"):
+            NTMSequenceRegressor(**SMALL).fit(X, y)
+    y = np.array([None, *range(59)], dtype=object)
+    with pytest.raises(ValueError, match=r"index \[0\]"):
+        NTMSequenceRegressor(**SMALL, missing_target=-1).fit(X, y)
+
+
+def test_targets_of_another_kind(sequences):
+    from scipy.sparse import csr_array
+
+    X, y = sequences
+    with pytest.raises(TypeError, match=r"sparse.*toarray"):
+        NTMSequenceClassifier(**SMALL).fit(X, csr_array((y == "up")[:, np.newaxis]))
+    with pytest.raises(ValueError, match="Complex"):
+        NTMSequenceRegressor(**SMALL).fit(X, np.ones(60) * 1j)
+    model = NTMSequenceClassifier(**SMALL).fit(X, y)
+    with pytest.raises(ValueError, match="labels of the same kind as in fit"):
+        model.score(X, (y == "up").astype(int))
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({"up": -2.0}, "class_weight=.*at least 0"),
+        ({"up": np.nan}, "class_weight=.*finite"),
+        ({"up": 0.0, "down": 0.0}, "class_weight=.*not all of them 0"),
+    ],
+)
+def test_bad_class_weights(sequences, class_weight, message):
+    model = NTMSequenceClassifier(**SMALL, class_weight=class_weight)
+    with pytest.raises(ValueError, match=message):
+        model.fit(*sequences)
+
+
+def test_balanced_weights_need_every_class(sequences):
+    X, y = sequences
+    model = NTMSequenceClassifier(**SMALL, class_weight="balanced")
+    with pytest.raises(ValueError, match="'balanced' needs a target of positive weight"):
+        model.fit(X, y, sample_weight=(y == "up").astype(float))
+
+
+def test_an_indicator_output_without_any_target(sequences):
+    X, _ = sequences
+    y = np.stack([X[..., 0] > 0, np.full((60, 6), np.nan)], axis=-1)
+    model = NTMSequenceClassifier(**SMALL, return_sequences=True)
+    with pytest.raises(ValueError, match="output 1 of y has no target"):
+        model.fit(X, y)
+
+
+@pytest.mark.parametrize("weights", [np.zeros(60), -np.ones(60), np.full(60, np.nan)])
+def test_weights_are_checked_in_score_as_in_fit(sequences, weights):
+    X, y = sequences
+    model = NTMSequenceClassifier(**SMALL).fit(X, y)
+    with pytest.raises(ValueError, match="(?i)weight"):
+        model.score(X, y, sample_weight=weights)
+
+
+def test_a_first_partial_fit_must_show_the_scale_of_the_targets(sequences):
+    X, _ = sequences
+    with pytest.raises(ValueError, match="begin with a batch of several different"):
+        NTMSequenceRegressor(**SMALL).partial_fit(X[:1], [1000.0])
+
+
+@pytest.mark.parametrize("classes", [2, [None, "up", "down"], [["up"], ["down"]]])
+def test_classes_that_are_no_labels(sequences, classes):
+    X, y = sequences
+    with pytest.raises(ValueError, match="classes=|mixes text"):
+        NTMSequenceClassifier(**SMALL).partial_fit(X, y, classes=classes)
+
+
+def test_classes_cannot_change_between_partial_fits(sequences):
+    X, y = sequences
+    model = NTMSequenceClassifier(**SMALL).partial_fit(X, y, classes=["down", "up"])
+    model.partial_fit(X, y, classes=["up", "down"])
+    with pytest.raises(ValueError, match="the classes of the first call"):
+        model.partial_fit(X, y, classes=["down", "up", "left"])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"optimizer": "sgd"},
+        {"hidden_size": 3, "memory_size": 9},
+        {"memory_params": {"shift_range": 0}},
+        {"net_params": {"optimizer__eps": 1}},
+    ],
+)
+def test_what_a_warm_start_cannot_change(sequences, changed):
+    X, y = sequences
+    model = NTMSequenceClassifier(**SMALL, warm_start=True).fit(X, y)
+    model.set_params(**changed)
+    with pytest.raises(
+        ValueError, match=f"{next(iter(changed))} changed since the last fit"
+    ):
+        model.fit(X, y)
+    model.set_params(warm_start=False).fit(X, y)
 
 
 def test_changed_targets_or_layout_in_a_warm_start(sequences):

@@ -241,6 +241,36 @@ def test_many_values_each_standardised_by_itself(sequences):
     assert model.score(X, y) > 0.8
 
 
+@pytest.mark.parametrize("unit", [2.0**-700, 2.0**-30, 2.0**30, 2.0**600])
+def test_values_of_any_size_keep_their_units(sequences, unit):
+    X, _ = sequences
+    y = X[:, 0, 0]
+    model = small_regressor(max_epochs=15).fit(X, y * unit)
+    assert r2_score(y, model.predict(X) / unit) > 0.5
+    assert model.score(X, y * unit) > 0.5
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9, -3.0, 1e12])
+def test_a_constant_is_predicted_as_it_is(sequences, value):
+    X, _ = sequences
+    assert_array_equal(small_regressor().fit(X, np.full(60, value)).predict(X), value)
+
+
+def test_integer_labels_in_lists_stay_integers(sequences):
+    X, _ = sequences
+    as_list = unpad_sequences(X)
+    y = [2**53 + (steps[:, 0] > 0).astype(int) for steps in as_list]
+    model = small_classifier(return_sequences=True).fit(as_list, y)
+    assert_array_equal(model.classes_, [2**53, 2**53 + 1])
+
+
+def test_a_stream_of_lists_may_change_its_lengths():
+    model = small_classifier()
+    model.partial_fit([[1.0, 2.0, 3.0]], [0], classes=[0, 1])
+    model.partial_fit([[1.0, 2.0]], [1])
+    assert model.predict([[1.0, 2.0, 3.0, 4.0]]).shape == (1,)
+
+
 def test_a_value_for_each_step(sequences):
     X, _ = sequences
     y = 7 + 3 * X[..., 0]
@@ -463,6 +493,26 @@ def test_validation_score_is_the_score_of_the_held_out_part(sequences, return_se
         assert all(record["valid_score"] <= 1 for record in model.history_)
 
 
+def test_copies_of_a_sample_are_not_on_both_sides_of_the_held_out_part():
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(60, 5, 3)), rng.randint(0, 2, size=60)  # nothing to learn
+    params = {"early_stopping": True, "n_iter_no_change": 30, "max_epochs": 30}
+    model = small_classifier(**params, hidden_size=30)
+    model.fit(X, y, sample_weight=np.full(60, 4))
+    assert model.history_[-1]["train_loss"] < 0.1  # learned by heart
+    assert max(record["valid_score"] for record in model.history_) < 0.95
+
+
+def test_early_stopping_with_an_output_that_is_hardly_ever_held_out(sequences):
+    X, _ = sequences
+    y = np.column_stack([X[:, 0, 0], X[:, 0, 1]])
+    y[3:, 1] = np.nan
+    params = {"early_stopping": True, "max_epochs": 20}
+    for seed in range(4):
+        model = small_regressor(**params, random_state=seed).fit(X, y)
+        assert model.score(X, y[:, :1].repeat(2, axis=1) * [1, np.nan]) > 0.2
+
+
 def test_early_stopping_falls_back_where_a_class_has_one_member(sequences):
     X, _ = sequences
     y = np.zeros(60, dtype=int)
@@ -571,7 +621,6 @@ def test_another_loss_and_data_loader_can_be_had(sequences):
         {"iterator_train__batch_size": 7},
         {"callbacks__epoch_timer": None},
         {"callbacks": "disable"},
-        {"module__hidden_size": 5},
         {"criterion__label_smoothing": 0.1},
     ],
     ids=lambda params: next(iter(params)),
@@ -646,6 +695,25 @@ def test_extreme_inputs_stay_finite():
     y = rng.randint(0, 2, size=20)
     model = small_classifier().fit(X, y)
     assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_an_interrupt_is_not_swallowed_and_changes_nothing(sequences):
+    class Interrupt(torch.optim.Adam):
+        n_steps = 0
+
+        def step(self, closure=None):
+            Interrupt.n_steps += 1
+            if Interrupt.n_steps == 14:
+                raise KeyboardInterrupt
+            return super().step(closure)
+
+    X, y = sequences
+    model = small_classifier(warm_start=True, net_params={"optimizer": Interrupt})
+    before = weights_of(model.fit(X, y)).clone()
+    with pytest.raises(KeyboardInterrupt):
+        model.set_params(max_epochs=10).fit(X, y)
+    assert torch.equal(weights_of(model), before)
+    assert model.n_iter_ == len(model.net_.history) == 3
 
 
 def test_unfitted_estimators_say_so(sequences):

@@ -567,7 +567,8 @@ def test_lists_of_series_and_frames_align_by_position():
     pd = pytest.importorskip("pandas")
     present = np.array([[True, True, False], [True, True, True]])
     y = [pd.Series([1, 2], index=[7, 8]), pd.Series([3, 4, 5])]
-    assert_array_equal(align_targets(y, present), [[1, 2, nan], [3, 4, 5]])
+    aligned = align_targets(y, present)
+    assert_array_equal(aligned.astype(float), [[1, 2, nan], [3, 4, 5]])
     assert_array_equal(align_targets(pd.DataFrame(np.eye(3)[:2]), present), np.eye(3)[:2])
 
 
