@@ -91,7 +91,8 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         Class labels; for 0/1 indicator targets the numbers of the outputs.
     history_ : list of dict
         A record for each epoch: ``epoch``, ``train_loss`` (nats a sequence), ``dur``
-        (seconds), and with `early_stopping` ``valid_loss`` and ``valid_score``.
+        (seconds), with `early_stopping` ``valid_loss`` and ``valid_score``, and what
+        skorch and its callbacks record.
     n_features_in_ : int
         Number of features of a step; for a two-dimensional X its number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -210,7 +211,8 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 (n_samples, n_timesteps, n_outputs), or a list of such samples
             Labels, or with an axis of outputs 0/1 indicators.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weight of each sequence; a whole number is worth as many repetitions.
+            Weight of each sequence; if all are whole numbers, each is worth as many
+            repetitions.
 
         Returns
         -------

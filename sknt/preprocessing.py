@@ -214,11 +214,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        if X.shape[1] % self.n_features:
-            raise ValueError(
-                f"X has {X.shape[1]} columns, which is no multiple of "
-                f"n_features={self.n_features}; give n_timesteps * n_features columns"
-            )
+        self._check_columns(X)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
@@ -237,6 +233,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         X = validate_data(
             self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan"
         )
+        self._check_columns(X)
         return X.reshape(len(X), -1, self.n_features)
 
     def inverse_transform(self, X: Any) -> NDArray[np.float64]:
@@ -252,6 +249,13 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """
         X = np.asarray(X)
         return X.reshape(len(X), -1)
+
+    def _check_columns(self, X: NDArray[np.float64]) -> None:
+        if X.shape[1] % self.n_features:
+            raise ValueError(
+                f"X has {X.shape[1]} columns, which is no multiple of "
+                f"n_features={self.n_features}; give n_timesteps * n_features columns"
+            )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_in_")

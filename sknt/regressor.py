@@ -83,7 +83,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     history_ : list of dict
         A record for each epoch: ``epoch``, ``train_loss`` (squared error of the
         standardised targets, summed over a sequence), ``dur`` (seconds), and with
-        `early_stopping` ``valid_loss`` and ``valid_score`` (R²).
+        `early_stopping` ``valid_loss`` and ``valid_score`` (R²), and what skorch and its
+        callbacks record.
     n_features_in_ : int
         Number of features of a step; for a two-dimensional X its number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -196,7 +197,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
                 (n_samples, n_timesteps, n_outputs), or a list of such samples
             Values.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weight of each sequence; a whole number is worth as many repetitions.
+            Weight of each sequence; if all are whole numbers, each is worth as many
+            repetitions.
 
         Returns
         -------

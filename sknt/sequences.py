@@ -160,6 +160,7 @@ def pad_sequences(sequences: Any) -> NDArray[Any]:
            [ 4., nan, nan]])
     """
     arrays: list[NDArray[Any]] = []
+    step_shape: tuple[int, ...] | None = None
     for i, sequence in enumerate(sequences):
         try:
             array = as_labels(sequence)
@@ -171,25 +172,27 @@ def pad_sequences(sequences: Any) -> NDArray[Any]:
                 f"sample {i} is not a sequence: it has {found}; give each sample an "
                 "array of shape (length, n_features) or (length,)"
             )
-        first = arrays[0] if arrays else array
-        if array.ndim != first.ndim or array.shape[1:] != first.shape[1:]:
-            raise ValueError(
-                f"sample {i} has steps of shape {array.shape[1:]}, but sample 0 has "
-                f"steps of shape {first.shape[1:]}; all samples need the same number "
-                "of features"
-            )
+        if array.shape != (0,):  # the empty one is of any number of features
+            step_shape = array.shape[1:] if step_shape is None else step_shape
+            if array.shape[1:] != step_shape:
+                raise ValueError(
+                    f"sample {i} has steps of shape {array.shape[1:]}, but those before "
+                    f"it have steps of shape {step_shape}; all samples need the same "
+                    "number of features"
+                )
         arrays.append(array)
     if not arrays:
         raise ValueError("There is no sequence: the list is empty")
     numeric = all(a.dtype.kind in "biuf" for a in arrays)
     longest = max(map(len, arrays))
     padded = np.full(
-        (len(arrays), longest, *arrays[0].shape[1:]),
+        (len(arrays), longest, *(step_shape or ())),
         np.nan,
         dtype=np.float64 if numeric else object,
     )
     for row, array in zip(padded, arrays, strict=True):
-        row[: len(array)] = array
+        if len(array):
+            row[: len(array)] = array
     return padded
 
 
@@ -217,7 +220,7 @@ def unpad_sequences(array: ArrayLike) -> list[NDArray[Any]]:
     >>> unpad_sequences([[1.0, 2.0], [3.0, float("nan")]])
     [array([1., 2.]), array([3.])]
     """
-    array = np.asarray(array)
+    array = _rectangular(array)
     present = ~_all_features(is_missing(array))
     return [steps[mask] for steps, mask in zip(array, present, strict=True)]
 
@@ -241,7 +244,7 @@ def mark_padding(array: ArrayLike, value: float) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If the array has another number of dimensions.
+        If the array has another number of dimensions, or does not hold numbers.
 
     Examples
     --------
@@ -250,7 +253,9 @@ def mark_padding(array: ArrayLike, value: float) -> NDArray[np.float64]:
     array([[ 1.,  0.,  2.],
            [ 3., nan, nan]])
     """
-    array = np.asarray(array)
+    array = _rectangular(array)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"the array is of dtype {array.dtype}; mark numbers, not text")
     if array.dtype.kind == "f":
         value = array.dtype.type(value)  # -99.9 is another number in single precision
     marked = array.astype(np.float64)
@@ -345,6 +350,16 @@ def padded_steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
             f"(shape={values.shape}) while a minimum of 1 is required."
         )
     return values, np.asarray(~np.isnan(values).all(axis=2))
+
+
+def _rectangular(array: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(array)
+    except ValueError as error:
+        raise ValueError(
+            "the sequences are of unequal length; make one array of them with "
+            "pad_sequences first"
+        ) from error
 
 
 def _all_features(entries: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -711,3 +711,21 @@ def test_a_data_frame_is_a_table_and_a_list_of_them_is_not():
     frame = pd.DataFrame({"a": [1.0, 2.0]})
     assert is_table(frame)
     assert not is_table([frame, frame])
+
+
+def test_a_list_that_begins_without_a_step_names_that_sample():
+    X = [[], np.ones((2, 3)), np.ones((1, 3))]
+    assert pad_sequences(X).shape == (3, 2, 3)
+    with pytest.raises(ValueError, match="sample 0 of X has no step"):
+        check_sequences(X)
+
+
+@pytest.mark.parametrize("function", [unpad_sequences, lambda X: mark_padding(X, 0)])
+def test_sequences_of_unequal_length_are_no_array_yet(function):
+    with pytest.raises(ValueError, match="pad_sequences first"):
+        function([[1.0, 2.0], [3.0]])
+
+
+def test_padding_is_marked_among_numbers_only():
+    with pytest.raises(ValueError, match="mark numbers, not text"):
+        mark_padding([["a", "b"], ["c", "d"]], 0)
