@@ -549,62 +549,6 @@ def test_a_pipeline_from_a_table_equals_one_from_the_sequences():
     )
 
 
-def test_columns_that_make_no_whole_steps_are_refused_with_both_numbers():
-    with pytest.raises(ValueError, match=r"5 columns.*n_features=2"):
-        ToSequence(n_features=2).fit(np.ones((3, 5)))
-
-
-def test_another_number_of_columns_than_in_fit_is_refused():
-    to_sequence = ToSequence(n_features=2).fit(np.ones((3, 4)))
-    with pytest.raises(ValueError, match=r"6 features.*expecting 4"):
-        to_sequence.transform(np.ones((3, 6)))
-
-
-@pytest.mark.parametrize("n_features", [0, -1, 1.5, "2", None])
-def test_a_step_has_a_whole_positive_number_of_features(n_features):
-    with pytest.raises(ValueError, match="'n_features' parameter"):
-        ToSequence(n_features=n_features).fit(np.ones((3, 4)))
-
-
-@pytest.mark.parametrize(
-    ("X", "message"),
-    [
-        (np.ones((2, 3, 1)), "dim 3"),
-        (np.array([[1.0, np.inf]]), "infinity"),
-        ([["a", "b"]], "could not convert"),
-    ],
-)
-def test_what_is_no_table_of_numbers_is_refused(X, message):
-    with pytest.raises(ValueError, match=message):
-        ToSequence().fit(X)
-
-
-def test_a_pipeline_from_a_table_equals_one_from_the_sequences():
-    X, y = sequences_with_gaps(), np.array([0, 1, 0, 1, 0, 1])
-    model = NTMSequenceClassifier(
-        memory_size=4, word_size=3, hidden_size=6, max_epochs=1, random_state=0
-    )
-    table = X.reshape(len(X), -1)
-    pipeline = make_pipeline(ToSequence(n_features=3), model).fit(table, y)
-    assert_array_equal(
-        pipeline.predict_proba(table), clone(model).fit(X, y).predict_proba(X)
-    )
-
-
-def test_steps_without_a_target_are_left_out_where_the_transformer_needs_one():
-    rng = np.random.RandomState(0)
-    X = rng.normal(size=(20, 4, 3))
-    y = (X[..., 1] > 0).astype(float)
-    hidden = rng.uniform(size=y.shape) < 0.3
-    y[hidden] = np.nan
-    stepwise = StepwiseTransformer(SelectKBest(k=1)).fit(X, y)
-    plain = SelectKBest(k=1).fit(X[~hidden], y[~hidden])
-    assert_allclose(stepwise.transformer_.scores_, plain.scores_)
-    # A scaler needs none, and learns from every step.
-    scaler = StepwiseTransformer(StandardScaler()).fit(X, y).transformer_
-    assert scaler.n_samples_seen_ == 80
-
-
 def test_columns_that_make_no_whole_steps_are_refused_in_transform_too():
     table = np.ones((3, 6))
     to_sequence = ToSequence(2).fit(table).set_params(n_features=5)
