@@ -163,7 +163,7 @@ CONTROLLERS: dict[str, Any] = {
 WEIGHT_GAIN = 2.5
 """Recurrent controllers with a memory start from U(±2.5/√(inputs + units)).
 
-Of 1, 2.5 and 5, this gain learns to copy the most evenly and tells speakers apart best:
+Of 1, 2.5 and 5, this gain tells speakers apart best and learns to copy as soon as any:
 ``benchmarks/initial_weights.md``.
 """
 
