@@ -238,6 +238,13 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             missing_target=self.missing_target,
         )
 
+    @staticmethod
+    def _check_same_shape(y: NDArray[Any], predicted: NDArray[Any]) -> None:
+        if y.shape != predicted.shape:
+            raise ValueError(
+                f"y has shape {y.shape}, but predictions have shape {predicted.shape}"
+            )
+
     # Fit
 
     def _fit(

@@ -270,14 +270,14 @@ def train(
     own_rate, own_batch_size = net.lr, net.batch_size
     recorders = [pair for pair in own_callbacks if pair[0] in RECORDERS]
     others = [pair for pair in own_callbacks if pair[0] not in RECORDERS]
-    net.callbacks_ = [*recorders, *_named(callbacks), *others, *_named(stoppers)]
-    net.max_epochs, net.batch_size = n_epochs, batch_size
-    if learning_rate != net.lr:
-        net.set_params(lr=learning_rate)  # of the optimizer
-        net.lr = learning_rate
-    if held_out is not None:
-        net.train_split = predefined_split(held_out.dataset(net.per_step))
     try:
+        net.callbacks_ = [*recorders, *_named(callbacks), *others, *_named(stoppers)]
+        net.max_epochs, net.batch_size = n_epochs, batch_size
+        if learning_rate != net.lr:
+            net.set_params(lr=learning_rate)  # of the optimizer
+            net.lr = learning_rate
+        if held_out is not None:
+            net.train_split = predefined_split(held_out.dataset(net.per_step))
         dataset = data.dataset(net.per_step)
         with single_threaded():
             net.notify("on_train_begin", X=dataset, y=None)

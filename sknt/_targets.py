@@ -70,6 +70,16 @@ def check_targets(
     return targets, valid
 
 
+def check_every_output(has_target: NDArray[np.bool_]) -> None:
+    """Refuse targets of which an output (the last axis) has none at all."""
+    without = ~has_target.reshape(-1, has_target.shape[-1]).any(axis=0)
+    if without.any():
+        raise ValueError(
+            f"output {np.flatnonzero(without)[0]} of y has no target: every entry is "
+            "missing. Leave the output out"
+        )
+
+
 def typed_labels(labels: NDArray[Any]) -> NDArray[Any]:
     """Return labels as an array of numbers or of text, not of objects.
 

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sknt._base import SequenceEstimator
 from sknt._fitting import TrainingData
-from sknt._targets import typed_labels
+from sknt._targets import check_every_output, typed_labels
 from sknt.metrics import masked_accuracy
 from sknt.sequences import Sequences, is_missing
 
@@ -354,10 +354,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 f"y is of dtype {y.dtype}, but the classes are {self.classes_.tolist()}; "
                 "give labels of the same kind as in fit"
             )
-        if y.shape != labels.shape:
-            raise ValueError(
-                f"y has shape {y.shape}, but predictions have shape {labels.shape}"
-            )
+        self._check_same_shape(y, labels)
         return masked_accuracy(
             y, labels, valid, multilabel=self._multilabel, sample_weight=sample_weight
         )
@@ -419,12 +416,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 f"y of shape {shape} should hold 0/1 indicators, a column for each "
                 f"output, but has other values; {advice}"
             )
-        has_target = valid.reshape(-1, shape[-1]).any(axis=0)
-        if not has_target.all():
-            raise ValueError(
-                f"output {np.flatnonzero(~has_target)[0]} of y has no target: every entry "
-                "is missing. Leave the output out"
-            )
+        check_every_output(valid)
 
     def _check_classes(
         self, known: NDArray[Any], classes: Any, *, reset: bool, partial: bool

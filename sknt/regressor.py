@@ -9,6 +9,7 @@ from sklearn.base import RegressorMixin, _fit_context
 
 from sknt._base import SequenceEstimator
 from sknt._fitting import TrainingData
+from sknt._targets import check_every_output
 from sknt.metrics import masked_r2
 
 
@@ -285,10 +286,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         y, valid = self._with_output_axis(y, valid, per_step=self.net_.per_step)
         values = outputs * self.target_scale_ + self.target_mean_
         values = self._like_X(values, sequences)
-        if y.shape != values.shape:
-            raise ValueError(
-                f"y has shape {y.shape}, but predictions have shape {values.shape}"
-            )
+        self._check_same_shape(y, values)
         return masked_r2(y, values, valid, sample_weight=sample_weight)
 
     # Targets
@@ -369,12 +367,8 @@ def _mean_and_scale(
     """Weighted mean and standard deviation of each output, exactly 0 for a constant."""
     targets = targets.reshape(-1, targets.shape[-1])
     weights = weights.reshape(targets.shape)
+    check_every_output(weights > 0)
     total = weights.sum(axis=0)
-    if not total.all():
-        raise ValueError(
-            f"output {np.flatnonzero(total == 0)[0]} of y has no target: every entry is "
-            "missing. Leave the output out"
-        )
     # In units of the largest target, whose square neither overflows nor vanishes.
     unit = np.abs(np.where(weights > 0, targets, 0)).max(axis=0)
     unit[unit == 0] = 1.0
