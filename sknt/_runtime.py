@@ -50,3 +50,15 @@ def single_threaded() -> Iterator[None]:
             _n_single_threaded -= 1
             if _n_single_threaded == 0:
                 torch.set_num_threads(_n_threads_before)
+
+
+def n_threads() -> int:
+    """Return how many threads the kernels may use.
+
+    As many as torch was allowed, shared between those that asked for single-threaded
+    torch and run the kernels at once.
+    """
+    with _thread_lock:
+        if _n_single_threaded:
+            return max(1, _n_threads_before // _n_single_threaded)
+    return torch.get_num_threads()

@@ -1,0 +1,311 @@
+"""One step of the NTM's memory, forward and backward, for one sequence.
+
+The equations are those of ``sknt.ops.addressing`` and ``sknt.memories.ntm``, the letters
+those of ``sknt.kernels.layout``; the matrix products between these stages are in
+``sknt.kernels.sequences``. All arguments but the sizes point to numbers of one sequence:
+``memory`` (W, N), ``interface`` (I,), and weightings, ``content`` and ``cosines``
+(R + V, N).
+"""
+
+import math
+
+import numpy as np
+
+from sknt.kernels._compile import helper
+from sknt.kernels.functions import exp, log, sigmoid, tanh
+from sknt.kernels.pointers import at, number
+from sknt.ops.addressing import EPSILON
+
+TWENTY = np.float32(20)
+"""Beyond it, torch takes x itself for softplus(x)."""
+
+
+@helper
+def activate(sizes, raw, interface):
+    """Clip the raw interface and apply its activations."""
+    zero, one, clip = number(raw, 0.0), number(raw, 1.0), number(raw, sizes.clip)
+    for i in range(sizes.interface):
+        x = raw[i]
+        x = x if x > -clip else -clip
+        interface[i] = x if x < clip else clip
+    for i in range(sizes.strength):
+        interface[i] = tanh(interface[i])
+    for head in range(sizes.heads):
+        shift, largest, total = at(interface, sizes.shift + head * sizes.shifts), zero, zero
+        for i in range(sizes.shifts):
+            largest = shift[i] if i == 0 or shift[i] > largest else largest
+        for i in range(sizes.shifts):
+            e = math.exp(shift[i] - largest)
+            shift[i] = e
+            total += e
+        for i in range(sizes.shifts):
+            shift[i] /= total
+        i = sizes.gate + head
+        interface[i] = one / (one + math.exp(-interface[i]))
+        for i in range(sizes.strength + head, sizes.gamma + head + 1, sizes.gamma - sizes.strength):
+            x = interface[i]
+            x = x if x > TWENTY else math.log1p(math.exp(x))
+            interface[i] = x if i < sizes.gate else one + x
+    for i in range(sizes.erase, sizes.add):
+        interface[i] = sigmoid(interface[i])
+    for i in range(sizes.add, sizes.interface):
+        interface[i] = tanh(interface[i])
+
+
+@helper
+def activate_backward(sizes, raw, interface, gradient):
+    """Lead the interface's gradient through the activations, to the place of ``raw``."""
+    zero, one, clip = number(raw, 0.0), number(raw, 1.0), number(raw, sizes.clip)
+    for i in range(sizes.strength):
+        gradient[i] *= one - interface[i] * interface[i]
+    for head in range(sizes.heads):
+        first, total = sizes.shift + head * sizes.shifts, zero
+        for i in range(first, first + sizes.shifts):
+            total += gradient[i] * interface[i]
+        for i in range(first, first + sizes.shifts):
+            gradient[i] = (gradient[i] - total) * interface[i]
+        i = sizes.gate + head
+        gradient[i] *= interface[i] * (one - interface[i])
+        i = sizes.strength + head
+        gradient[i] *= one - math.exp(-interface[i])
+        i = sizes.gamma + head
+        gradient[i] *= one - math.exp(one - interface[i])
+    for i in range(sizes.erase, sizes.add):
+        gradient[i] *= interface[i] * (one - interface[i])
+    for i in range(sizes.add, sizes.interface):
+        gradient[i] *= one - interface[i] * interface[i]
+    for i in range(sizes.interface):
+        x = raw[i]
+        raw[i] = gradient[i] if -clip <= x and x <= clip else zero
+
+
+@helper
+def compare(sizes, memory, interface, cosines, row_norms, key_norms):
+    """Turn the keys' products with the memory's rows into cosines, NTM eq. 6."""
+    n, zero, epsilon = sizes.rows, number(memory, 0.0), number(memory, EPSILON)
+    for i in range(n):
+        row_norms[i] = zero
+    for w in range(0, sizes.width - 3, 4):
+        for i in range(n):
+            x, y = memory[w * n + i], memory[(w + 1) * n + i]
+            z, u = memory[(w + 2) * n + i], memory[(w + 3) * n + i]
+            row_norms[i] += x * x + y * y + z * z + u * u
+    for w in range(sizes.width // 4 * 4, sizes.width):
+        for i in range(n):
+            row_norms[i] += memory[w * n + i] * memory[w * n + i]
+    for i in range(n):
+        row_norms[i] = math.sqrt(row_norms[i])
+    for head in range(sizes.heads):
+        square = zero
+        for w in range(head * sizes.width, (head + 1) * sizes.width):
+            square += interface[w] * interface[w]
+        key_norm = math.sqrt(square)
+        key_norms[head] = key_norm
+        cosine = at(cosines, head * n)
+        for i in range(n):
+            cosine[i] /= key_norm * row_norms[i] + epsilon
+
+
+@helper(fastmath={"reassoc", "contract", "nsz", "nnan"})
+def _largest(n, values):
+    largest = values[0]
+    for i in range(n):
+        largest = values[i] if values[i] > largest else largest
+    return largest
+
+
+@helper
+def _shift(sizes, head, interface, content, previous, circular, shifted):
+    """Interpolate a head's content weighting with the previous one, and shift it."""
+    n, reach = sizes.rows, sizes.shifts // 2
+    gate, shift = (
+        interface[sizes.gate + head],
+        at(interface, sizes.shift + head * sizes.shifts),
+    )
+    inner = at(circular, reach)
+    for i in range(n):  # NTM eq. 7
+        inner[i] = previous[i] + gate * (content[i] - previous[i])
+    for i in range(reach):
+        circular[i] = circular[n + i]
+        circular[reach + n + i] = circular[reach + i]
+    for j in range(sizes.shifts):  # NTM eq. 8
+        moved, probability = at(circular, 2 * reach - j), shift[j]
+        if j:
+            for i in range(n):
+                shifted[i] += probability * moved[i]
+        else:
+            for i in range(n):
+                shifted[i] = probability * moved[i]
+
+
+@helper
+def address(sizes, interface, content, weights, state, cosines, circular, shifted):
+    """Turn cosines into the weightings of all heads; ``state`` are first the last ones."""
+    n, zero, one = sizes.rows, number(content, 0.0), number(content, 1.0)
+    epsilon = number(content, EPSILON)
+    for head in range(sizes.heads):
+        cosine, looked_up = at(cosines, head * n), at(content, head * n)
+        focus, last = at(weights, head * n), at(state, head * n)
+        strength, gamma = interface[sizes.strength + head], interface[sizes.gamma + head]
+        largest, total = strength * _largest(n, cosine), zero
+        for i in range(n):  # NTM eq. 5
+            e = exp(strength * cosine[i] - largest)
+            looked_up[i] = e
+            total += e
+        scale = one / total
+        for i in range(n):
+            looked_up[i] *= scale
+        _shift(sizes, head, interface, looked_up, last, circular, shifted)
+        for i in range(n):
+            shifted[i] = gamma * log(shifted[i] + epsilon)
+        largest, total = _largest(n, shifted), zero
+        for i in range(n):  # NTM eq. 9
+            e = exp(shifted[i] - largest)
+            focus[i] = e
+            total += e
+        scale = one / total
+        for i in range(n):
+            focus[i] *= scale
+            last[i] = focus[i]
+
+
+@helper
+def write(sizes, v, interface, weights, old, new):
+    """Write with one head, from the memory ``old`` to ``new``, NTM eq. 3-4."""
+    n, one = sizes.rows, number(old, 1.0)
+    focus = at(weights, (sizes.read_heads + v) * n)
+    erase = at(interface, sizes.erase + v * sizes.width)
+    add = at(interface, sizes.add + v * sizes.width)
+    for w in range(sizes.width):
+        before, after, e, a = at(old, w * n), at(new, w * n), erase[w], add[w]
+        for i in range(n):
+            after[i] = before[i] * (one - focus[i] * e) + focus[i] * a
+
+
+# Backward: MATH.md, section 1
+
+
+@helper
+def write_backward(sizes, v, interface, weights, memory, d_memory, d_weights, gradient):
+    """Lead the memory's gradient through a write that began from ``memory``."""
+    n, zero = sizes.rows, number(memory, 0.0)
+    head, erase, add = sizes.read_heads + v, sizes.erase + v * sizes.width, sizes.add
+    add += v * sizes.width
+    focus, d_focus = at(weights, head * n), at(d_weights, head * n)
+    for w in range(sizes.width):
+        before, d_after = at(memory, w * n), at(d_memory, w * n)
+        e, a = interface[erase + w], interface[add + w]
+        d_erase, d_add = zero, zero
+        for i in range(n):
+            d, m = d_after[i], before[i]
+            focused = d * focus[i]
+            d_add += focused
+            d_erase -= focused * m
+            d_focus[i] += d * (a - m * e)
+            d_after[i] = d - focused * e
+        gradient[erase + w] += d_erase
+        gradient[add + w] += d_add
+
+
+@helper
+def address_backward(
+    sizes, interface, content, weights, previous, d_weights, gradient, scratch
+):
+    """Lead the weightings' gradients back to the content and the last weightings.
+
+    The latter take the place of the former; those of the content weightings go to
+    ``scratch.row_gradients``.
+    """
+    n, reach = sizes.rows, sizes.shifts // 2
+    zero, one, epsilon = (
+        number(weights, 0.0),
+        number(weights, 1.0),
+        number(weights, EPSILON),
+    )
+    circular, shifted, d_circular = (
+        scratch.circular,
+        scratch.shifted,
+        scratch.circular_gradient,
+    )
+    inner, d_inner = at(circular, reach), at(d_circular, reach)
+    for head in range(sizes.heads):
+        looked_up, last = at(content, head * n), at(previous, head * n)
+        focus, d_focus = at(weights, head * n), at(d_weights, head * n)
+        d_content = at(scratch.row_gradients, head * n)
+        _shift(sizes, head, interface, looked_up, last, circular, shifted)
+        mean = zero
+        for i in range(n):
+            mean += d_focus[i] * focus[i]
+        gamma, d_gamma = interface[sizes.gamma + head], zero
+        for i in range(n):
+            z, base = (d_focus[i] - mean) * focus[i], shifted[i] + epsilon
+            d_gamma += z * log(base)
+            d_inner[i] = gamma * z / base
+        gradient[sizes.gamma + head] += d_gamma
+
+        for i in range(reach):
+            d_circular[i] = d_circular[n + i]
+            d_circular[reach + n + i] = d_circular[reach + i]
+        for i in range(n):
+            d_content[i] = zero
+        for j in range(sizes.shifts):
+            at_shift = sizes.shift + head * sizes.shifts + j
+            moved, d_moved = at(circular, 2 * reach - j), at(d_circular, j)
+            probability, d_probability = interface[at_shift], zero
+            for i in range(n):
+                d_probability += d_inner[i] * moved[i]
+                d_content[i] += probability * d_moved[i]
+            gradient[at_shift] += d_probability
+
+        gate, d_gate = interface[sizes.gate + head], zero
+        for i in range(n):
+            d = d_content[i]
+            d_gate += d * (looked_up[i] - last[i])
+            d_focus[i] = (one - gate) * d
+            d_content[i] = gate * d
+        gradient[sizes.gate + head] += d_gate
+
+
+@helper
+def compare_backward(sizes, interface, content, gradient, scratch):
+    """Lead the content weightings' gradients back to the keys' products with the rows.
+
+    These take the place of the former. ``scratch.shifted`` becomes the share of the rows'
+    norms, divided by the norms; that of the keys' norms is added to the keys' gradients.
+    The keys are copied to ``scratch.factors``.
+    """
+    n, width, row_norms = sizes.rows, sizes.width, scratch.row_norms
+    zero, epsilon, d_norms = number(content, 0.0), number(content, EPSILON), scratch.shifted
+    for i in range(n):
+        d_norms[i] = zero
+    for head in range(sizes.heads):
+        looked_up, cosine = at(content, head * n), at(scratch.cosines, head * n)
+        d_content, key_norm = at(scratch.row_gradients, head * n), scratch.key_norms[head]
+        strength, d_strength, d_key_norm = interface[sizes.strength + head], zero, zero
+        mean = zero
+        for i in range(n):
+            mean += d_content[i] * looked_up[i]
+        for i in range(n):
+            z = (d_content[i] - mean) * looked_up[i]
+            d_strength += z * cosine[i]
+            d = strength * z / (key_norm * row_norms[i] + epsilon)
+            d_content[i] = d
+            d_key_norm -= d * cosine[i] * row_norms[i]
+            d_norms[i] -= d * cosine[i] * key_norm
+        gradient[sizes.strength + head] += d_strength
+        scale = d_key_norm / key_norm if key_norm > zero else zero
+        for w in range(head * width, (head + 1) * width):
+            scratch.factors[w] = interface[w]
+            gradient[w] += scale * interface[w]
+    for i in range(n):
+        d_norms[i] = d_norms[i] / row_norms[i] if row_norms[i] > zero else zero
+
+
+@helper
+def norms_backward(sizes, d_norms, memory, d_memory):
+    """Add the share of the rows' norms to the memory's gradient."""
+    n = sizes.rows
+    for w in range(sizes.width):
+        before, d_before = at(memory, w * n), at(d_memory, w * n)
+        for i in range(n):
+            d_before[i] += d_norms[i] * before[i]

@@ -1,0 +1,53 @@
+"""Where torch's parameters are in the kernels' weights."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from sknt.kernels.layout import FEED_FORWARD, GRU, Sizes, Weights
+
+Pair = tuple[NDArray[Any], NDArray[Any]]
+
+
+def places(
+    sizes: Sizes, parameters: Sequence[NDArray[Any]], weights: Weights
+) -> Iterator[Pair]:
+    """Pair the parts of the parameters with their places in the weights.
+
+    Parameters
+    ----------
+    sizes : Sizes
+    parameters : sequence of ndarray
+        For each layer, as torch has them: weight_ih, weight_hh, bias_ih, bias_hh, or weight
+        and bias of a feed-forward layer; then weight and bias of the interface's projection
+        and of the readout. Or the gradients with respect to them.
+    weights : Weights
+    """
+    rest = iter(parameters)
+    h, own = sizes.hidden, sizes.own
+    for layer, target in enumerate(weights.controller):
+        weight = next(rest)
+        own_weight = None if sizes.controller == FEED_FORWARD else next(rest)
+        n, x = len(weight), 0 if layer else sizes.inputs  # torch has x before the reads
+        end = own + weight.shape[1]
+        yield weight[:, x:], target[:n, own : end - x]
+        yield weight[:, :x], target[:n, end - x : end]
+        yield next(rest), target[:n, end]
+        if own_weight is not None:
+            own_bias = next(rest)
+            blocks = [(slice(4 * h), slice(4 * h))]
+            if sizes.controller == GRU:  # the candidate's share of h comes last
+                blocks = [
+                    (slice(2 * h), slice(2 * h)),
+                    (slice(2 * h, 3 * h), slice(3 * h, 4 * h)),
+                ]
+            for here, there in blocks:
+                yield own_weight[here], target[there, 1:own]
+                yield own_bias[here], target[there, 0]
+    yield next(rest), weights.interface[:, :-1]
+    yield next(rest), weights.interface[:, -1]
+    weight = next(rest)  # torch has h before the reads
+    yield weight[:, h:], weights.readout[:, : sizes.reads]
+    yield weight[:, :h], weights.readout[:, sizes.reads : -1]
+    yield next(rest), weights.readout[:, -1]

@@ -1,0 +1,63 @@
+"""Pointers, by which the kernels reach the numbers of an array.
+
+Plain pointers are compiled several times faster than arrays with their shapes and strides.
+"""
+
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+VECTOR_BYTES = 32
+"""Size of the vectors that the kernels compute with."""
+
+
+@intrinsic
+def start(typing_context, array):
+    """Return a pointer to the first number of a C-contiguous array."""
+
+    def generate(context, builder, signature, args):
+        return context.make_array(signature.args[0])(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), generate
+
+
+@intrinsic
+def at(typing_context, pointer, offset):
+    """Return a pointer to the number that is ``offset`` numbers on."""
+
+    def generate(context, builder, signature, args):
+        return builder.gep(args[0], [args[1]])
+
+    return pointer(pointer, types.intp), generate
+
+
+@intrinsic
+def number(typing_context, pointer, value):
+    """Return a number as one of the kind that a pointer points to."""
+
+    def generate(context, builder, signature, args):
+        return context.cast(builder, args[1], signature.args[1], signature.return_type)
+
+    return pointer.dtype(pointer, value), generate
+
+
+@intrinsic
+def lanes_of(typing_context, pointer):
+    """Return how many numbers of a pointer's kind a vector holds."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes = VECTOR_BYTES * 8 // signature.args[0].dtype.bitwidth
+        return context.get_constant(types.intp, lanes)
+
+    return types.intp(pointer), generate
+
+
+@intrinsic
+def plain(typing_context, value):
+    """Return a constant as any other value: functions are compiled anew for each literal."""
+
+    def generate(context, builder, signature, args):
+        return context.cast(builder, args[0], signature.args[0], signature.return_type)
+
+    return types.unliteral(value)(value), generate

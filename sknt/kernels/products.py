@@ -1,0 +1,282 @@
+"""Matrix products inside the kernels, in vector registers.
+
+A BLAS would bring threads of its own, and its result for one sample would depend on how
+many others are multiplied along with it. Here each number is a sum in one fixed order: the
+same to the bit in every batch and with every number of threads.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from sknt.kernels._compile import helper
+from sknt.kernels.pointers import VECTOR_BYTES, at, lanes_of
+
+_int32 = ir.IntType(32)
+
+
+class _Vectors:
+    """Instructions on vectors of one type of number."""
+
+    def __init__(self, context: Any, builder: Any, dtype: Any):
+        self.builder = builder
+        self.size = context.get_value_type(types.intp)
+        self.bytes = dtype.bitwidth // 8
+        self.lanes = VECTOR_BYTES // self.bytes
+        self.vector = ir.VectorType(context.get_data_type(dtype), self.lanes)
+        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
+
+    def splat(self, number: Any, kind: Any = None) -> Any:
+        """Return a vector of one number."""
+        undefined = ir.Constant(kind or self.vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, number, _int32(0))
+        zeros = ir.Constant(ir.VectorType(_int32, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def first(self, n_used: Any) -> Any:
+        """Return the mask of the first n_used numbers of a vector."""
+        indices = ir.VectorType(self.size, self.lanes)
+        lane = ir.Constant(indices, list(range(self.lanes)))
+        return self.builder.icmp_signed("<", lane, self.splat(n_used, indices))
+
+    def load(self, start: Any, at: Any, mask: Any = None) -> Any:
+        """Load a vector from element ``at`` on; zeros where it is masked."""
+        address = self._address(start, at)
+        if mask is None:
+            return self.builder.load(address, align=self.bytes)
+        arguments = [address, _int32(self.bytes), mask, self.zero]
+        return self._call("llvm.masked.load", self.vector, arguments)
+
+    def store(self, value: Any, start: Any, at: Any, mask: Any = None) -> None:
+        """Store a vector from element ``at`` on, where it is not masked."""
+        address = self._address(start, at)
+        if mask is None:
+            self.builder.store(value, address, align=self.bytes)
+        else:
+            arguments = [value, address, _int32(self.bytes), mask]
+            self._call("llvm.masked.store", ir.VoidType(), arguments)
+
+    def multiply_add(self, left: Any, right: Any, total: Any) -> Any:
+        """Return total + left * right, as one instruction where there is one."""
+        product = self.builder.fmul(left, right, flags=("contract",))
+        return self.builder.fadd(total, product, flags=("contract",))
+
+    def sum(self, vector: Any) -> Any:
+        """Return the sum of a vector's numbers."""
+        number = self.vector.element
+        suffix = f"v{self.lanes}f{self.bytes * 8}"
+        kind = ir.FunctionType(number, [number, self.vector])
+        function = cgutils.get_or_insert_function(
+            self.builder.module, kind, f"llvm.vector.reduce.fadd.{suffix}"
+        )
+        return self.builder.call(function, [number(0.0), vector], fastmath=("reassoc",))
+
+    def _address(self, start: Any, at: Any) -> Any:
+        element = self.builder.gep(start, [at])
+        return self.builder.bitcast(element, self.vector.as_pointer())
+
+    def _call(self, name: str, result: Any, arguments: list[Any]) -> Any:
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        name = f"{name}.v{self.lanes}f{self.bytes * 8}.p0"
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, arguments)
+
+
+def _tile(n_rows: int, n_vectors: int, masked: bool = False) -> Any:
+    """Make ``C[:n_rows, :n_vectors vectors] (+)= A B``, all of it in registers.
+
+    A masked tile is one vector wide, of which ``n_columns`` numbers are used.
+    """
+
+    @intrinsic
+    def tile(typing_context, k, a, a_row, a_column, b, b_row, c, c_row, adds, n_columns):
+        size = types.intp
+        arguments = [size, a, size, size, b, size, c, size, types.boolean, size]
+
+        def generate(context, builder, signature, args):
+            k, a, a_row, a_column, b, b_row, c, c_row, adds, n_columns = args
+            vectors = _Vectors(context, builder, signature.args[1].dtype)
+            size = vectors.size
+            mask = vectors.first(n_columns) if masked else None
+            columns = [size(v * vectors.lanes) for v in range(n_vectors)]
+
+            before = builder.block
+            loop = builder.append_basic_block("product")
+            after = builder.append_basic_block("product.end")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            p = builder.phi(size)
+            p.add_incoming(size(0), before)
+            totals = [[builder.phi(vectors.vector) for _ in columns] for _ in range(n_rows)]
+            a_p = builder.gep(a, [builder.mul(p, a_column)])
+            b_p = builder.gep(b, [builder.mul(p, b_row)])
+            right = [vectors.load(b_p, column, mask) for column in columns]
+            for i, row in enumerate(totals):
+                address = builder.gep(a_p, [builder.mul(a_row, size(i))])
+                left = vectors.splat(builder.load(address))
+                for v, total in enumerate(row):
+                    row[v] = vectors.multiply_add(left, right[v], total)
+                    total.add_incoming(vectors.zero, before)
+                    total.add_incoming(row[v], loop)
+            p_next = builder.add(p, size(1))
+            p.add_incoming(p_next, loop)
+            builder.cbranch(builder.icmp_signed("<", p_next, k), loop, after)
+            builder.position_at_end(after)
+
+            with builder.if_else(adds) as (to_c, instead_of_c):
+                for branch, adding in [(to_c, True), (instead_of_c, False)]:
+                    with branch:
+                        for i, row in enumerate(totals):
+                            c_i = builder.gep(c, [builder.mul(c_row, size(i))])
+                            for column, total in zip(columns, row, strict=True):
+                                if adding:
+                                    old = vectors.load(c_i, column, mask)
+                                    total = builder.fadd(old, total)
+                                vectors.store(total, c_i, column, mask)
+            return context.get_dummy_value()
+
+        return types.void(*arguments), generate
+
+    return tile
+
+
+def _inner_tile(n_columns: int) -> Any:
+    """Make ``C[0, :n_columns] (+)= A Bᵀ`` of one row of A and some rows of B."""
+
+    @intrinsic
+    def tile(typing_context, k, a, b, b_row, c, adds):
+        size = types.intp
+        arguments = [size, a, b, size, c, types.boolean]
+
+        def generate(context, builder, signature, args):
+            k, a, b, b_row, c, adds = args
+            vectors = _Vectors(context, builder, signature.args[1].dtype)
+            size = vectors.size
+            rows = [builder.gep(b, [builder.mul(b_row, size(j))]) for j in range(n_columns)]
+            lanes = size(vectors.lanes)
+            whole = builder.mul(builder.sdiv(k, lanes), lanes)
+
+            before = builder.block
+            loop = builder.append_basic_block("inner")
+            body = builder.append_basic_block("inner.body")
+            rest = builder.append_basic_block("inner.rest")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            p = builder.phi(size)
+            p.add_incoming(size(0), before)
+            totals = [builder.phi(vectors.vector) for _ in rows]
+            builder.cbranch(builder.icmp_signed("<", p, whole), body, rest)
+            builder.position_at_end(body)
+            left = vectors.load(a, p)
+            for row, total in zip(rows, totals, strict=True):
+                total.add_incoming(vectors.zero, before)
+                right = vectors.load(row, p)
+                total.add_incoming(vectors.multiply_add(left, right, total), body)
+            p.add_incoming(builder.add(p, lanes), body)
+            builder.branch(loop)
+
+            builder.position_at_end(rest)
+            mask = vectors.first(builder.sub(k, whole))
+            left = vectors.load(a, whole, mask)
+            for j, (row, total) in enumerate(zip(rows, totals, strict=True)):
+                right = vectors.load(row, whole, mask)
+                result = vectors.sum(vectors.multiply_add(left, right, total))
+                address = builder.gep(c, [size(j)])
+                old = builder.select(adds, builder.load(address), result.type(0.0))
+                builder.store(builder.fadd(old, result), address)
+            return context.get_dummy_value()
+
+        return types.void(*arguments), generate
+
+    return tile
+
+
+_sizes = 6, 4, 2, 1
+_wide_6, _wide_4, _wide_2, _wide_1 = (_tile(n, 2) for n in _sizes)
+_narrow_6, _narrow_4, _narrow_2, _narrow_1 = (_tile(n, 1) for n in _sizes)
+_last_6, _last_4, _last_2, _last_1 = (_tile(n, 1, masked=True) for n in _sizes)
+_row = _tile(1, 8)
+_inner_4, _inner_1 = _inner_tile(4), _inner_tile(1)
+
+
+@helper
+def multiply(m, n, k, a, a_row, a_column, b, b_row, c, c_row, adds):
+    """Compute ``C = A B``, or ``C += A B`` with ``adds``.
+
+    A is (m, k) and has any strides, so that it may be a transpose; B is (k, n) and C is
+    (m, n), with adjacent columns. ``a``, ``b`` and ``c`` point to their first numbers, and
+    ``_row`` and ``_column`` are the numbers from one row or column to the next. k is not 0.
+    """
+    lanes = lanes_of(c)
+    j = 0
+    if m == 1:
+        while n - j >= 8 * lanes:
+            _row(k, a, 0, a_column, at(b, j), b_row, at(c, j), 0, adds, 0)
+            j += 8 * lanes
+    while j < n:
+        left = n - j
+        y = at(b, j)
+        i = 0
+        while i < m:
+            x, z = at(a, i * a_row), at(c, i * c_row + j)
+            if left >= 2 * lanes:
+                if m - i >= 6:
+                    _wide_6(k, x, a_row, a_column, y, b_row, z, c_row, adds, 0)
+                    i += 6
+                elif m - i >= 4:
+                    _wide_4(k, x, a_row, a_column, y, b_row, z, c_row, adds, 0)
+                    i += 4
+                elif m - i >= 2:
+                    _wide_2(k, x, a_row, a_column, y, b_row, z, c_row, adds, 0)
+                    i += 2
+                else:
+                    _wide_1(k, x, a_row, a_column, y, b_row, z, c_row, adds, 0)
+                    i += 1
+            elif left >= lanes:
+                if m - i >= 6:
+                    _narrow_6(k, x, a_row, a_column, y, b_row, z, c_row, adds, 0)
+                    i += 6
+                elif m - i >= 4:
+                    _narrow_4(k, x, a_row, a_column, y, b_row, z, c_row, adds, 0)
+                    i += 4
+                elif m - i >= 2:
+                    _narrow_2(k, x, a_row, a_column, y, b_row, z, c_row, adds, 0)
+                    i += 2
+                else:
+                    _narrow_1(k, x, a_row, a_column, y, b_row, z, c_row, adds, 0)
+                    i += 1
+            else:
+                if m - i >= 6:
+                    _last_6(k, x, a_row, a_column, y, b_row, z, c_row, adds, left)
+                    i += 6
+                elif m - i >= 4:
+                    _last_4(k, x, a_row, a_column, y, b_row, z, c_row, adds, left)
+                    i += 4
+                elif m - i >= 2:
+                    _last_2(k, x, a_row, a_column, y, b_row, z, c_row, adds, left)
+                    i += 2
+                else:
+                    _last_1(k, x, a_row, a_column, y, b_row, z, c_row, adds, left)
+                    i += 1
+        j += 2 * lanes if left >= 2 * lanes else lanes
+
+
+@helper
+def multiply_transposed(m, n, k, a, a_row, b, b_row, c, c_row, adds):
+    """Compute ``C = A Bᵀ``, or ``C += A Bᵀ`` with ``adds``, for few rows of A.
+
+    A is (m, k), B is (n, k) and C is (m, n), all with adjacent columns, and otherwise as in
+    :func:`multiply`.
+    """
+    for i in range(m):
+        x, z = at(a, i * a_row), at(c, i * c_row)
+        j = 0
+        while n - j >= 4:
+            _inner_4(k, x, at(b, j * b_row), b_row, at(z, j), adds)
+            j += 4
+        while n - j > 0:
+            _inner_1(k, x, at(b, j * b_row), b_row, at(z, j), adds)
+            j += 1

@@ -1,0 +1,620 @@
+"""Blocks of sequences through many steps, forward and backward.
+
+Sequences are taken in the order ``order``, the longest first. A block is every
+``stride``-th of them from ``first`` on; blocks share nothing that they write, so threads
+may take them at once. ``rows[t]`` is the number of steps of sequences before step t, and so
+``rows[t + 1] - rows[t]`` that of the sequences which have a step t. The history's row
+``rows[t] - base + i`` belongs to step t of the i-th sequence.
+
+Arrays are as in ``sknt.kernels.layout``, and ``x`` (B, T, n_inputs), ``y`` (B, T, O),
+``state`` (B, S), ``saved`` (checkpoints, B, S), with S numbers of a state.
+"""
+
+from sknt.kernels import controllers, ntm
+from sknt.kernels._compile import entry, helper
+from sknt.kernels.layout import GRU, locate_history, locate_scratch
+from sknt.kernels.pointers import at, number, plain, start
+from sknt.kernels.products import multiply, multiply_transposed
+
+PANEL = 64
+"""Rows whose share of the weights' gradients is summed at once: they stay in the cache."""
+
+
+@helper
+def _copy(n, source, target):
+    for i in range(n):
+        target[i] = source[i]
+
+
+@helper
+def _add(n, source, target):
+    for i in range(n):
+        target[i] += source[i]
+
+
+@helper
+def _gather_inputs(sizes, layer, x, state, inputs):
+    """Lay out a layer's inputs, in the order of its weights' columns."""
+    hidden, own, one = at(state, sizes.hidden_at), sizes.own, number(inputs, 1.0)
+    if own:
+        inputs[0] = one
+        _copy(sizes.hidden, at(hidden, layer * sizes.hidden), at(inputs, 1))
+    if layer == 0:
+        _copy(sizes.reads, at(state, sizes.reads_at), at(inputs, own))
+        _copy(sizes.inputs, x, at(inputs, own + sizes.reads))
+        inputs[own + sizes.reads + sizes.inputs] = one
+    else:
+        _copy(sizes.hidden, at(hidden, (layer - 1) * sizes.hidden), at(inputs, own))
+        inputs[own + sizes.hidden] = one
+
+
+@helper
+def _step(sizes, raw, interface, content, weights, state, scratch):
+    """Address with all heads, read, then write with each write head in turn."""
+    one, put, add = plain(1), plain(False), plain(True)
+    n, width = sizes.rows, sizes.width
+    ntm.activate(sizes, raw, interface)
+    multiply(
+        sizes.heads,
+        n,
+        width,
+        interface,
+        width,
+        one,
+        state,
+        n,
+        scratch.cosines,
+        n,
+        put,
+    )
+    ntm.compare(
+        sizes, state, interface, scratch.cosines, scratch.row_norms, scratch.key_norms
+    )
+    ntm.address(
+        sizes,
+        interface,
+        content,
+        weights,
+        at(state, sizes.weights_at),
+        scratch.cosines,
+        scratch.circular,
+        scratch.shifted,
+    )
+    multiply_transposed(  # NTM eq. 2
+        sizes.read_heads,
+        width,
+        n,
+        weights,
+        n,
+        state,
+        n,
+        at(state, sizes.reads_at),
+        width,
+        put,
+    )
+    for v in range(sizes.write_heads):
+        ntm.write(sizes, v, interface, weights, state, state)
+
+
+@entry
+def forward(
+    sizes,
+    first,
+    stride,
+    order,
+    rows,
+    begin,
+    stop,
+    base,
+    interval,
+    resumes,
+    w_controller,
+    w_interface,
+    w_readout,
+    x,
+    y,
+    state,
+    history,
+    n_kept,
+    saved,
+    memory_trace,
+    trace,
+    scratch,
+):
+    """Run a block from step ``begin`` to ``stop``.
+
+    With ``base < 0`` each step writes over the last one's history. The states are saved
+    before every ``interval``-th step (with 0: never); with ``resumes`` they are first read
+    from there. The weights are each matrix transposed. Of outputs and traces, those that
+    are empty are left out.
+    """
+    one, put, add = plain(1), plain(False), plain(True)
+    n_sequences, n_steps, h = x.shape[0], x.shape[1], sizes.hidden
+    keeps_y, keeps_trace = y.shape[0] > 0, trace.shape[0] > 0
+    k, g, f, i, o = (
+        sizes.columns,
+        sizes.gates,
+        sizes.features,
+        sizes.interface,
+        sizes.outputs,
+    )
+    w_c, w_i, w_o, x_0, y_0 = (
+        start(w_controller),
+        start(w_interface),
+        start(w_readout),
+        start(x),
+        start(y),
+    )
+    states, saves, traces = start(state), start(saved), start(trace)
+    kept = locate_history(sizes, n_kept, start(history))
+    room = locate_scratch(sizes, 0, start(scratch))
+    n_weights, n_trace = sizes.heads * sizes.rows, sizes.state - sizes.memory + i
+    for t in range(begin, stop):
+        n_running = rows[t + 1] - rows[t]
+        if n_running <= first:
+            break
+        m = (n_running - first + stride - 1) // stride
+        row = rows[t] - base if base >= 0 else 0
+        top = row + first
+        if interval and t % interval == 0:
+            for j in range(first, n_running, stride):
+                a = at(states, order[j] * sizes.state)
+                b = at(saves, (t // interval * n_sequences + order[j]) * sizes.state)
+                if not resumes:
+                    _copy(sizes.state, a, b)
+                elif t == begin:
+                    _copy(sizes.state, b, a)
+        for layer in range(sizes.layers):
+            inputs = at(kept.inputs, layer * n_kept * k)
+            gates = at(kept.gates, layer * n_kept * g)
+            w = at(w_c, layer * k * g)
+            for j in range(first, n_running, stride):
+                _gather_inputs(
+                    sizes,
+                    layer,
+                    at(x_0, (order[j] * n_steps + t) * sizes.inputs),
+                    at(states, order[j] * sizes.state),
+                    at(inputs, (row + j) * k),
+                )
+            a, c, own = at(inputs, top * k), at(gates, top * g), sizes.own
+            n_given = (h if layer else sizes.reads + sizes.inputs) + 1
+            if sizes.controller == GRU:
+                # Columns: reset and keep of all inputs, the candidate's share of the
+                # inputs proper, and that of h, which the reset gate has yet to scale.
+                multiply(
+                    m,
+                    3 * h,
+                    n_given,
+                    at(a, own),
+                    stride * k,
+                    one,
+                    at(w, own * g),
+                    g,
+                    c,
+                    stride * g,
+                    put,
+                )
+                multiply(m, 2 * h, own, a, stride * k, one, w, g, c, stride * g, add)
+                multiply(
+                    m,
+                    h,
+                    own,
+                    a,
+                    stride * k,
+                    one,
+                    at(w, 3 * h),
+                    g,
+                    at(c, 3 * h),
+                    stride * g,
+                    put,
+                )
+            else:
+                multiply(m, g, own + n_given, a, stride * k, one, w, g, c, stride * g, put)
+            for j in range(first, n_running, stride):
+                b = at(states, order[j] * sizes.state + layer * h)
+                controllers.step(
+                    sizes,
+                    at(b, sizes.hidden_at),
+                    at(b, sizes.cell_at),
+                    at(gates, (row + j) * g),
+                    at(kept.cells, (layer * n_kept + row + j) * h),
+                )
+
+        for j in range(first, n_running, stride):
+            b = at(states, order[j] * sizes.state + sizes.hidden_at)
+            features = at(kept.features, (row + j) * f)
+            _copy(h, at(b, (sizes.layers - 1) * h), at(features, sizes.reads))
+            features[sizes.reads + h] = number(features, 1.0)
+        features = at(kept.features, top * f)
+        multiply(
+            m,
+            i,
+            h + 1,
+            at(features, sizes.reads),
+            stride * f,
+            one,
+            w_i,
+            i,
+            at(kept.raw, top * i),
+            stride * i,
+            put,
+        )
+        for j in range(first, n_running, stride):
+            b, weights = at(states, order[j] * sizes.state), (row + j) * n_weights
+            interface = at(kept.interface, (row + j) * i)
+            _step(
+                sizes,
+                at(kept.raw, (row + j) * i),
+                interface,
+                at(kept.content, weights),
+                at(kept.weights, weights),
+                b,
+                room,
+            )
+            _copy(sizes.reads, at(b, sizes.reads_at), at(kept.features, (row + j) * f))
+            if keeps_trace:
+                p = order[j] * n_steps + t
+                _copy(sizes.memory, b, at(start(memory_trace), p * sizes.memory))
+                c = at(traces, p * n_trace)
+                _copy(n_trace - i, at(b, sizes.memory), c)
+                _copy(i, interface, at(c, n_trace - i))
+        if keeps_y:
+            c = at(kept.outputs, top * o)
+            multiply(m, o, f, features, stride * f, one, w_o, o, c, stride * o, put)
+            for j in range(first, n_running, stride):
+                p = order[j] * n_steps + t
+                _copy(o, at(kept.outputs, (row + j) * o), at(y_0, p * o))
+
+
+@helper
+def _step_backward(sizes, interface, content, weights, memory, previous, carry, room):
+    """Lead the gradients of one sequence's memory back over a step.
+
+    ``memory`` and ``previous`` are the memory and the weightings before it.
+    """
+    one, put, add = plain(1), plain(False), plain(True)
+    width, n, heads = sizes.width, sizes.rows, sizes.heads
+    gradient, factors, row_gradients = room.gradient, room.factors, room.row_gradients
+    d_weights, d_reads = at(carry, sizes.weights_at), at(carry, sizes.reads_at)
+    old = memory
+    for v in range(sizes.write_heads - 1):
+        new = at(room.stages, (v + 1) * sizes.memory)
+        ntm.write(sizes, v, interface, weights, old, new)
+        old = new
+    for v in range(sizes.write_heads - 1, -1, -1):
+        old = at(room.stages, v * sizes.memory) if v else memory
+        ntm.write_backward(sizes, v, interface, weights, old, carry, d_weights, gradient)
+    multiply(sizes.read_heads, n, width, d_reads, width, one, memory, n, d_weights, n, add)
+    ntm.address_backward(
+        sizes, interface, content, weights, previous, d_weights, gradient, room
+    )
+    multiply(heads, n, width, interface, width, one, memory, n, room.cosines, n, put)
+    ntm.compare(sizes, memory, interface, room.cosines, room.row_norms, room.key_norms)
+    ntm.compare_backward(sizes, interface, content, gradient, room)
+    multiply_transposed(  # to the keys
+        heads, width, n, row_gradients, n, memory, n, gradient, width, add
+    )
+    _copy(sizes.reads, d_reads, at(factors, heads * width))
+    _copy(sizes.read_heads * n, weights, at(row_gradients, heads * n))
+    multiply(  # to the memory, from the keys' products and from the reads
+        width,
+        n,
+        heads + sizes.read_heads,
+        factors,
+        one,
+        width,
+        row_gradients,
+        n,
+        carry,
+        n,
+        add,
+    )
+    ntm.norms_backward(sizes, room.shifted, memory, carry)
+
+
+@entry
+def backward(
+    sizes,
+    first,
+    stride,
+    order,
+    rows,
+    begin,
+    stop,
+    base,
+    interval,
+    w_controller,
+    w_interface,
+    w_readout,
+    d_x,
+    d_y,
+    carry,
+    history,
+    n_kept,
+    saved,
+    d_memory_trace,
+    d_trace,
+    scratch,
+    block,
+):
+    """Lead the gradients of a block back from step ``stop`` to ``begin``.
+
+    ``begin`` is a multiple of ``interval``, at which states were saved. ``carry`` holds the
+    gradients with respect to the states after each sequence's last step, and in the end
+    those with respect to the states before step ``begin``. In the history, gradients before
+    activation take the places of the gates and the raw interface. Gradients that are not
+    wanted, or are zero, are empty.
+    """
+    one, put, add = plain(1), plain(False), plain(True)
+    n_sequences, n_steps, h = d_y.shape[0], d_y.shape[1], sizes.hidden
+    gives_x, has_memory, has_trace = (
+        d_x.shape[0] > 0,
+        d_memory_trace.shape[0] > 0,
+        d_trace.shape[0] > 0,
+    )
+    k, g, f, i, o = (
+        sizes.columns,
+        sizes.gates,
+        sizes.features,
+        sizes.interface,
+        sizes.outputs,
+    )
+    r, own, one_memory = sizes.reads, sizes.own, sizes.memory
+    n_weights, n_trace = sizes.heads * sizes.rows, sizes.state - sizes.memory + i
+    w_c, carries, saves = start(w_controller), start(carry), start(saved)
+    kept = locate_history(sizes, n_kept, start(history))
+    room = locate_scratch(sizes, block, start(scratch))
+    for segment in range((stop - begin + interval - 1) // interval - 1, -1, -1):
+        low = begin + segment * interval
+        high = min(stop, low + interval)
+        n_running = rows[low + 1] - rows[low]
+        if n_running <= first:
+            continue
+        # Write again what was written from the checkpoint on: memories before each step.
+        n_block = (n_running - first + stride - 1) // stride
+        for j in range(n_block):
+            s = low // interval * n_sequences + order[first + j * stride]
+            _copy(one_memory, at(saves, s * sizes.state), at(room.memories, j * one_memory))
+        for t in range(low, high - 1):
+            s = (t - low) * n_block
+            for j in range(first, rows[t + 2] - rows[t + 1], stride):
+                p = rows[t] - base + j
+                old = at(room.memories, s * one_memory)
+                new = at(old, n_block * one_memory)
+                for v in range(sizes.write_heads):
+                    ntm.write(
+                        sizes,
+                        v,
+                        at(kept.interface, p * i),
+                        at(kept.weights, p * n_weights),
+                        old,
+                        new,
+                    )
+                    old = new
+                s += 1
+
+        for t in range(high - 1, low - 1, -1):
+            n_running = rows[t + 1] - rows[t]
+            if n_running <= first:
+                continue
+            m = (n_running - first + stride - 1) // stride
+            row = rows[t] - base
+            top = row + first
+            for j in range(first, n_running, stride):
+                p = order[j] * n_steps + t
+                _copy(o, at(start(d_y), p * o), at(kept.outputs, (row + j) * o))
+            multiply(
+                m,
+                f - 1,
+                o,
+                at(kept.outputs, top * o),
+                stride * o,
+                one,
+                start(w_readout),
+                f,
+                room.features,
+                f,
+                put,
+            )
+            for s in range(m):
+                j = first + s * stride
+                d_state = at(carries, order[j] * sizes.state)
+                p = order[j] * n_steps + t
+                for u in range(i):
+                    room.gradient[u] = number(room.gradient, 0.0)
+                if has_memory:
+                    _add(one_memory, at(start(d_memory_trace), p * one_memory), d_state)
+                if has_trace:
+                    a = at(start(d_trace), p * n_trace)
+                    _add(n_trace - i, a, at(d_state, one_memory))
+                    _add(i, at(a, n_trace - i), room.gradient)
+                _add(r, at(room.features, s * f), at(d_state, sizes.reads_at))
+                if t > low:
+                    previous = at(kept.weights, (rows[t - 1] - base + j) * n_weights)
+                else:
+                    a = (low // interval * n_sequences + order[j]) * sizes.state
+                    previous = at(saves, a + sizes.weights_at)
+                interface, weights = (
+                    at(kept.interface, (row + j) * i),
+                    (row + j) * n_weights,
+                )
+                memory = at(room.memories, ((t - low) * n_block + s) * one_memory)
+                _step_backward(
+                    sizes,
+                    interface,
+                    at(kept.content, weights),
+                    at(kept.weights, weights),
+                    memory,
+                    previous,
+                    d_state,
+                    room,
+                )
+                ntm.activate_backward(
+                    sizes, at(kept.raw, (row + j) * i), interface, room.gradient
+                )
+            multiply(
+                m,
+                h,
+                i,
+                at(kept.raw, top * i),
+                stride * i,
+                one,
+                start(w_interface),
+                h + 1,
+                at(room.features, r),
+                f,
+                add,
+            )
+            for s in range(m):
+                d_hidden = at(
+                    carries, order[first + s * stride] * sizes.state + sizes.hidden_at
+                )
+                _add(h, at(room.features, s * f + r), at(d_hidden, (sizes.layers - 1) * h))
+
+            for layer in range(sizes.layers - 1, -1, -1):
+                gates = at(kept.gates, layer * n_kept * g)
+                inputs = at(kept.inputs, layer * n_kept * k + 1)
+                for j in range(first, n_running, stride):
+                    d_state = at(carries, order[j] * sizes.state + layer * h)
+                    controllers.step_backward(
+                        sizes,
+                        at(d_state, sizes.hidden_at),
+                        at(d_state, sizes.cell_at),
+                        at(inputs, (row + j) * k),
+                        at(kept.cells, (layer * n_kept + row + j) * h),
+                        at(gates, (row + j) * g),
+                        room.cell,
+                    )
+                below = h if layer else r + (sizes.inputs if gives_x else 0)
+                a, w = at(gates, top * g), at(w_c, layer * g * k)
+                if sizes.controller == GRU:
+                    multiply(
+                        m,
+                        own + below,
+                        2 * h,
+                        a,
+                        stride * g,
+                        one,
+                        w,
+                        k,
+                        room.inputs,
+                        k,
+                        put,
+                    )
+                    multiply(
+                        m,
+                        below,
+                        h,
+                        at(a, 2 * h),
+                        stride * g,
+                        one,
+                        at(w, 2 * h * k + own),
+                        k,
+                        at(room.inputs, own),
+                        k,
+                        add,
+                    )
+                    multiply(
+                        m,
+                        own,
+                        h,
+                        at(a, 3 * h),
+                        stride * g,
+                        one,
+                        at(w, 3 * h * k),
+                        k,
+                        room.inputs,
+                        k,
+                        add,
+                    )
+                else:
+                    u = 1 if own else 0  # the gradient with respect to 1 is of no use
+                    multiply(
+                        m,
+                        own + below - u,
+                        g,
+                        a,
+                        stride * g,
+                        one,
+                        at(w, u),
+                        k,
+                        at(room.inputs, u),
+                        k,
+                        put,
+                    )
+                for s in range(m):
+                    j = first + s * stride
+                    d_inputs = at(room.inputs, s * k)
+                    d_state = at(carries, order[j] * sizes.state)
+                    d_hidden = at(d_state, sizes.hidden_at + layer * h)
+                    if own:
+                        _add(h, at(d_inputs, 1), d_hidden)
+                    if layer:
+                        _add(h, at(d_inputs, own), at(d_hidden, -h))
+                        continue
+                    _copy(r, at(d_inputs, own), at(d_state, sizes.reads_at))
+                    if gives_x:
+                        p = order[j] * n_steps + t
+                        a = at(start(d_x), p * sizes.inputs)
+                        _copy(sizes.inputs, at(d_inputs, own + r), a)
+
+
+@entry
+def weight_gradients(
+    sizes, n_rows, part, n_parts, history, n_kept, d_controller, d_interface, d_readout
+):
+    """Add what the first rows of the history give to the gradients of the weights.
+
+    Each of ``n_parts`` threads takes a part of every gradient.
+    """
+    one, put, add = plain(1), plain(False), plain(True)
+    h, f, i, o = sizes.hidden, sizes.features, sizes.interface, sizes.outputs
+    g, k, r = sizes.gates, sizes.columns, sizes.reads
+    kept = locate_history(sizes, n_kept, start(history))
+    for row in range(0, n_rows, PANEL):
+        n = min(PANEL, n_rows - row)
+        low, high = g * part // n_parts, g * (part + 1) // n_parts
+        for layer in range(sizes.layers):
+            p, below = layer * n_kept + row, h if layer else r + sizes.inputs
+            multiply(
+                high - low,
+                sizes.own + below + 1,
+                n,
+                at(kept.gates, p * g + low),
+                one,
+                g,
+                at(kept.inputs, p * k),
+                k,
+                at(start(d_controller), (layer * g + low) * k),
+                k,
+                add,
+            )
+        features = at(kept.features, row * f)
+        low, high = i * part // n_parts, i * (part + 1) // n_parts
+        multiply(
+            high - low,
+            h + 1,
+            n,
+            at(kept.raw, row * i + low),
+            one,
+            i,
+            at(features, r),
+            f,
+            at(start(d_interface), low * (h + 1)),
+            h + 1,
+            add,
+        )
+        low, high = o * part // n_parts, o * (part + 1) // n_parts
+        multiply(
+            high - low,
+            f,
+            n,
+            at(kept.outputs, row * o + low),
+            one,
+            o,
+            features,
+            f,
+            at(start(d_readout), low * f),
+            f,
+            add,
+        )
