@@ -6,7 +6,7 @@ are short of arrays, for a loop over many of them is not vectorised.
 """
 
 from sknt.kernels._compile import helper
-from sknt.kernels.functions import sigmoid, tanh
+from sknt.kernels.functions import sigmoid_all, tanh_all
 from sknt.kernels.layout import GRU, LSTM
 from sknt.kernels.pointers import at, number
 
@@ -22,29 +22,29 @@ def step(sizes, hidden, cell, gates, old_cell):
             at(gates, 2 * n),
             at(gates, 3 * n),
         )
-        for i in range(2 * n):
-            gates[i] = sigmoid(gates[i])
-        for i in range(n):
-            candidate[i] = tanh(candidate[i])
-            out[i] = sigmoid(out[i])
+        sigmoid_all(2 * n, gates)
+        tanh_all(n, candidate)
+        sigmoid_all(n, out)
         for i in range(n):
             old = cell[i]
             old_cell[i] = old
             cell[i] = keep[i] * old + write[i] * candidate[i]
+            hidden[i] = cell[i]
+        tanh_all(n, hidden)
         for i in range(n):
-            hidden[i] = out[i] * tanh(cell[i])
+            hidden[i] *= out[i]
     elif sizes.controller == GRU:
         reset, keep, candidate = gates, at(gates, n), at(gates, 2 * n)
         from_hidden = at(gates, 3 * n)
-        for i in range(2 * n):
-            gates[i] = sigmoid(gates[i])
+        sigmoid_all(2 * n, gates)
         for i in range(n):
-            candidate[i] = tanh(candidate[i] + reset[i] * from_hidden[i])
+            candidate[i] += reset[i] * from_hidden[i]
+        tanh_all(n, candidate)
         for i in range(n):
             hidden[i] = candidate[i] + keep[i] * (hidden[i] - candidate[i])
     else:
+        tanh_all(n, gates)
         for i in range(n):
-            gates[i] = tanh(gates[i])
             hidden[i] = gates[i]
 
 
@@ -65,7 +65,8 @@ def step_backward(sizes, d_hidden, d_cell, old_hidden, old_cell, gates, scratch)
         )
         squashed = scratch
         for i in range(n):
-            squashed[i] = tanh(keep[i] * old_cell[i] + write[i] * candidate[i])
+            squashed[i] = keep[i] * old_cell[i] + write[i] * candidate[i]
+        tanh_all(n, squashed)
         for i in range(n):
             o, s, dh = out[i], squashed[i], d_hidden[i]
             out[i] = dh * s * o * (one - o)

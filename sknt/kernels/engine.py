@@ -7,6 +7,7 @@ taken grows with √T.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sknt.kernels import _blocks, _buffers
-from sknt.kernels._entries import load
-from sknt.kernels.layout import Sizes, Weights, history_size, scratch_size, weight_shapes
+from sknt.kernels import blocks, buffers, sequences
+from sknt.kernels.layout import Sizes, history_size, scratch_size, weight_shapes
 from sknt.kernels.parameters import places
 
 HISTORY_LIMIT = 64 * 2**20
 """Bytes of history up to which it is kept from the forward to the backward pass."""
+
+Array = NDArray[Any]
 
 
 class Batch(NamedTuple):
@@ -34,250 +36,247 @@ class Batch(NamedTuple):
 def make_batch(lengths: NDArray[np.int64]) -> Batch:
     """Sort sequences by their lengths."""
     order = np.argsort(-lengths, kind="stable")
-    n_running = len(lengths) - np.searchsorted(
-        lengths[order[::-1]], np.arange(lengths.max()), side="right"
-    )
-    return Batch(order, np.concatenate([[0], np.cumsum(n_running)]))
+    n_ended = np.bincount(lengths)[:-1].cumsum()  # after so many steps
+    rows = np.zeros(len(n_ended) + 1, np.int64)
+    np.cumsum(len(lengths) - n_ended, out=rows[1:])
+    return Batch(order, rows)
 
 
 class FusedSequences(torch.autograd.Function):
     """Padded sequences through a controller, an NTM and a readout.
 
-    ``apply(sizes, batch, keeps, traces, x, *state, *parameters)`` returns the outputs
-    (B, T, O), the final state and, with ``traces``, the states and interfaces of every
-    step, all of them in one flat tuple. ``keeps`` says whether there will be a backward
-    pass. Each part of the state may have one row for all sequences.
+    ``apply(sizes, batch, keeps, traces, shared, x, *state, *parameters)`` returns the
+    outputs (B, T, O), the final state and, with ``traces``, the states and interfaces of
+    every step, all of them in one flat tuple. ``keeps`` says whether there will be a
+    backward pass, and ``shared`` whether the first state is one for all sequences, without
+    the axis of the batch.
     """
 
     @staticmethod
-    def forward(ctx, sizes, batch, keeps, traces, x, *tensors):
+    def forward(ctx, sizes, batch, keeps, traces, shared, x, *tensors):
         """Run all steps."""
         ctx.set_materialize_grads(False)
-        parts, parameters = tensors[:5], tensors[5:]
-        ctx.call = _Call(sizes, batch, [p.detach().numpy() for p in parameters], x)
-        ctx.one_for_all = [len(part) == 1 for part in parts]
-        ctx.save_for_backward(x, *parameters)
-        state = _join(sizes, [part.detach().numpy() for part in parts], len(x), x)
-        outputs = x.new_zeros(*x.shape[:2], sizes.outputs)
-        n_traced = x.shape[:2] if traces else (0, 0)
-        memories = x.new_zeros(*n_traced, sizes.width, sizes.rows)
-        trace = x.new_zeros(*n_traced, sizes.state - sizes.memory + sizes.interface)
-        arrays = [part.numpy() for part in (state, outputs, memories, trace)]
-        ctx.call.forward(*arrays, keeps)
-        return (
-            outputs,
-            *_split(sizes, state),
-            *(_traced(sizes, memories, trace) if traces else ()),
-        )
+        ctx.shared = shared
+        ctx.save_for_backward(x, *tensors[5:])
+        n_sequences, n_steps = x.shape[:2]
+        arrays = [tensor.detach().numpy() for tensor in (x, *tensors)]
+        ctx.call = _Call(sizes, batch, np.ascontiguousarray(arrays[0]), arrays[6:])
+        state = _join(sizes, arrays[1:6], n_sequences, arrays[0].dtype)
+        outputs = x.new_zeros(n_sequences, n_steps, sizes.outputs)
+        memories, trace = _no_trace(arrays[0].dtype)
+        if traces:
+            n_rest = sizes.state - sizes.memory + sizes.interface
+            memories = np.zeros((n_sequences, n_steps, sizes.memory), memories.dtype)
+            trace = np.zeros((n_sequences, n_steps, n_rest), memories.dtype)
+        ctx.call.forward(state, outputs.numpy(), memories, trace, keeps)
+        final = _split(sizes, torch.from_numpy(state))
+        if not traces:
+            return outputs, *final
+        both = _split(sizes, torch.from_numpy(memories), torch.from_numpy(trace))
+        return outputs, *final, *both
 
     @staticmethod
     @once_differentiable
     def backward(ctx, d_outputs, *gradients):
         """Lead the gradients back to the inputs, the first state and the weights."""
-        x, sizes = ctx.saved_tensors[0], ctx.call.sizes  # raises if changed in place
-        n_sequences, n_steps = x.shape[:2]
+        x, *parameters = ctx.saved_tensors  # raises if one was changed in place
+        sizes, dtype = ctx.call.sizes, ctx.call.x.dtype
         if d_outputs is None:
-            d_outputs = x.new_zeros(n_sequences, n_steps, sizes.outputs)
-        carry = _join(sizes, [_array(part) for part in gradients[:5]], n_sequences, x)
-        d_memories, *d_others = [_array(part) for part in gradients[5:]] or [None]
-        d_memories = (
-            x.new_zeros(0, 0, 0, 0).numpy()
-            if d_memories is None
-            else np.ascontiguousarray(d_memories.swapaxes(2, 3))
-        )
-        d_trace = x.new_zeros(0, 0, 0)
-        if any(part is not None for part in d_others):
-            d_trace = x.new_zeros(
-                n_sequences, n_steps, sizes.state - sizes.memory + sizes.interface
-            )
-            for part, given in zip(_split_rest(sizes, d_trace), d_others, strict=True):
-                if given is not None:
-                    part.copy_(torch.from_numpy(given))
-        d_x = (
-            torch.zeros_like(x, memory_format=torch.contiguous_format)
-            if ctx.needs_input_grad[4]
-            else x.new_zeros(0, 0, 0)
-        )
+            d_outputs = x.new_zeros(*x.shape[:2], sizes.outputs)
+        given = [None if part is None else part.numpy() for part in gradients]
+        carry = _join(sizes, given[:5], len(x), dtype)
+        d_memories, d_trace = _no_trace(dtype)
+        if any(part is not None for part in given[5:]):
+            d_memories, d_trace = _join_trace(sizes, given[5:], x.shape, dtype)
+        d_x = np.zeros(x.shape if ctx.needs_input_grad[5] else (0, 0, 0), dtype)
         d_weights = ctx.call.backward(
-            carry.numpy(),
-            d_x.numpy(),
-            d_outputs.contiguous().numpy(),
-            d_memories,
-            d_trace.numpy(),
+            carry, d_x, d_outputs.contiguous().numpy(), d_memories, d_trace
         )
-        d_parameters = [torch.empty_like(part) for part in ctx.saved_tensors[1:]]
-        arrays = [part.numpy() for part in d_parameters]
-        for target, source in places(sizes, arrays, d_weights):
+        d_parameters = [np.empty(part.shape, dtype) for part in parameters]
+        for target, source in places(sizes, d_parameters, d_weights):
             target[...] = source
         d_state = [
-            part.sum(0, keepdim=True) if one_for_all else part
-            for part, one_for_all in zip(_split(sizes, carry), ctx.one_for_all, strict=True)
+            part.sum(0) if ctx.shared and needed else part
+            for part, needed in zip(
+                _split(sizes, torch.from_numpy(carry)),
+                ctx.needs_input_grad[6:11],
+                strict=True,
+            )
         ]
         return (
-            *(None, None, None, None),
-            d_x if ctx.needs_input_grad[4] else None,
+            *(None, None, None, None, None),
+            torch.from_numpy(d_x) if ctx.needs_input_grad[5] else None,
             *d_state,
-            *d_parameters,
+            *map(torch.from_numpy, d_parameters),
         )
 
 
-def _array(tensor: Tensor | None) -> Any:
-    return None if tensor is None else tensor.detach().numpy()
-
-
-def _split(sizes: Sizes, state: Tensor) -> tuple[Tensor, ...]:
-    """Return a state's parts: memory, weightings, reads, hidden and cell state."""
-    memory = state[..., : sizes.memory].unflatten(-1, (sizes.width, sizes.rows))
-    return memory.transpose(-1, -2), *_split_rest(sizes, state[..., sizes.memory :])[:4]
-
-
-def _split_rest(sizes: Sizes, rest: Tensor) -> list[Tensor]:
-    ends = [sizes.weights_at, sizes.reads_at, sizes.hidden_at, sizes.cell_at, sizes.state]
-    parts = rest.split(
-        [*np.diff(ends).tolist(), rest.shape[-1] - (sizes.state - sizes.memory)], -1
-    )
-    shapes = [
-        (sizes.heads, sizes.rows),
-        (sizes.read_heads, sizes.width),
-        (sizes.layers, sizes.hidden),
-        (sizes.layers, sizes.hidden),
-        (sizes.interface,),
-    ]
-    if parts[-1].shape[-1] == 0:
-        parts, shapes = parts[:4], shapes[:4]
+def _fields(sizes: Sizes) -> list[tuple[int, tuple[int, ...]]]:
+    """Return where the parts of a state after its memory begin, and their shapes."""
     return [
-        part.unflatten(-1, shape) if len(shape) > 1 else part
-        for part, shape in zip(parts, shapes, strict=True)
+        (sizes.weights_at, (sizes.heads, sizes.rows)),
+        (sizes.reads_at, (sizes.read_heads, sizes.width)),
+        (sizes.hidden_at, (sizes.layers, sizes.hidden)),
+        (sizes.cell_at, (sizes.layers, sizes.hidden)),
+        (sizes.state, (1, sizes.interface)),
     ]
 
 
-def _traced(sizes, memories, trace):
-    return memories.transpose(-1, -2), *_split_rest(sizes, trace)
+def _split(sizes: Sizes, states: Tensor, rest: Tensor | None = None) -> list[Tensor]:
+    """Return views of the parts of states: memory, weightings, reads, hidden and cell.
+
+    Given the memories and the rest of a trace, also those of the interface.
+    """
+    before = states.shape[:-1]
+    strides = states.stride()[:-1]
+    memory = states.as_strided(
+        (*before, sizes.rows, sizes.width), (*strides, 1, sizes.rows), 0
+    )
+    fields, origin = _fields(sizes), sizes.memory
+    if rest is None:
+        rest, fields, origin = states, fields[:-1], 0
+    strides = rest.stride()[:-1]
+    return [
+        memory,
+        *(
+            rest.as_strided((*before, *shape), (*strides, shape[1], 1), at - origin)
+            for at, shape in fields
+        ),
+    ]
 
 
-def _join(sizes: Sizes, parts: Any, n_sequences: int, like: Tensor) -> Tensor:
+def _join(sizes: Sizes, parts: Sequence[Any], n_sequences: int, dtype: Any) -> Array:
     """Lay out states, or gradients of which some may be missing, as the kernels do."""
-    state = like.new_zeros(n_sequences, sizes.state)
-    for target, part in zip(_split(sizes, state), parts, strict=True):
+    states = np.zeros((n_sequences, sizes.state), dtype)
+    memory, *rest = parts
+    if memory is not None:
+        target = states[:, : sizes.memory].reshape(n_sequences, sizes.width, sizes.rows)
+        target[...] = memory.swapaxes(-1, -2)
+    for (at, shape), part in zip(_fields(sizes)[:-1], rest, strict=True):
         if part is not None:
-            target.numpy()[:] = part
-    return state
+            n = shape[0] * shape[1]
+            states[:, at : at + n].reshape(n_sequences, *shape)[...] = part
+    return states
+
+
+def _no_trace(dtype: Any) -> tuple[Array, Array]:
+    return np.zeros((0, 0, 0), dtype), np.zeros((0, 0, 0), dtype)
+
+
+def _join_trace(
+    sizes: Sizes, parts: Sequence[Any], shape: Any, dtype: Any
+) -> tuple[Array, Array]:
+    """Lay out the gradients with respect to a trace."""
+    n_sequences, n_steps = shape[:2]
+    memory, *rest = parts
+    memories, _ = _no_trace(dtype)
+    if memory is not None:
+        memories = np.ascontiguousarray(memory.swapaxes(-1, -2))
+        memories = memories.reshape(n_sequences, n_steps, sizes.memory)
+    n_rest = sizes.state - sizes.memory + sizes.interface
+    trace = np.zeros((n_sequences, n_steps, n_rest), dtype)
+    for (at, (n, m)), part in zip(_fields(sizes), rest, strict=True):
+        if part is not None:
+            at -= sizes.memory
+            trace[..., at : at + n * m] = part.reshape(n_sequences, n_steps, n * m)
+    return memories, trace
 
 
 class _Call:
     """What the two directions of a pass over a batch share."""
 
-    def __init__(self, sizes: Sizes, batch: Batch, parameters: Any, x: Tensor):
-        self.kernels = load(x.dtype)
-        self.sizes, self.batch = sizes, batch
-        self.x = x.detach().contiguous().numpy()
-        self.weights = Weights(
-            *(np.zeros(shape, self.x.dtype) for shape in weight_shapes(sizes))
-        )
+    def __init__(self, sizes: Sizes, batch: Batch, x: Array, parameters: Sequence[Array]):
+        self.sizes, self.batch, self.x = sizes, batch, x
+        self.n_sequences, self.n_steps = len(batch.order), len(batch.rows) - 1
+        self.interval = math.isqrt(self.n_steps - 1) + 1
+        self.weights = [np.zeros(shape, x.dtype) for shape in weight_shapes(sizes)]
         for source, target in places(sizes, parameters, self.weights):
             target[...] = source
-        self.n_steps, self.n_sequences = len(batch.rows) - 1, len(batch.order)
-        self.interval = math.isqrt(self.n_steps - 1) + 1
         self.history: Any = None
         self.saved: Any = None
 
-    def forward(self, state, outputs, memories, trace, keeps) -> None:
+    def forward(
+        self, state: Array, outputs: Array, memories: Array, trace: Array, keeps: bool
+    ) -> None:
         """Run all steps; the state given becomes the last one."""
-        n_kept, base, n_saved = self.n_sequences, -1, 0
+        n_kept, base, n_saved, interval = self.n_sequences, -1, 0, 0
         if keeps:
-            n_saved, n_rows = -(-self.n_steps // self.interval), int(self.batch.rows[-1])
+            interval, n_rows = self.interval, int(self.batch.rows[-1])
+            n_saved = -(-self.n_steps // interval)
             if history_size(self.sizes, n_rows) * self.x.itemsize <= HISTORY_LIMIT:
                 n_kept, base = n_rows, 0
         self.saved = self._take(n_saved * self.n_sequences * self.sizes.state)
         history = self._take(history_size(self.sizes, n_kept))
-        interval = self.interval if keeps else 0
-        self._run_forward(
-            *(0, self.n_steps, base, interval, False),
-            *(state, history, n_kept, outputs, memories, trace),
-        )
+        span = 0, self.n_steps, base, interval, False
+        self._run(span, state, history, n_kept, outputs, memories, trace)
         if base == 0:
             self.history = history
 
-    def backward(self, carry, d_x, d_outputs, d_memories, d_trace) -> Weights:
+    def backward(
+        self, carry: Array, d_x: Array, d_outputs: Array, d_memories: Array, d_trace: Array
+    ) -> list[Array]:
         """Run all steps backward; ``carry`` becomes the gradient of the first state."""
         sizes, (order, rows) = self.sizes, self.batch
         # The backward pass writes over the history: a second one has to make it again.
         history, self.history = self.history, None
         replays = history is None
-        spans = [(0, self.n_steps)]
-        n_kept = int(rows[-1])
+        spans, n_kept = [(0, self.n_steps)], int(rows[-1])
         if replays:
             starts = range(0, self.n_steps, self.interval)
             spans = [(t, min(t + self.interval, self.n_steps)) for t in starts]
             n_kept = max(int(rows[stop] - rows[begin]) for begin, stop in spans)
             history = self._take(history_size(sizes, n_kept))
-            state = self._take(self.n_sequences * sizes.state)
-            none = np.zeros((0, 0, 0), self.x.dtype)
-        block = _blocks.largest(self.n_sequences)
+            state = np.empty((self.n_sequences, sizes.state), self.x.dtype)
+            no_outputs = d_outputs[:0], *_no_trace(self.x.dtype)
+        block = blocks.largest(self.n_sequences)
         scratch = self._scratch(block)
-        gradients = Weights(*(np.zeros_like(part) for part in self.weights))
+        d_weights = [
+            np.zeros(part.swapaxes(-1, -2).shape, part.dtype) for part in self.weights
+        ]
         for begin, stop in reversed(spans):
             base = int(rows[begin])
             if replays:
-                self._run_forward(
-                    *(begin, stop, base, self.interval, True),
-                    *(
-                        state.array.reshape(self.n_sequences, -1),
-                        history,
-                        n_kept,
-                        none,
-                        none[None],
-                        none,
-                    ),
-                )
+                span = begin, stop, base, self.interval, True
+                self._run(span, state, history, n_kept, *no_outputs)
 
             def lead_back(first, stride, worker, span=(begin, stop, base)):
-                self.kernels.backward(
+                sequences.backward(
                     *(sizes, first, stride, order, rows, *span, self.interval),
                     *(*self.weights, d_x, d_outputs, carry, history.array, n_kept),
                     *(self.saved.array, d_memories, d_trace, scratch[worker].array, block),
                 )
 
             def add_up(part, n_parts, worker, n_rows=int(rows[stop]) - base):
-                self.kernels.weight_gradients(
-                    *(sizes, n_rows, part, n_parts, history.array, n_kept, *gradients)
+                sequences.weight_gradients(
+                    sizes, n_rows, part, n_parts, history.array, n_kept, *d_weights
                 )
 
-            _blocks.run(self.n_sequences, lead_back)
-            _blocks.run_parts(self.n_sequences, add_up)
-        return gradients
+            blocks.run(self.n_sequences, lead_back)
+            blocks.run_parts(self.n_sequences, add_up)
+        return [part.swapaxes(-1, -2) for part in d_weights]
 
-    def _run_forward(
-        self,
-        begin,
-        stop,
-        base,
-        interval,
-        resumes,
-        state,
-        history,
-        n_kept,
-        outputs,
-        memories,
-        trace,
+    def _run(
+        self, span: Any, state: Array, history: Any, n_kept: int, *results: Array
     ) -> None:
+        """Run the steps of a span forward."""
         order, rows = self.batch
         transposed = [np.ascontiguousarray(part.swapaxes(-1, -2)) for part in self.weights]
         scratch = self._scratch(0)
+        outputs, memories, trace = results
 
-        def run(first, stride, worker):
-            self.kernels.forward(
-                *(self.sizes, first, stride, order, rows, begin, stop, base, interval),
-                *(resumes, *transposed, self.x, outputs, state, history.array, n_kept),
-                *(self.saved.array, memories, trace, scratch[worker].array),
+        def advance(first, stride, worker):
+            sequences.forward(
+                *(self.sizes, first, stride, order, rows, *span, *transposed, self.x),
+                *(outputs, state, history.array, n_kept, self.saved.array),
+                *(memories, trace, scratch[worker].array),
             )
 
-        _blocks.run(self.n_sequences, run)
+        blocks.run(self.n_sequences, advance)
 
     def _take(self, size: int) -> Any:
-        return _buffers.take(size, self.x.dtype)
+        return buffers.take(size, self.x.dtype)
 
     def _scratch(self, block: int) -> list[Any]:
         """Return scratch for every thread."""
         size = scratch_size(self.sizes, block, self.interval)
-        return [self._take(size) for _ in range(_blocks.n_workers(self.n_sequences))]
+        return [self._take(size) for _ in range(blocks.n_workers(self.n_sequences))]

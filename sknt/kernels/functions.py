@@ -22,10 +22,11 @@ _f = np.float32
 
 LOG2_E = _f(1.44269504088896341)
 LN_2_HIGH, LN_2_LOW = _f(0.693359375), _f(-2.12194440e-4)
-EXP_MIN, EXP_MAX = _f(-87.0), _f(87.0)
+# Far from where products of what comes out would be subnormal, which takes long.
+EXP_MIN, EXP_MAX = _f(-60.0), _f(60.0)
 SQRT_HALF = _f(0.707106781186547524)
 TANH_SMALL = _f(0.625)
-ZERO, HALF, ONE, TWO = _f(0.0), _f(0.5), _f(1.0), _f(2.0)
+ZERO, HALF, ONE, TWO, TWENTY = _f(0.0), _f(0.5), _f(1.0), _f(2.0), _f(20.0)
 
 EXP_5, EXP_4, EXP_3 = _f(1.9875691500e-4), _f(1.3981999507e-3), _f(8.3334519073e-3)
 EXP_2, EXP_1, EXP_0 = _f(4.1665795894e-2), _f(1.6666665459e-1), _f(5.0000001201e-1)
@@ -102,7 +103,7 @@ _exact = helper(fastmath={"contract"})
 
 @_exact
 def exp(x):
-    """Compute e^x; in single precision, x is clipped to ±87."""
+    """Compute e^x; in single precision, x is clipped to ±60."""
     if not _is_single(x):
         return math.exp(x)
     x = x if x > EXP_MIN else EXP_MIN
@@ -146,3 +147,30 @@ def tanh(x):
 def sigmoid(x):
     """Compute 1 / (1 + e^-x)."""
     return ONE / (ONE + exp(-x))
+
+
+@_exact
+def softplus(x):
+    """Compute log(1 + e^x)."""
+    if not _is_single(x):
+        return x if x > TWENTY else math.log1p(math.exp(x))
+    u = exp(x if x < ZERO else -x)
+    v = ONE + u
+    lost = v - ONE  # of u, in the sum's rounding
+    small = log(v) * (u / lost) if lost > ZERO else u
+    return small + (x if x > ZERO else ZERO)
+
+
+
+@helper
+def tanh_all(n, x):
+    """Replace n numbers by their hyperbolic tangents."""
+    for i in range(n):
+        x[i] = tanh(x[i])
+
+
+@helper
+def sigmoid_all(n, x):
+    """Replace n numbers by their logistic sigmoids."""
+    for i in range(n):
+        x[i] = sigmoid(x[i])

@@ -126,21 +126,13 @@ def make_sizes(
     )
 
 
-class Weights(NamedTuple):
-    """Weights, or their transposes, or their gradients."""
-
-    controller: Any  # (L, G, K)
-    interface: Any  # (I, H + 1)
-    readout: Any  # (O, F)
-
-
-def weight_shapes(sizes: Sizes) -> Weights:
-    """Return the shapes of the weights."""
-    return Weights(
+def weight_shapes(sizes: Sizes) -> list[tuple[int, ...]]:
+    """Return the shapes of the weights of the controller, the interface and the readout."""
+    return [
         (sizes.layers, sizes.gates, sizes.columns),
         (sizes.interface, sizes.hidden + 1),
         (sizes.outputs, sizes.features),
-    )
+    ]
 
 
 class History(NamedTuple):

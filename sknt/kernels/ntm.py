@@ -9,16 +9,10 @@ those of ``sknt.kernels.layout``; the matrix products between these stages are i
 
 import math
 
-import numpy as np
-
 from sknt.kernels._compile import helper
-from sknt.kernels.functions import exp, log, sigmoid, tanh
+from sknt.kernels.functions import exp, log, sigmoid, sigmoid_all, softplus, tanh_all
 from sknt.kernels.pointers import at, number
 from sknt.ops.addressing import EPSILON
-
-TWENTY = np.float32(20)
-"""Beyond it, torch takes x itself for softplus(x)."""
-
 
 @helper
 def activate(sizes, raw, interface):
@@ -28,28 +22,25 @@ def activate(sizes, raw, interface):
         x = raw[i]
         x = x if x > -clip else -clip
         interface[i] = x if x < clip else clip
-    for i in range(sizes.strength):
-        interface[i] = tanh(interface[i])
+    tanh_all(sizes.strength, interface)
     for head in range(sizes.heads):
         shift, largest, total = at(interface, sizes.shift + head * sizes.shifts), zero, zero
         for i in range(sizes.shifts):
             largest = shift[i] if i == 0 or shift[i] > largest else largest
         for i in range(sizes.shifts):
-            e = math.exp(shift[i] - largest)
+            e = exp(shift[i] - largest)
             shift[i] = e
             total += e
         for i in range(sizes.shifts):
             shift[i] /= total
         i = sizes.gate + head
-        interface[i] = one / (one + math.exp(-interface[i]))
-        for i in range(sizes.strength + head, sizes.gamma + head + 1, sizes.gamma - sizes.strength):
-            x = interface[i]
-            x = x if x > TWENTY else math.log1p(math.exp(x))
-            interface[i] = x if i < sizes.gate else one + x
-    for i in range(sizes.erase, sizes.add):
         interface[i] = sigmoid(interface[i])
-    for i in range(sizes.add, sizes.interface):
-        interface[i] = tanh(interface[i])
+        i = sizes.strength + head
+        interface[i] = softplus(interface[i])
+        i = sizes.gamma + head
+        interface[i] = one + softplus(interface[i])
+    sigmoid_all(sizes.add - sizes.erase, at(interface, sizes.erase))
+    tanh_all(sizes.interface - sizes.add, at(interface, sizes.add))
 
 
 @helper
@@ -67,9 +58,9 @@ def activate_backward(sizes, raw, interface, gradient):
         i = sizes.gate + head
         gradient[i] *= interface[i] * (one - interface[i])
         i = sizes.strength + head
-        gradient[i] *= one - math.exp(-interface[i])
+        gradient[i] *= one - exp(-interface[i])
         i = sizes.gamma + head
-        gradient[i] *= one - math.exp(one - interface[i])
+        gradient[i] *= one - exp(one - interface[i])
     for i in range(sizes.erase, sizes.add):
         gradient[i] *= interface[i] * (one - interface[i])
     for i in range(sizes.add, sizes.interface):
@@ -128,7 +119,12 @@ def _shift(sizes, head, interface, content, previous, circular, shifted):
     for i in range(reach):
         circular[i] = circular[n + i]
         circular[reach + n + i] = circular[reach + i]
-    for j in range(sizes.shifts):  # NTM eq. 8
+    if sizes.shifts == 3:  # NTM eq. 8, in one pass for the usual shift_range
+        back, stay, forth = shift[0], shift[1], shift[2]
+        for i in range(n):
+            shifted[i] = back * circular[i + 2] + stay * circular[i + 1] + forth * circular[i]
+        return
+    for j in range(sizes.shifts):
         moved, probability = at(circular, 2 * reach - j), shift[j]
         if j:
             for i in range(n):
@@ -171,15 +167,28 @@ def address(sizes, interface, content, weights, state, cosines, circular, shifte
 
 @helper
 def write(sizes, v, interface, weights, old, new):
-    """Write with one head, from the memory ``old`` to ``new``, NTM eq. 3-4."""
+    """Write with one head, NTM eq. 3-4, from the memory ``old`` to ``new``."""
     n, one = sizes.rows, number(old, 1.0)
     focus = at(weights, (sizes.read_heads + v) * n)
-    erase = at(interface, sizes.erase + v * sizes.width)
-    add = at(interface, sizes.add + v * sizes.width)
     for w in range(sizes.width):
-        before, after, e, a = at(old, w * n), at(new, w * n), erase[w], add[w]
+        before, after = at(old, w * n), at(new, w * n)
+        e = interface[sizes.erase + v * sizes.width + w]
+        a = interface[sizes.add + v * sizes.width + w]
         for i in range(n):
             after[i] = before[i] * (one - focus[i] * e) + focus[i] * a
+
+
+@helper
+def write_in_place(sizes, v, interface, weights, memory):
+    """Write with one head, into the memory itself: a loop that can be vectorised."""
+    n, one = sizes.rows, number(memory, 1.0)
+    focus = at(weights, (sizes.read_heads + v) * n)
+    for w in range(sizes.width):
+        row = at(memory, w * n)
+        e = interface[sizes.erase + v * sizes.width + w]
+        a = interface[sizes.add + v * sizes.width + w]
+        for i in range(n):
+            row[i] = row[i] * (one - focus[i] * e) + focus[i] * a
 
 
 # Backward: MATH.md, section 1
@@ -240,27 +249,45 @@ def address_backward(
         for i in range(n):
             z, base = (d_focus[i] - mean) * focus[i], shifted[i] + epsilon
             d_gamma += z * log(base)
+        for i in range(n):
+            z, base = (d_focus[i] - mean) * focus[i], shifted[i] + epsilon
             d_inner[i] = gamma * z / base
         gradient[sizes.gamma + head] += d_gamma
 
         for i in range(reach):
             d_circular[i] = d_circular[n + i]
             d_circular[reach + n + i] = d_circular[reach + i]
-        for i in range(n):
-            d_content[i] = zero
-        for j in range(sizes.shifts):
-            at_shift = sizes.shift + head * sizes.shifts + j
-            moved, d_moved = at(circular, 2 * reach - j), at(d_circular, j)
-            probability, d_probability = interface[at_shift], zero
+        first = sizes.shift + head * sizes.shifts
+        if sizes.shifts == 3:
+            back, stay, forth = interface[first], interface[first + 1], interface[first + 2]
+            d_back, d_stay, d_forth = zero, zero, zero
             for i in range(n):
-                d_probability += d_inner[i] * moved[i]
-                d_content[i] += probability * d_moved[i]
-            gradient[at_shift] += d_probability
+                d_back += d_inner[i] * circular[i + 2]
+                d_stay += d_inner[i] * circular[i + 1]
+                d_forth += d_inner[i] * circular[i]
+            for i in range(n):
+                d = back * d_circular[i] + stay * d_circular[i + 1]
+                d_content[i] = d + forth * d_circular[i + 2]
+            gradient[first] += d_back
+            gradient[first + 1] += d_stay
+            gradient[first + 2] += d_forth
+        else:
+            for i in range(n):
+                d_content[i] = zero
+            for j in range(sizes.shifts):
+                moved, d_moved = at(circular, 2 * reach - j), at(d_circular, j)
+                probability, d_probability = interface[first + j], zero
+                for i in range(n):
+                    d_probability += d_inner[i] * moved[i]
+                for i in range(n):
+                    d_content[i] += probability * d_moved[i]
+                gradient[first + j] += d_probability
 
         gate, d_gate = interface[sizes.gate + head], zero
         for i in range(n):
+            d_gate += d_content[i] * (looked_up[i] - last[i])
+        for i in range(n):
             d = d_content[i]
-            d_gate += d * (looked_up[i] - last[i])
             d_focus[i] = (one - gate) * d
             d_content[i] = gate * d
         gradient[sizes.gate + head] += d_gate

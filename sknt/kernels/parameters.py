@@ -5,13 +5,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sknt.kernels.layout import FEED_FORWARD, GRU, Sizes, Weights
+from sknt.kernels.layout import FEED_FORWARD, GRU, Sizes
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
 def places(
-    sizes: Sizes, parameters: Sequence[NDArray[Any]], weights: Weights
+    sizes: Sizes, parameters: Sequence[NDArray[Any]], weights: Sequence[NDArray[Any]]
 ) -> Iterator[Pair]:
     """Pair the parts of the parameters with their places in the weights.
 
@@ -22,11 +22,13 @@ def places(
         For each layer, as torch has them: weight_ih, weight_hh, bias_ih, bias_hh, or weight
         and bias of a feed-forward layer; then weight and bias of the interface's projection
         and of the readout. Or the gradients with respect to them.
-    weights : Weights
+    weights : sequence of ndarray
+        As in :mod:`sknt.kernels.layout`, of the controller, the interface and the readout.
     """
+    controller, interface, readout = weights
     rest = iter(parameters)
     h, own = sizes.hidden, sizes.own
-    for layer, target in enumerate(weights.controller):
+    for layer, target in enumerate(controller):
         weight = next(rest)
         own_weight = None if sizes.controller == FEED_FORWARD else next(rest)
         n, x = len(weight), 0 if layer else sizes.inputs  # torch has x before the reads
@@ -45,9 +47,9 @@ def places(
             for here, there in blocks:
                 yield own_weight[here], target[there, 1:own]
                 yield own_bias[here], target[there, 0]
-    yield next(rest), weights.interface[:, :-1]
-    yield next(rest), weights.interface[:, -1]
+    yield next(rest), interface[:, :-1]
+    yield next(rest), interface[:, -1]
     weight = next(rest)  # torch has h before the reads
-    yield weight[:, h:], weights.readout[:, : sizes.reads]
-    yield weight[:, :h], weights.readout[:, sizes.reads : -1]
-    yield next(rest), weights.readout[:, -1]
+    yield weight[:, h:], readout[:, : sizes.reads]
+    yield weight[:, :h], readout[:, sizes.reads : -1]
+    yield next(rest), readout[:, -1]

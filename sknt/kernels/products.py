@@ -198,7 +198,7 @@ _sizes = 6, 4, 2, 1
 _wide_6, _wide_4, _wide_2, _wide_1 = (_tile(n, 2) for n in _sizes)
 _narrow_6, _narrow_4, _narrow_2, _narrow_1 = (_tile(n, 1) for n in _sizes)
 _last_6, _last_4, _last_2, _last_1 = (_tile(n, 1, masked=True) for n in _sizes)
-_row = _tile(1, 8)
+_row, _two_rows = _tile(1, 8), _tile(2, 4)
 _inner_4, _inner_1 = _inner_tile(4), _inner_tile(1)
 
 
@@ -216,6 +216,10 @@ def multiply(m, n, k, a, a_row, a_column, b, b_row, c, c_row, adds):
         while n - j >= 8 * lanes:
             _row(k, a, 0, a_column, at(b, j), b_row, at(c, j), 0, adds, 0)
             j += 8 * lanes
+    elif m == 2:
+        while n - j >= 4 * lanes:
+            _two_rows(k, a, a_row, a_column, at(b, j), b_row, at(c, j), c_row, adds, 0)
+            j += 4 * lanes
     while j < n:
         left = n - j
         y = at(b, j)

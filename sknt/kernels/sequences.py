@@ -93,7 +93,7 @@ def _step(sizes, raw, interface, content, weights, state, scratch):
         put,
     )
     for v in range(sizes.write_heads):
-        ntm.write(sizes, v, interface, weights, state, state)
+        ntm.write_in_place(sizes, v, interface, weights, state)
 
 
 @entry
@@ -381,16 +381,10 @@ def backward(
                 p = rows[t] - base + j
                 old = at(room.memories, s * one_memory)
                 new = at(old, n_block * one_memory)
-                for v in range(sizes.write_heads):
-                    ntm.write(
-                        sizes,
-                        v,
-                        at(kept.interface, p * i),
-                        at(kept.weights, p * n_weights),
-                        old,
-                        new,
-                    )
-                    old = new
+                interface, weights = at(kept.interface, p * i), at(kept.weights, p * n_weights)
+                ntm.write(sizes, 0, interface, weights, old, new)
+                for v in range(1, sizes.write_heads):
+                    ntm.write_in_place(sizes, v, interface, weights, new)
                 s += 1
 
         for t in range(high - 1, low - 1, -1):
@@ -565,56 +559,26 @@ def weight_gradients(
 ):
     """Add what the first rows of the history give to the gradients of the weights.
 
-    Each of ``n_parts`` threads takes a part of every gradient.
+    The gradients are each matrix transposed, and each of ``n_parts`` threads takes some of
+    their rows.
     """
-    one, put, add = plain(1), plain(False), plain(True)
+    one, add = plain(1), plain(True)
     h, f, i, o = sizes.hidden, sizes.features, sizes.interface, sizes.outputs
     g, k, r = sizes.gates, sizes.columns, sizes.reads
     kept = locate_history(sizes, n_kept, start(history))
     for row in range(0, n_rows, PANEL):
         n = min(PANEL, n_rows - row)
-        low, high = g * part // n_parts, g * (part + 1) // n_parts
         for layer in range(sizes.layers):
-            p, below = layer * n_kept + row, h if layer else r + sizes.inputs
-            multiply(
-                high - low,
-                sizes.own + below + 1,
-                n,
-                at(kept.gates, p * g + low),
-                one,
-                g,
-                at(kept.inputs, p * k),
-                k,
-                at(start(d_controller), (layer * g + low) * k),
-                k,
-                add,
-            )
-        features = at(kept.features, row * f)
-        low, high = i * part // n_parts, i * (part + 1) // n_parts
-        multiply(
-            high - low,
-            h + 1,
-            n,
-            at(kept.raw, row * i + low),
-            one,
-            i,
-            at(features, r),
-            f,
-            at(start(d_interface), low * (h + 1)),
-            h + 1,
-            add,
-        )
-        low, high = o * part // n_parts, o * (part + 1) // n_parts
-        multiply(
-            high - low,
-            f,
-            n,
-            at(kept.outputs, row * o + low),
-            one,
-            o,
-            features,
-            f,
-            at(start(d_readout), low * f),
-            f,
-            add,
-        )
+            p, used = layer * n_kept + row, sizes.own + (h if layer else r + sizes.inputs) + 1
+            low, high = used * part // n_parts, used * (part + 1) // n_parts
+            inputs, gates = at(kept.inputs, p * k + low), at(kept.gates, p * g)
+            target = at(start(d_controller), (layer * k + low) * g)
+            multiply(high - low, g, n, inputs, one, k, gates, g, target, g, add)
+        low, high = (h + 1) * part // n_parts, (h + 1) * (part + 1) // n_parts
+        features, raw = at(kept.features, row * f + r + low), at(kept.raw, row * i)
+        target = at(start(d_interface), low * i)
+        multiply(high - low, i, n, features, one, f, raw, i, target, i, add)
+        low, high = f * part // n_parts, f * (part + 1) // n_parts
+        features, outputs = at(kept.features, row * f + low), at(kept.outputs, row * o)
+        target = at(start(d_readout), low * o)
+        multiply(high - low, o, n, features, one, f, outputs, o, target, o, add)

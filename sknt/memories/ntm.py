@@ -95,6 +95,7 @@ class NTMMemory(Memory):
         self.word_size = word_size
         self.n_read_heads = n_read_heads
         self.n_write_heads = n_write_heads
+        self.shift_range = shift_range
         self.interface_clip = interface_clip
 
         n_heads = n_read_heads + n_write_heads
@@ -140,20 +141,26 @@ class NTMMemory(Memory):
         raw = self.projection(hidden)
         if self.interface_clip is not None:
             raw = raw.clamp(-self.interface_clip, self.interface_clip)
-        key, strength, gate, shift, gamma, erase, add = (
-            part.view(-1, *field)
-            for part, field in zip(
-                raw.split(self._field_sizes, dim=-1), self._fields, strict=True
-            )
-        )
+        fields = self.split_interface(raw)
         return NTMInterface(
-            key=torch.tanh(key),
-            strength=F.softplus(strength),
-            gate=torch.sigmoid(gate),
-            shift=torch.softmax(shift, dim=-1),
-            gamma=1 + F.softplus(gamma),
-            erase=torch.sigmoid(erase),
-            add=torch.tanh(add),
+            key=torch.tanh(fields.key),
+            strength=F.softplus(fields.strength),
+            gate=torch.sigmoid(fields.gate),
+            shift=torch.softmax(fields.shift, dim=-1),
+            gamma=1 + F.softplus(fields.gamma),
+            erase=torch.sigmoid(fields.erase),
+            add=torch.tanh(fields.add),
+        )
+
+    def split_interface(self, columns: Tensor) -> NTMInterface:
+        """Take the columns of an interface apart: (..., n_columns) to its fields."""
+        return NTMInterface(
+            *(
+                part.unflatten(-1, field)
+                for part, field in zip(
+                    columns.split(self._field_sizes, dim=-1), self._fields, strict=True
+                )
+            )
         )
 
     def step(self, interface: NTMInterface, state: NTMState) -> tuple[Tensor, NTMState]:

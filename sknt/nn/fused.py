@@ -1,13 +1,18 @@
-"""A cell with an NTM through the compiled kernels, whole sequences at once."""
+"""A memory cell and a readout through the compiled kernels, whole sequences at once.
 
+What the kernels compute is what :mod:`sknt.nn.unroll` does step by step; this module says
+when they can take its place, and translates between torch's modules and their layout.
+"""
+
+import warnings
+from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sknt.memories import NTMInterface, NTMState
-from sknt.nn.cell import CellState
+from sknt.memories import NTMInterface, NTMMemory, NTMState
+from sknt.nn.cell import CellState, MemoryCell
 from sknt.nn.controllers import (
     FeedForwardController,
     GRUController,
@@ -18,73 +23,170 @@ from sknt.nn.controllers import (
 )
 from sknt.nn.unroll import Trace
 
-KINDS: dict[type, int] = {LSTMController: 0, GRUController: 1, FeedForwardController: 2}
+CONTROLLER_CODES = {LSTMController: 0, GRUController: 1, FeedForwardController: 2}
+"""Kinds of controllers that the kernels know, by the numbers they have there."""
 
 
-def run_fused(cell: Any, readout: nn.Linear, x: Tensor, lengths: Tensor, state: Any, return_states: bool = False) -> tuple[Any, ...]:
-    """Run a cell and a readout over padded sequences."""
+def unsupported(cell: nn.Module, readout: nn.Module) -> str | None:
+    """Return why the kernels cannot serve a network, or None if they can."""
+    if not isinstance(cell, MemoryCell):
+        return "the controller alone needs no kernels: torch runs it in one call already"
+    if type(cell.memory) is not NTMMemory:
+        return f"there are no kernels for the memory {type(cell.memory).__name__}"
+    if type(cell.controller) not in CONTROLLER_CODES:
+        return f"there are no kernels for the controller {type(cell.controller).__name__}"
+    for layer in (cell.memory.projection, readout):
+        if type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks:
+            return "a layer is parametrized or has hooks, which the kernels would pass by"
+    return None
+
+
+def unsuitable(module: nn.Module, x: Tensor) -> str | None:
+    """Return why the kernels cannot take a batch, or None if they can."""
+    tensors = [x, *module.parameters(), *module.buffers()]
+    if any(tensor.device.type != "cpu" for tensor in tensors):
+        return "the kernels run on the CPU alone"
+    dtypes = {tensor.dtype for tensor in tensors}
+    if len(dtypes) > 1 or dtypes - {torch.float32, torch.float64}:
+        names = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes)
+        return f"the kernels compute in float32 or in float64, not in {' and '.join(names)}"
+    return None
+
+
+@cache
+def missing() -> str | None:
+    """Return why the kernels cannot be loaded, or None once they are."""
+    try:
+        import sknt.kernels.engine  # noqa: F401
+    except Exception as error:  # numba is not there, or does not fit: many things are raised
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"numba cannot be loaded ({reason})"
+    return None
+
+
+@cache
+def warn_that_missing(reason: str) -> None:
+    """Say once that the kernels are not there."""
+    warnings.warn(
+        f"{reason}, so networks run on the reference path, which is many times slower. "
+        "Install numba, or choose backend='reference'",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def run_fused(
+    cell: Any,
+    readout: nn.Linear,
+    x: Tensor,
+    lengths: Tensor,
+    state: CellState | None,
+    *,
+    return_states: bool = False,
+) -> tuple[Tensor, CellState, Trace | None]:
+    """Run a cell and a readout over padded sequences.
+
+    Parameters
+    ----------
+    cell : MemoryCell
+    readout : Linear
+    x : Tensor of shape (batch, n_timesteps, n_inputs)
+    lengths : Tensor of shape (batch,)
+    state : CellState or None
+        State before the first step; None: the learned one.
+    return_states : bool, default=False
+        Whether to keep the states and interfaces of all steps.
+
+    Returns
+    -------
+    outputs : Tensor of shape (batch, n_timesteps, n_outputs)
+        Zeros after a sequence's end.
+    state : CellState
+        State after each sequence's own last step.
+    trace : Trace or None
+    """
     from sknt.kernels.engine import FusedSequences, make_batch
+
+    sizes, parameters = _describe(cell, readout)
+    first = _first_state(cell, sizes, state)
+    tensors = [x, *first, *parameters]
+    keeps = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    outputs, *rest = FusedSequences.apply(
+        *(sizes, make_batch(lengths.numpy()), keeps, return_states, state is None),
+        *tensors,
+    )
+    final = _to_cell_state(cell, sizes, *rest[:5])
+    if not return_states:
+        return outputs, final, None
+    interface = cell.memory.split_interface(rest[10].flatten(-2))
+    return outputs, final, Trace(_to_cell_state(cell, sizes, *rest[5:10]), interface)
+
+
+def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
+    """Return the kernels' sizes, and the parameters in their order."""
     from sknt.kernels.layout import make_sizes
 
     memory, controller = cell.memory, cell.controller
-    kind = KINDS[type(controller)]
-    n_read, width = memory.n_read_heads, memory.word_size
-    hidden_size = memory.projection.in_features
-    if kind == 2:
-        layers = [m for m in controller if isinstance(m, nn.Linear)]
-        parameters = [p for layer in layers for p in (layer.weight, layer.bias)]
-        n_layers = len(layers)
+    if isinstance(controller, FeedForwardController):
+        linear = [layer for layer in controller if isinstance(layer, nn.Linear)]
+        layers = [[layer.weight, layer.bias] for layer in linear]
     else:
-        parameters = [p for layer in controller.all_weights for p in layer]
-        n_layers = controller.num_layers
+        layers = controller.all_weights
+    n_inputs = layers[0][0].shape[1] - memory.n_read_heads * memory.word_size
     sizes = make_sizes(
-        controller=kind,
-        layers=n_layers,
-        hidden=hidden_size,
-        inputs=x.shape[-1],
+        controller=CONTROLLER_CODES[type(controller)],
+        layers=len(layers),
+        hidden=memory.projection.in_features,
+        inputs=n_inputs,
         outputs=readout.out_features,
-        read_heads=n_read,
+        read_heads=memory.n_read_heads,
         write_heads=memory.n_write_heads,
         rows=memory.memory_size,
-        width=width,
-        shifts=memory._fields[3][1],
-        clip=float("inf") if memory.interface_clip is None else float(memory.interface_clip),
+        width=memory.word_size,
+        shifts=2 * memory.shift_range + 1,
+        clip=float("inf" if memory.interface_clip is None else memory.interface_clip),
     )
-    parameters += [*memory.projection.parameters(), *readout.parameters()]
+    projection = memory.projection
+    ends = [projection.weight, projection.bias, readout.weight, readout.bias]
+    return sizes, [parameter for layer in layers for parameter in layer] + ends
+
+
+def _first_state(cell: Any, sizes: Any, state: CellState | None) -> list[Tensor]:
+    """Return the parts of a state in the kernels' order; without a batch for the learned."""
+    memory = cell.memory
     if state is None:
-        state = cell.initial_state(1)
-    hidden = cells = x.new_zeros(1, n_layers, hidden_size)
-    if kind != 2:
-        hidden = state.controller.hidden
-    if kind == 0:
-        cells = state.controller.cell
-    first = [
-        state.memory.memory,
-        torch.cat([state.memory.read_weights, state.memory.write_weights], 1),
+        nothing = memory.initial_memory.new_zeros(sizes.layers, sizes.hidden)
+        return [
+            memory.initial_memory,
+            torch.softmax(memory.initial_logits, dim=-1),
+            cell.initial_reads,
+            getattr(cell.controller, "initial_hidden", nothing),
+            getattr(cell.controller, "initial_cell", nothing),
+        ]
+    heads = state.memory
+    nothing = state.reads.new_zeros(len(state.reads), sizes.layers, sizes.hidden)
+    return [
+        heads.memory,
+        torch.cat([heads.read_weights, heads.write_weights], dim=1),
         state.reads,
-        hidden,
-        cells,
+        getattr(state.controller, "hidden", nothing),
+        getattr(state.controller, "cell", nothing),
     ]
-    tensors = [x, *first, *parameters]
-    keeps = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    outputs, *rest = FusedSequences.apply(
-        sizes, make_batch(lengths.numpy()), keeps, return_states, *tensors
-    )
 
-    def to_cell_state(m, w, r, h, c):
-        controller_state = NoState()
-        if kind == 0:
-            controller_state = LSTMState(h, c)
-        elif kind == 1:
-            controller_state = GRUState(h)
-        return CellState(
-            controller_state, r, NTMState(m, w[..., :n_read, :], w[..., n_read:, :])
-        )
 
-    state = to_cell_state(*rest[:5])
-    if not return_states:
-        return outputs, state
-    parts = rest[10].split(memory._field_sizes, dim=-1)
-    interface = NTMInterface(*(p.unflatten(-1, f) for p, f in zip(parts, memory._fields, strict=True)))
-    return outputs, state, Trace(to_cell_state(*rest[5:10]), interface)
-
+def _to_cell_state(
+    cell: Any,
+    sizes: Any,
+    memory: Tensor,
+    weights: Tensor,
+    reads: Tensor,
+    hidden: Tensor,
+    memory_cell: Tensor,
+) -> CellState:
+    controller: Any = NoState()
+    if isinstance(cell.controller, LSTMController):
+        controller = LSTMState(hidden, memory_cell)
+    elif isinstance(cell.controller, GRUController):
+        controller = GRUState(hidden)
+    read, write = weights.split([sizes.read_heads, sizes.write_heads], dim=-2)
+    return CellState(controller, reads, NTMState(memory, read, write))

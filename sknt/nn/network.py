@@ -11,7 +11,11 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from sknt.memories import make_memory
 from sknt.nn.cell import ControllerCell, MemoryCell
 from sknt.nn.controllers import make_controller
-from sknt.nn.unroll import unroll
+from sknt.nn.fused import missing, run_fused, unsuitable, unsupported, warn_that_missing
+from sknt.nn.unroll import Trace, unroll
+
+BACKENDS = ("auto", "fused", "reference")
+"""How sequences can be run."""
 
 
 class SequenceNetwork(nn.Module):
@@ -46,11 +50,19 @@ class SequenceNetwork(nn.Module):
     memory_params : mapping or None, default=None
         Options of the memory alone, for the NTM ``shift_range``, ``memory_init`` and
         ``interface_clip`` (see :class:`sknt.memories.NTMMemory`).
+    backend : {"auto", "fused", "reference"}, default="auto"
+        How sequences are run: "reference" is step by step with torch's operations,
+        "fused" in compiled kernels, many times faster and with the same results but for
+        rounding; "auto" takes the kernels wherever there are some (an NTM on a CPU, with
+        numba installed). Gradients of gradients need "reference".
 
     Raises
     ------
     ValueError
-        If a size is not positive, or a name or an option is not known.
+        If a size is not positive, or a name or an option is not known, or there are no
+        kernels for what ``backend="fused"`` is asked for.
+    ImportError
+        If ``backend="fused"`` and numba cannot be loaded.
 
     References
     ----------
@@ -82,6 +94,7 @@ class SequenceNetwork(nn.Module):
         hidden_size: int = 100,
         n_layers: int = 1,
         memory_params: Mapping[str, Any] | None = None,
+        backend: str = "auto",
     ):
         super().__init__()
         n_inputs = _positive_integer("n_inputs", n_inputs)
@@ -124,6 +137,17 @@ class SequenceNetwork(nn.Module):
         nn.init.xavier_uniform_(self.readout.weight)
         nn.init.normal_(self.readout.bias, std=0.01)
 
+        self.backend = backend
+        if backend not in BACKENDS:
+            raise ValueError(
+                f"backend={backend!r} is not known; choose from {sorted(BACKENDS)}"
+            )
+        if backend == "fused":
+            if reason := unsupported(self.cell, self.readout):
+                raise ValueError(f"backend='fused' cannot serve: {reason}; use 'auto'")
+            if reason := missing():
+                raise ImportError(f"backend='fused' cannot serve: {reason}; use 'auto'")
+
     def initial_state(self, batch_size: int) -> Any:
         """Return the learned state before the first step, one copy a sequence."""
         return self.cell.initial_state(batch_size)
@@ -162,11 +186,46 @@ class SequenceNetwork(nn.Module):
         ValueError
             If the shape of x or the lengths do not fit.
         """
-        packed = self._pack(x, lengths)
+        lengths = self._check_lengths(x, lengths)
+        if state is not None:
+            _check_batch_size(state, len(x))
+        trace: Trace | None
+        if self.backend_for(x) == "fused":
+            outputs, state, trace = run_fused(
+                self.cell, self.readout, x, lengths, state, return_states=return_states
+            )
+        else:
+            outputs, state, trace = self._run_reference(x, lengths, state, return_states)
+        return (outputs, state, trace) if return_states else (outputs, state)
+
+    def backend_for(self, x: Tensor) -> str:
+        """Return which path serves a batch, "fused" or "reference".
+
+        Raises
+        ------
+        ValueError
+            If ``backend="fused"`` and the kernels cannot take the batch.
+        """
+        if self.backend == "reference":
+            return "reference"
+        reason = unsupported(self.cell, self.readout) or unsuitable(self, x)
+        if reason and self.backend == "fused":
+            raise ValueError(
+                f"backend='fused' cannot serve: {reason}; use backend='auto'"
+            )
+        if reason:
+            return "reference"
+        if reason := missing():
+            warn_that_missing(reason)
+            return "reference"
+        return "fused"
+
+    def _run_reference(
+        self, x: Tensor, lengths: Tensor, state: Any, return_states: bool
+    ) -> tuple[Tensor, Any, Trace | None]:
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         if state is None:
             state = self.initial_state(len(x))
-        else:
-            _check_batch_size(state, len(x))
         trace = None
         if isinstance(self.cell, ControllerCell) and not return_states:
             features, state = self.cell.controller.run(packed, state)
@@ -183,9 +242,9 @@ class SequenceNetwork(nn.Module):
             batch_first=True,
             total_length=x.shape[1],
         )
-        return (outputs, state, trace) if return_states else (outputs, state)
+        return outputs, state, trace
 
-    def _pack(self, x: Tensor, lengths: Tensor | None) -> Any:
+    def _check_lengths(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         if x.ndim != 3 or x.shape[-1] != self.n_inputs or 0 in x.shape:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; expected "
@@ -204,7 +263,7 @@ class SequenceNetwork(nn.Module):
                 f"lengths are from {lengths.min()} to {lengths.max()}; "
                 f"x has {x.shape[1]} steps, so use 1 to {x.shape[1]}"
             )
-        return pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        return lengths
 
 
 def _check_batch_size(state: Any, batch_size: int) -> None:
