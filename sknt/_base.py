@@ -31,7 +31,7 @@ from sknt.callbacks import (
     ValidationScore,
 )
 from sknt.memories import MEMORIES
-from sknt.nn import CONTROLLERS
+from sknt.nn import BACKENDS, CONTROLLERS
 from sknt.sequences import Sequences, check_sequences
 
 NESTED = ("memory_params", "net_params")
@@ -51,6 +51,7 @@ FIXED = (
     "return_sequences",
     "optimizer",
     "device",
+    "backend",
     "net_params",
 )
 """Parameters that a fit which goes on from the last one cannot change."""
@@ -92,6 +93,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "device": [str, torch.device],
+        "backend": [StrOptions(set(BACKENDS))],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "net_params": [dict, None],
@@ -121,6 +123,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         tol,
         warm_start,
         device,
+        backend,
         random_state,
         verbose,
         net_params,
@@ -147,6 +150,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         self.tol = tol
         self.warm_start = warm_start
         self.device = device
+        self.backend = backend
         self.random_state = random_state
         self.verbose = verbose
         self.net_params = net_params
@@ -292,6 +296,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
                 for epoch in self.net_.history.to_list()
             ]
             self.n_iter_ = len(self.history_)
+            self.backend_ = self.net_.backend
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -348,6 +353,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             "hidden_size": self.hidden_size,
             "n_layers": self.n_layers,
             "memory_params": self.memory_params,
+            "backend": self.backend,
         }
         return make_net(
             network_params,

@@ -42,20 +42,18 @@ class TrainingGuard(Callback):
         self.best_ = [-math.inf]
         self.n_epochs_ = self.best_epoch_ = len(net.history)
         self.snapshot_ = net.snapshot()
+        self.parameters_ = [p for _, p in net.get_all_learnable_params()]
 
-    def on_grad_computed(
-        self, net: Any, named_parameters: Any, training: bool = True, **kwargs: Any
-    ) -> None:
+    def on_grad_computed(self, net: Any, **kwargs: Any) -> None:
         """Clip the gradient, or stop before a bad one is used."""
         limit = math.inf if self.max_grad_norm is None else self.max_grad_norm
-        parameters = [parameter for _, parameter in named_parameters]
-        norm = clip_grad_norm_(parameters, limit)
-        if not torch.isfinite(norm):
+        norm = clip_grad_norm_(self.parameters_, limit)
+        if not math.isfinite(norm):
             self._stop("the gradient", net)
 
     def on_batch_end(self, net: Any, training: bool, loss: Any, **kwargs: Any) -> None:
         """Stop at a loss that is not finite."""
-        if training and not torch.isfinite(loss):
+        if training and not math.isfinite(loss.detach()):
             self._stop("the loss", net)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:

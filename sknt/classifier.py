@@ -77,6 +77,11 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         0/1 indicator targets.
     device : str, default="cpu"
         Where torch computes, such as "cuda".
+    backend : {"auto", "fused", "reference"}, default="auto"
+        How sequences are run: "reference" is step by step in torch's operations, "fused"
+        in compiled kernels, many times faster and with the same results but for rounding;
+        "auto" takes the kernels wherever there are some (an NTM on a CPU). The first use
+        on a machine compiles them, which takes about 20 seconds.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the shuffling and the held-out part.
     verbose : int, default=0
@@ -87,6 +92,8 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
 
     Attributes
     ----------
+    backend_ : {"fused", "reference"}
+        What ran.
     classes_ : ndarray of shape (n_classes,)
         Class labels; for 0/1 indicator targets the numbers of the outputs.
     history_ : list of dict
@@ -156,6 +163,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         warm_start=False,
         class_weight=None,
         device="cpu",
+        backend="auto",
         random_state=None,
         verbose=0,
         net_params=None,
@@ -183,6 +191,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             tol=tol,
             warm_start=warm_start,
             device=device,
+            backend=backend,
             random_state=random_state,
             verbose=verbose,
             net_params=net_params,

@@ -71,6 +71,11 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         targets then stay.
     device : str, default="cpu"
         Where torch computes, such as "cuda".
+    backend : {"auto", "fused", "reference"}, default="auto"
+        How sequences are run: "reference" is step by step in torch's operations, "fused"
+        in compiled kernels, many times faster and with the same results but for rounding;
+        "auto" takes the kernels wherever there are some (an NTM on a CPU). The first use
+        on a machine compiles them, which takes about 20 seconds.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the shuffling and the held-out part.
     verbose : int, default=0
@@ -81,6 +86,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
 
     Attributes
     ----------
+    backend_ : {"fused", "reference"}
+        What ran.
     history_ : list of dict
         A record for each epoch: ``epoch``, ``train_loss`` (squared error of the
         standardised targets, summed over a sequence), ``dur`` (seconds), and with
@@ -144,6 +151,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         tol=1e-4,
         warm_start=False,
         device="cpu",
+        backend="auto",
         random_state=None,
         verbose=0,
         net_params=None,
@@ -171,6 +179,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
             tol=tol,
             warm_start=warm_start,
             device=device,
+            backend=backend,
             random_state=random_state,
             verbose=verbose,
             net_params=net_params,

@@ -24,6 +24,7 @@ LAYERS = [
     ["sknt._input", "sknt._targets"],
     ["sknt.nn"],
     ["sknt.memories"],
+    ["sknt.kernels"],
     ["sknt.ops"],
     ["sknt.sequences", "sknt.datasets", "sknt._runtime"],
 ]

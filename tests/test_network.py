@@ -27,9 +27,11 @@ ANY_NETWORK = pytest.mark.parametrize(
 ANY_MEMORY = pytest.mark.parametrize("memory", MEMORIES)
 
 
-@pytest.fixture(autouse=True)
-def _seed():
+@pytest.fixture(autouse=True, params=["reference", "fused"])
+def backend(request):
+    """Both paths are held to the same: fused wherever there are kernels."""
     torch.manual_seed(0)
+    make_network.backend = request.param
 
 
 def randomize(module):
@@ -45,6 +47,7 @@ def randomize(module):
 
 def make_network(memory="ntm", **options):
     sizes = {"memory_size": N_ROWS, "word_size": WORD, "hidden_size": HIDDEN}
+    sizes["backend"] = make_network.backend if memory == "ntm" else "auto"
     network = SequenceNetwork(N_INPUTS, N_OUTPUTS, memory=memory, **(sizes | options))
     return randomize(network).double()
 
@@ -282,6 +285,7 @@ def test_gradients_equal_finite_differences(memory, controller, n_layers, n_head
         controller=controller,
         hidden_size=2,
         n_layers=n_layers,
+        backend=make_network.backend if memory == "ntm" else "auto",
     )
     network.double()
     with torch.no_grad():  # saturated gates would have no gradient to compare

@@ -41,9 +41,10 @@ def unsupported(cell: nn.Module, readout: nn.Module) -> str | None:
     return None
 
 
-def unsuitable(module: nn.Module, x: Tensor) -> str | None:
+def unsuitable(cell: Any, readout: nn.Linear, x: Tensor) -> str | None:
     """Return why the kernels cannot take a batch, or None if they can."""
-    tensors = [x, *module.parameters(), *module.buffers()]
+    memory, controller = cell.memory, next(cell.controller.parameters())
+    tensors = [x, memory.initial_memory, memory.projection.weight, controller, readout.weight]
     if any(tensor.device.type != "cpu" for tensor in tensors):
         return "the kernels run on the CPU alone"
     dtypes = {tensor.dtype for tensor in tensors}

@@ -208,7 +208,9 @@ class SequenceNetwork(nn.Module):
         """
         if self.backend == "reference":
             return "reference"
-        reason = unsupported(self.cell, self.readout) or unsuitable(self, x)
+        reason = unsupported(self.cell, self.readout) or unsuitable(
+            self.cell, self.readout, x
+        )
         if reason and self.backend == "fused":
             raise ValueError(
                 f"backend='fused' cannot serve: {reason}; use backend='auto'"
