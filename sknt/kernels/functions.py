@@ -161,7 +161,6 @@ def softplus(x):
     return small + (x if x > ZERO else ZERO)
 
 
-
 @helper
 def tanh_all(n, x):
     """Replace n numbers by their hyperbolic tangents."""

@@ -14,6 +14,7 @@ from sknt.kernels.functions import exp, log, sigmoid, sigmoid_all, softplus, tan
 from sknt.kernels.pointers import at, number
 from sknt.ops.addressing import EPSILON
 
+
 @helper
 def activate(sizes, raw, interface):
     """Clip the raw interface and apply its activations."""
@@ -122,7 +123,9 @@ def _shift(sizes, head, interface, content, previous, circular, shifted):
     if sizes.shifts == 3:  # NTM eq. 8, in one pass for the usual shift_range
         back, stay, forth = shift[0], shift[1], shift[2]
         for i in range(n):
-            shifted[i] = back * circular[i + 2] + stay * circular[i + 1] + forth * circular[i]
+            shifted[i] = (
+                back * circular[i + 2] + stay * circular[i + 1] + forth * circular[i]
+            )
         return
     for j in range(sizes.shifts):
         moved, probability = at(circular, 2 * reach - j), shift[j]

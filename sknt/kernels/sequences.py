@@ -381,7 +381,10 @@ def backward(
                 p = rows[t] - base + j
                 old = at(room.memories, s * one_memory)
                 new = at(old, n_block * one_memory)
-                interface, weights = at(kept.interface, p * i), at(kept.weights, p * n_weights)
+                interface, weights = (
+                    at(kept.interface, p * i),
+                    at(kept.weights, p * n_weights),
+                )
                 ntm.write(sizes, 0, interface, weights, old, new)
                 for v in range(1, sizes.write_heads):
                     ntm.write_in_place(sizes, v, interface, weights, new)
@@ -569,7 +572,10 @@ def weight_gradients(
     for row in range(0, n_rows, PANEL):
         n = min(PANEL, n_rows - row)
         for layer in range(sizes.layers):
-            p, used = layer * n_kept + row, sizes.own + (h if layer else r + sizes.inputs) + 1
+            p, used = (
+                layer * n_kept + row,
+                sizes.own + (h if layer else r + sizes.inputs) + 1,
+            )
             low, high = used * part // n_parts, used * (part + 1) // n_parts
             inputs, gates = at(kept.inputs, p * k + low), at(kept.gates, p * g)
             target = at(start(d_controller), (layer * k + low) * g)

@@ -44,7 +44,13 @@ def unsupported(cell: nn.Module, readout: nn.Module) -> str | None:
 def unsuitable(cell: Any, readout: nn.Linear, x: Tensor) -> str | None:
     """Return why the kernels cannot take a batch, or None if they can."""
     memory, controller = cell.memory, next(cell.controller.parameters())
-    tensors = [x, memory.initial_memory, memory.projection.weight, controller, readout.weight]
+    tensors = [
+        x,
+        memory.initial_memory,
+        memory.projection.weight,
+        controller,
+        readout.weight,
+    ]
     if any(tensor.device.type != "cpu" for tensor in tensors):
         return "the kernels run on the CPU alone"
     dtypes = {tensor.dtype for tensor in tensors}
@@ -59,7 +65,9 @@ def missing() -> str | None:
     """Return why the kernels cannot be loaded, or None once they are."""
     try:
         import sknt.kernels.engine  # noqa: F401
-    except Exception as error:  # numba is not there, or does not fit: many things are raised
+    except (
+        Exception
+    ) as error:  # numba is not there, or does not fit: many things are raised
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return f"numba cannot be loaded ({reason})"
     return None

@@ -212,9 +212,7 @@ class SequenceNetwork(nn.Module):
             self.cell, self.readout, x
         )
         if reason and self.backend == "fused":
-            raise ValueError(
-                f"backend='fused' cannot serve: {reason}; use backend='auto'"
-            )
+            raise ValueError(f"backend='fused' cannot serve: {reason}; use backend='auto'")
         if reason:
             return "reference"
         if reason := missing():
