@@ -1,4 +1,4 @@
-"""The fused path: equal to the reference, whatever the sizes, blocks, threads and limits."""
+"""The fused path: equal to the reference, whatever the sizes, threads and limits."""
 
 import itertools
 import os

@@ -65,7 +65,7 @@ class _UserWide(_Stamped, caching.UserWideCacheLocator):
 
 
 class _CacheFiles(caching.CompileResultCacheImpl):
-    _locator_classes = (_UserProvided, _InTree, _UserWide)
+    _locator_classes = [_UserProvided, _InTree, _UserWide]  # noqa: RUF012
 
 
 class _Cache(caching.FunctionCache):

@@ -11,6 +11,7 @@ References
 """
 
 import math
+
 import numpy as np
 from llvmlite import ir
 from numba import types

@@ -239,7 +239,7 @@ def address_backward(
         scratch.shifted,
         scratch.circular_gradient,
     )
-    inner, d_inner = at(circular, reach), at(d_circular, reach)
+    d_inner = at(d_circular, reach)
     for head in range(sizes.heads):
         looked_up, last = at(content, head * n), at(previous, head * n)
         focus, d_focus = at(weights, head * n), at(d_weights, head * n)

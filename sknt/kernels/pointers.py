@@ -55,7 +55,7 @@ def lanes_of(typing_context, pointer):
 
 @intrinsic
 def plain(typing_context, value):
-    """Return a constant as any other value: functions are compiled anew for each literal."""
+    """Return a constant as any value: functions are compiled anew for each literal."""
 
     def generate(context, builder, signature, args):
         return context.cast(builder, args[0], signature.args[0], signature.return_type)

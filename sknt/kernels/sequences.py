@@ -51,7 +51,7 @@ def _gather_inputs(sizes, layer, x, state, inputs):
 @helper
 def _step(sizes, raw, interface, content, weights, state, scratch):
     """Address with all heads, read, then write with each write head in turn."""
-    one, put, add = plain(1), plain(False), plain(True)
+    one, put = plain(1), plain(False)
     n, width = sizes.rows, sizes.width
     ntm.activate(sizes, raw, interface)
     multiply(

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sknt.memories import NTMInterface, NTMMemory, NTMState
+from sknt.memories import NTMMemory, NTMState
 from sknt.nn.cell import CellState, MemoryCell
 from sknt.nn.controllers import (
     FeedForwardController,
@@ -65,9 +65,7 @@ def missing() -> str | None:
     """Return why the kernels cannot be loaded, or None once they are."""
     try:
         import sknt.kernels.engine  # noqa: F401
-    except (
-        Exception
-    ) as error:  # numba is not there, or does not fit: many things are raised
+    except Exception as error:  # whatever an absent or unfit numba raises
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return f"numba cannot be loaded ({reason})"
     return None
@@ -161,7 +159,7 @@ def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
 
 
 def _first_state(cell: Any, sizes: Any, state: CellState | None) -> list[Tensor]:
-    """Return the parts of a state in the kernels' order; without a batch for the learned."""
+    """Return the parts of a state in the kernels' order; of the learned one, no batch."""
     memory = cell.memory
     if state is None:
         nothing = memory.initial_memory.new_zeros(sizes.layers, sizes.hidden)

@@ -1,0 +1,299 @@
+"""The fused path against the reference path and torch's LSTM, side by side.
+
+Run ``python benchmarks/speed.py > benchmarks/speed.md`` from the project's root (about ten
+minutes on two cores; the tables of whole fits need the ``examples`` extra). Everything is
+measured in one run; each round times every candidate once, in turn, so that what else the
+machine does falls on all of them, and medians over the rounds are shown.
+"""
+
+import resource
+import subprocess
+import sys
+import time
+from statistics import median
+
+import numpy as np
+import torch
+
+from sknt import NTMSequenceClassifier, pad_sequences
+from sknt.datasets import make_copy
+from sknt.kernels import engine
+from sknt.nn import SequenceNetwork
+
+N_STEPS, N_INPUTS, N_OUTPUTS, HIDDEN = 41, 9, 8, 100
+
+
+def training_step(network, x, lengths=None):
+    """Make one forward and backward pass."""
+    network(x, lengths)[0].square().mean().backward()
+    for parameter in network.parameters():
+        parameter.grad = None
+
+
+class BareLSTM(torch.nn.Module):
+    """What the bars compare with."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = torch.nn.LSTM(N_INPUTS, HIDDEN, batch_first=True)
+        self.linear = torch.nn.Linear(HIDDEN, N_OUTPUTS)
+
+    def forward(self, x, lengths=None):
+        """Return outputs, and nothing beside them."""
+        return (self.linear(self.lstm(x)[0]),)
+
+
+def race(candidates, seconds=4.0, most=200):
+    """Return the median seconds of each candidate, timed in turn."""
+    for run in candidates.values():
+        run()
+    times = {name: [] for name in candidates}
+    end = time.perf_counter() + seconds
+    while len(next(iter(times.values()))) < most:
+        for name, run in candidates.items():
+            begin = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - begin)
+        if time.perf_counter() > end and len(times[name]) >= 3:
+            break
+    return {name: median(values) for name, values in times.items()}
+
+
+def flops_of_a_step(network):
+    """Count multiplications and additions of a training step of one sequence and step.
+
+    Matrix products forward, and twice as many backward; the memory's sums likewise.
+    """
+    memory = network.cell.memory
+    heads = memory.n_read_heads + memory.n_write_heads
+    weights = sum(
+        parameter.numel()
+        for name, parameter in network.named_parameters()
+        if parameter.ndim == 2 and "initial" not in name
+    )
+    rows = memory.memory_size * memory.word_size
+    passes = heads + 1 + memory.n_read_heads + 2 * memory.n_write_heads
+    return 3 * 2 * (weights + rows * passes)
+
+
+def peak_flops():
+    """Measure this core's floating-point operations a second, in a matrix product."""
+    a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
+    return 2 * 1024**3 / race({"product": lambda: a @ b}, seconds=1.0)["product"]
+
+
+def table(header, rows):
+    """Print a table."""
+    print("\n| " + " | ".join(header) + " |")
+    print("|" + "---|" * len(header))
+    for row in rows:
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+def bars():
+    """Compare with the reference path and the LSTM over batch sizes."""
+    torch.set_num_threads(1)
+    networks = {
+        "fused": SequenceNetwork(N_INPUTS, N_OUTPUTS, backend="fused"),
+        "reference": SequenceNetwork(N_INPUTS, N_OUTPUTS, backend="reference"),
+        "lstm": BareLSTM(),
+    }
+    flops, peak = flops_of_a_step(networks["fused"]), peak_flops()
+    limit = flops / peak
+    print("\n## One thread, 128 x 20, one read and one write head, 41 steps of 9 inputs")
+    print("\nMicroseconds a sequence and step, forward and backward. The limit:")
+    print(f"{flops / 1e3:.0f} kFLOP at the {peak / 1e9:.0f} GFLOP/s of a matrix product on")
+    print(f"this core are {limit * 1e6:.1f} µs.")
+
+    def rows():
+        for batch, slower, longer in [(1, 20, 2.5), (16, 8, 2), (64, 5, 2), (256, 4, 2.5)]:
+            x = torch.rand(batch, N_STEPS, N_INPUTS)
+            times = race(
+                {k: lambda n=n, x=x: training_step(n, x) for k, n in networks.items()},
+                seconds=25,
+            )
+            fused, reference, lstm = (
+                times[name] / batch / N_STEPS for name in ("fused", "reference", "lstm")
+            )
+            yield [
+                f"{batch}",
+                *(f"{1e6 * t:.1f}" for t in (fused, lstm, reference)),
+                f"{reference / fused:.1f} x (at least {slower})",
+                f"{fused / lstm:.2f} x (at most {longer})",
+                f"{fused / limit:.1f} x",
+            ]
+
+    header = ["batch", "fused", "LSTM", "reference", "faster than reference"]
+    table([*header, "time of the LSTM", "of the FLOP limit"], rows())
+
+
+def threads():
+    """Compare one thread with two."""
+    network = SequenceNetwork(N_INPUTS, N_OUTPUTS, backend="fused")
+    print("\n## Two threads against one")
+
+    def run(n, x):
+        torch.set_num_threads(n)
+        training_step(network, x)
+
+    def rows():
+        for batch in (1, 16, 64, 256):
+            x = torch.rand(batch, N_STEPS, N_INPUTS)
+            times = race({n: lambda n=n, x=x: run(n, x) for n in (1, 2)}, seconds=10)
+            yield [f"{batch}", f"{times[1] / times[2]:.2f} x"]
+
+    table(["batch", "faster with two"], rows())
+    torch.set_num_threads(1)
+
+
+def sizes():
+    """Compare over sizes of the memory, numbers of heads and of steps."""
+    print("\n## Other sizes, one thread, batch 16")
+    print("\nAll else as above: 128 x 20, one read and one write head, 41 steps.")
+    changes = [
+        *({"memory_size": n} for n in (16, 64, 128, 512, 1024, 4096)),
+        *({"word_size": n} for n in (8, 20, 32, 64)),
+        *({"n_read_heads": n, "n_write_heads": n} for n in (1, 2, 4, 8)),
+        *({"n_timesteps": n} for n in (10, 41, 200, 2000)),
+        *({"controller": name} for name in ("lstm", "gru", "feedforward")),
+    ]
+
+    def rows():
+        for change in changes:
+            options = dict(change)
+            n_steps = options.pop("n_timesteps", N_STEPS)
+            x = torch.rand(16, n_steps, N_INPUTS)
+            candidates = {}
+            for backend in ("fused", "reference"):
+                network = SequenceNetwork(N_INPUTS, N_OUTPUTS, backend=backend, **options)
+                candidates[backend] = lambda n=network, x=x: training_step(n, x)
+            times = race(candidates, seconds=4)
+            yield [
+                ", ".join(f"{name} {value}" for name, value in change.items()),
+                *(f"{1e6 * t / 16 / n_steps:.1f}" for t in times.values()),
+                f"{times['reference'] / times['fused']:.1f} x",
+            ]
+
+    table(["what", "fused, µs", "reference, µs", "faster"], rows())
+
+
+MEMORY_CODE = """
+import resource, sys, torch
+from sknt.nn import SequenceNetwork
+torch.set_num_threads(1)
+network = SequenceNetwork(9, 8, backend=sys.argv[3])
+network(torch.rand(1, 2, 9))[0].sum().backward()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+x = torch.rand(int(sys.argv[1]), int(sys.argv[2]), 9)
+network(x)[0].sum().backward()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+def memory():
+    """Measure what a training step adds to the memory of a process of its own."""
+    print("\n## Memory that a training step takes, 128 x 20")
+    print("\nWhat the process grows by at its peak; beside it the bytes of inputs, outputs")
+    print("and states at checkpoints √T steps apart.")
+
+    def rows():
+        for batch, n_steps in [(8, 20), (8, 200), (8, 2000), (8, 20_000), (1, 100_000)]:
+            peaks = []
+            for backend in ("fused", "reference"):
+                if backend == "reference" and n_steps > 2000:
+                    peaks.append("")
+                    continue
+                done = subprocess.run(
+                    [sys.executable, "-c", MEMORY_CODE, str(batch), str(n_steps), backend],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                peaks.append(f"{int(done.stdout) / 2**20:.0f} MiB")
+            state = 128 * 20 + 2 * 128 + 20 + 2 * HIDDEN
+            needed = n_steps * (N_INPUTS + N_OUTPUTS) + np.ceil(np.sqrt(n_steps)) * state
+            yield [
+                f"{batch}",
+                f"{n_steps:,}",
+                *peaks,
+                f"{4 * batch * needed / 2**20:.0f} MiB",
+            ]
+
+    table(["batch", "steps", "fused", "reference", "inputs, outputs, √T states"], rows())
+
+
+def fits():
+    """Time whole fits, and how much of them the kernels' function takes."""
+    from sktime.datasets import load_japanese_vowels
+
+    print("\n## Whole fits and predictions, one thread, batch 16, defaults")
+    utterances, speakers = load_japanese_vowels("train", return_type="df-list")
+    X = pad_sequences(utterances)
+    X = (X - np.nanmean(X, axis=(0, 1))) / np.nanstd(X, axis=(0, 1))
+    X_copy, y_copy = make_copy(n_samples=300, random_state=0)
+    X_short = np.random.RandomState(0).normal(size=(10_000, 5, 3))
+    per_step = {"return_sequences": True}
+    tasks = {
+        "fit, Japanese vowels, 3 epochs": (X, speakers, {}),
+        "the same with early stopping": (X, speakers, {"early_stopping": True}),
+        "fit, 300 copy sequences, 3 epochs": (X_copy, y_copy, per_step),
+        "predict, 10,000 sequences of 5 steps": (X_short, None, {}),
+    }
+    inside = []
+    forward, backward = engine._Call.forward, engine._Call.backward
+
+    def timed(function):
+        def call(*args):
+            begin = time.perf_counter()
+            result = function(*args)
+            inside.append(time.perf_counter() - begin)
+            return result
+
+        return call
+
+    engine._Call.forward, engine._Call.backward = timed(forward), timed(backward)
+
+    def rows():
+        for name, (X, y, options) in tasks.items():
+            seconds = {}
+            for backend in ("reference", "fused"):
+                model = NTMSequenceClassifier(
+                    backend=backend, max_epochs=3, random_state=0, **options
+                )
+                if y is None:
+                    model.fit(X[:100], X[:100, 0, 0] > 0)
+                inside.clear()
+                begin = time.perf_counter()
+                if y is None:
+                    model.predict(X)
+                else:
+                    model.fit(X, y)
+                seconds[backend] = time.perf_counter() - begin
+            outside = 1 - sum(inside) / seconds["fused"]
+            yield [
+                name,
+                *(f"{s:.2f} s" for s in seconds.values()),
+                f"{seconds['reference'] / seconds['fused']:.1f} x",
+                f"{100 * outside:.0f} %",
+            ]
+
+    table(["task", "reference", "fused", "faster", "outside the kernels"], rows())
+    engine._Call.forward, engine._Call.backward = forward, backward
+
+
+def main():
+    """Print all tables."""
+    print("# Speed\n")
+    print("Made by `python benchmarks/speed.py`, all in one run on two cores.")
+    torch.manual_seed(0)
+    bars()
+    threads()
+    sizes()
+    memory()
+    fits()
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(f"\nThe run took {used.ru_utime + used.ru_stime:.0f} CPU seconds.")
+
+
+if __name__ == "__main__":
+    main()
