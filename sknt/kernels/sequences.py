@@ -563,7 +563,7 @@ def weight_gradients(
     """Add what the first rows of the history give to the gradients of the weights.
 
     The gradients are each matrix transposed, and each of ``n_parts`` threads takes some of
-    their rows.
+    their columns.
     """
     one, add = plain(1), plain(True)
     h, f, i, o = sizes.hidden, sizes.features, sizes.interface, sizes.outputs
@@ -576,15 +576,24 @@ def weight_gradients(
                 layer * n_kept + row,
                 sizes.own + (h if layer else r + sizes.inputs) + 1,
             )
-            low, high = used * part // n_parts, used * (part + 1) // n_parts
-            inputs, gates = at(kept.inputs, p * k + low), at(kept.gates, p * g)
-            target = at(start(d_controller), (layer * k + low) * g)
-            multiply(high - low, g, n, inputs, one, k, gates, g, target, g, add)
-        low, high = (h + 1) * part // n_parts, (h + 1) * (part + 1) // n_parts
-        features, raw = at(kept.features, row * f + r + low), at(kept.raw, row * i)
-        target = at(start(d_interface), low * i)
-        multiply(high - low, i, n, features, one, f, raw, i, target, i, add)
-        low, high = f * part // n_parts, f * (part + 1) // n_parts
-        features, outputs = at(kept.features, row * f + low), at(kept.outputs, row * o)
-        target = at(start(d_readout), low * o)
-        multiply(high - low, o, n, features, one, f, outputs, o, target, o, add)
+            inputs, gates = at(kept.inputs, p * k), at(kept.gates, p * g)
+            low, high = _part(g, part, n_parts)
+            target = at(start(d_controller), layer * k * g + low)
+            multiply(used, high - low, n, inputs, one, k, at(gates, low), g, target, g, add)
+        features, raw = at(kept.features, row * f), at(kept.raw, row * i)
+        outputs = at(kept.outputs, row * o)
+        low, high = _part(i, part, n_parts)
+        target = at(start(d_interface), low)
+        multiply(
+            h + 1, high - low, n, at(features, r), one, f, at(raw, low), i, target, i, add
+        )
+        low, high = _part(o, part, n_parts)
+        target = at(start(d_readout), low)
+        multiply(f, high - low, n, features, one, f, at(outputs, low), o, target, o, add)
+
+
+@helper
+def _part(n, part, n_parts):
+    """Return the limits of one of n_parts parts of n columns, in whole vectors."""
+    low, high = n * part // n_parts, n * (part + 1) // n_parts
+    return low // 16 * 16, high if part == n_parts - 1 else high // 16 * 16
