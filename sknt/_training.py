@@ -24,8 +24,8 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
 }
 """Names of the optimizers, with the settings in which they differ from torch's."""
 
-PREDICTION_BATCH = 512
-"""Batches of at least this many sequences at prediction, where larger ones are faster."""
+PREDICTION_BATCH = {"fused": 512, "reference": 128}
+"""Batches of at least so many sequences at prediction, where larger ones are faster."""
 
 
 class SequenceDataset(Dataset):
@@ -190,29 +190,29 @@ class SequenceNet(NeuralNet):
         overflows in the kernels, is computed in double precision.
         """
         if self.backend == "fused":
-            result = self._outputs(self.module_, values, lengths, torch.float32)
+            result = self._outputs(self.module_, values, lengths)
             if np.isfinite(result).all():
                 return result
         on_mps = torch.device(self.device).type == "mps"
-        dtype = torch.float32 if on_mps else torch.float64
-        module = copy.deepcopy(self.module_).to(dtype).eval()
-        return self._outputs(module, values, lengths, dtype)
+        module = copy.deepcopy(self.module_).to(torch.float32 if on_mps else torch.float64)
+        module.backend = "reference"
+        return self._outputs(module.eval(), values, lengths)
 
     def _outputs(
         self,
         module: Any,
         values: NDArray[np.float64],
         lengths: NDArray[np.int64],
-        dtype: torch.dtype,
     ) -> NDArray[np.float64]:
         """Run batches of sequences of like lengths."""
         rest = np.argsort(lengths, kind="stable")
-        size = max(self.batch_size, PREDICTION_BATCH)
+        parameter = next(module.parameters())
+        size = max(self.batch_size, PREDICTION_BATCH[module.backend_for(parameter)])
         result: Any = None
         while len(rest):
             rows, rest = rest[:size], rest[size:]
             longest = lengths[rows[-1]]
-            x = torch.from_numpy(values[rows, :longest]).to(self.device, dtype)
+            x = torch.from_numpy(values[rows, :longest]).to(parameter)
             n_steps = torch.from_numpy(lengths[rows])
             outputs = self._select(module(x, n_steps)[0], n_steps).double().cpu().numpy()
             if result is None:

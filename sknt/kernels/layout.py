@@ -23,6 +23,9 @@ from sknt.kernels.pointers import at
 
 LSTM, GRU, FEED_FORWARD = 0, 1, 2
 
+PORTION = 32
+"""Numbers that a vectorised loop takes at once: what is left over is taken one by one."""
+
 
 class Sizes(NamedTuple):
     """Sizes of a network, and where the parts of a state and an interface begin."""
@@ -178,6 +181,7 @@ class Scratch(NamedTuple):
     key_norms: Any  # (R + V,)
     circular: Any  # (N + 2 * shift_range,), a weighting with its ends repeated
     shifted: Any  # (N,)
+    columns: Any  # (2, I in whole portions), of the interface
     # Only backward:
     circular_gradient: Any  # (N + 2 * shift_range,), to the shifted weighting
     gradient: Any  # (I,), to the interface
@@ -196,6 +200,7 @@ def scratch_size(sizes: Sizes, block: int, interval: int) -> int:
     more = sizes.heads + sizes.read_heads
     return sum(
         [
+            2 * (-(-sizes.interface // PORTION) * PORTION),
             (sizes.heads + 2) * sizes.rows + sizes.heads + 2 * circular,
             sizes.interface + sizes.hidden + more * (sizes.width + sizes.rows),
             (sizes.write_heads + interval * block) * sizes.memory,
@@ -213,7 +218,9 @@ def locate_scratch(sizes, block, first):
     key_norms = at(row_norms, n)
     circular = at(key_norms, sizes.heads)
     shifted = at(circular, n_circular)
-    circular_gradient = at(shifted, n)
+    columns = at(shifted, n)
+    n_columns = 2 * (-(-sizes.interface // PORTION) * PORTION)
+    circular_gradient = at(columns, n_columns)
     gradient = at(circular_gradient, n_circular)
     cell = at(gradient, sizes.interface)
     factors = at(cell, sizes.hidden)
@@ -228,6 +235,7 @@ def locate_scratch(sizes, block, first):
         key_norms,
         circular,
         shifted,
+        columns,
         circular_gradient,
         gradient,
         cell,

@@ -10,38 +10,56 @@ those of ``sknt.kernels.layout``; the matrix products between these stages are i
 import math
 
 from sknt.kernels._compile import helper
-from sknt.kernels.functions import exp, log, sigmoid, sigmoid_all, softplus, tanh_all
+from sknt.kernels.functions import exp, log, sigmoid, softplus, tanh
+from sknt.kernels.layout import PORTION
 from sknt.kernels.pointers import at, number
 from sknt.ops.addressing import EPSILON
 
 
 @helper
-def activate(sizes, raw, interface):
-    """Clip the raw interface and apply its activations."""
+def activate(sizes, raw, interface, room):
+    """Clip the raw interface and apply its activations.
+
+    Where only some of the columns are wanted, all are computed in ``room``, (2, I rounded
+    up to whole portions): a loop over few would not be vectorised.
+    """
     zero, one, clip = number(raw, 0.0), number(raw, 1.0), number(raw, sizes.clip)
+    n = -(-sizes.interface // PORTION) * PORTION
+    clipped, squashed = room, at(room, n)
     for i in range(sizes.interface):
         x = raw[i]
         x = x if x > -clip else -clip
-        interface[i] = x if x < clip else clip
-    tanh_all(sizes.strength, interface)
+        clipped[i] = x if x < clip else clip
+    for i in range(sizes.interface, n):
+        clipped[i] = zero
+    for i in range(n):
+        squashed[i] = sigmoid(clipped[i])
+    for i in range(sizes.gate, sizes.shift):
+        interface[i] = squashed[i]
+    for i in range(sizes.erase, sizes.add):
+        interface[i] = squashed[i]
+    for i in range(n):
+        squashed[i] = tanh(clipped[i])
+    for i in range(sizes.strength):
+        interface[i] = squashed[i]
+    for i in range(sizes.add, sizes.interface):
+        interface[i] = squashed[i]
     for head in range(sizes.heads):
-        shift, largest, total = at(interface, sizes.shift + head * sizes.shifts), zero, zero
+        first = sizes.shift + head * sizes.shifts
+        shift, out = at(clipped, first), at(interface, first)
+        largest, total = shift[0], zero
         for i in range(sizes.shifts):
-            largest = shift[i] if i == 0 or shift[i] > largest else largest
+            largest = shift[i] if shift[i] > largest else largest
         for i in range(sizes.shifts):
             e = exp(shift[i] - largest)
-            shift[i] = e
+            out[i] = e
             total += e
         for i in range(sizes.shifts):
-            shift[i] /= total
-        i = sizes.gate + head
-        interface[i] = sigmoid(interface[i])
+            out[i] /= total
         i = sizes.strength + head
-        interface[i] = softplus(interface[i])
+        interface[i] = softplus(clipped[i])
         i = sizes.gamma + head
-        interface[i] = one + softplus(interface[i])
-    sigmoid_all(sizes.add - sizes.erase, at(interface, sizes.erase))
-    tanh_all(sizes.interface - sizes.add, at(interface, sizes.add))
+        interface[i] = one + softplus(clipped[i])
 
 
 @helper
@@ -138,12 +156,13 @@ def _shift(sizes, head, interface, content, previous, circular, shifted):
 
 
 @helper
-def address(sizes, interface, content, weights, state, cosines, circular, shifted):
+def address(sizes, interface, content, weights, state, scratch):
     """Turn cosines into the weightings of all heads; ``state`` are first the last ones."""
+    circular, shifted = scratch.circular, scratch.shifted
     n, zero, one = sizes.rows, number(content, 0.0), number(content, 1.0)
     epsilon = number(content, EPSILON)
     for head in range(sizes.heads):
-        cosine, looked_up = at(cosines, head * n), at(content, head * n)
+        cosine, looked_up = at(scratch.cosines, head * n), at(content, head * n)
         focus, last = at(weights, head * n), at(state, head * n)
         strength, gamma = interface[sizes.strength + head], interface[sizes.gamma + head]
         largest, total = strength * _largest(n, cosine), zero

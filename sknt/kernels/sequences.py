@@ -53,45 +53,13 @@ def _step(sizes, raw, interface, content, weights, state, scratch):
     """Address with all heads, read, then write with each write head in turn."""
     one, put = plain(1), plain(False)
     n, width = sizes.rows, sizes.width
-    ntm.activate(sizes, raw, interface)
-    multiply(
-        sizes.heads,
-        n,
-        width,
-        interface,
-        width,
-        one,
-        state,
-        n,
-        scratch.cosines,
-        n,
-        put,
-    )
-    ntm.compare(
-        sizes, state, interface, scratch.cosines, scratch.row_norms, scratch.key_norms
-    )
-    ntm.address(
-        sizes,
-        interface,
-        content,
-        weights,
-        at(state, sizes.weights_at),
-        scratch.cosines,
-        scratch.circular,
-        scratch.shifted,
-    )
-    multiply_transposed(  # NTM eq. 2
-        sizes.read_heads,
-        width,
-        n,
-        weights,
-        n,
-        state,
-        n,
-        at(state, sizes.reads_at),
-        width,
-        put,
-    )
+    ntm.activate(sizes, raw, interface, scratch.columns)
+    cosines = scratch.cosines
+    multiply(sizes.heads, n, width, interface, width, one, state, n, cosines, n, put)
+    ntm.compare(sizes, state, interface, cosines, scratch.row_norms, scratch.key_norms)
+    ntm.address(sizes, interface, content, weights, at(state, sizes.weights_at), scratch)
+    reads = at(state, sizes.reads_at)  # NTM eq. 2
+    multiply_transposed(sizes.read_heads, width, n, weights, n, state, n, reads, width, put)
     for v in range(sizes.write_heads):
         ntm.write_in_place(sizes, v, interface, weights, state)
 
@@ -131,20 +99,10 @@ def forward(
     one, put, add = plain(1), plain(False), plain(True)
     n_sequences, n_steps, h = x.shape[0], x.shape[1], sizes.hidden
     keeps_y, keeps_trace = y.shape[0] > 0, trace.shape[0] > 0
-    k, g, f, i, o = (
-        sizes.columns,
-        sizes.gates,
-        sizes.features,
-        sizes.interface,
-        sizes.outputs,
-    )
-    w_c, w_i, w_o, x_0, y_0 = (
-        start(w_controller),
-        start(w_interface),
-        start(w_readout),
-        start(x),
-        start(y),
-    )
+    k, g, f = sizes.columns, sizes.gates, sizes.features
+    i, o, r, own = sizes.interface, sizes.outputs, sizes.reads, sizes.own
+    w_c, w_i, w_o = start(w_controller), start(w_interface), start(w_readout)
+    x_0, y_0 = start(x), start(y)
     states, saves, traces = start(state), start(saved), start(trace)
     kept = locate_history(sizes, n_kept, start(history))
     room = locate_scratch(sizes, 0, start(scratch))
@@ -176,82 +134,39 @@ def forward(
                     at(states, order[j] * sizes.state),
                     at(inputs, (row + j) * k),
                 )
-            a, c, own = at(inputs, top * k), at(gates, top * g), sizes.own
-            n_given = (h if layer else sizes.reads + sizes.inputs) + 1
+            a, a_row = at(inputs, top * k), stride * k
+            c, c_row = at(gates, top * g), stride * g
+            n_given = (h if layer else r + sizes.inputs) + 1
             if sizes.controller == GRU:
                 # Columns: reset and keep of all inputs, the candidate's share of the
                 # inputs proper, and that of h, which the reset gate has yet to scale.
-                multiply(
-                    m,
-                    3 * h,
-                    n_given,
-                    at(a, own),
-                    stride * k,
-                    one,
-                    at(w, own * g),
-                    g,
-                    c,
-                    stride * g,
-                    put,
-                )
-                multiply(m, 2 * h, own, a, stride * k, one, w, g, c, stride * g, add)
-                multiply(
-                    m,
-                    h,
-                    own,
-                    a,
-                    stride * k,
-                    one,
-                    at(w, 3 * h),
-                    g,
-                    at(c, 3 * h),
-                    stride * g,
-                    put,
-                )
+                given, w_given = at(a, own), at(w, own * g)
+                multiply(m, 3 * h, n_given, given, a_row, one, w_given, g, c, c_row, put)
+                multiply(m, 2 * h, own, a, a_row, one, w, g, c, c_row, add)
+                w_own, c_own = at(w, 3 * h), at(c, 3 * h)
+                multiply(m, h, own, a, a_row, one, w_own, g, c_own, c_row, put)
             else:
-                multiply(m, g, own + n_given, a, stride * k, one, w, g, c, stride * g, put)
+                multiply(m, g, own + n_given, a, a_row, one, w, g, c, c_row, put)
             for j in range(first, n_running, stride):
                 b = at(states, order[j] * sizes.state + layer * h)
-                controllers.step(
-                    sizes,
-                    at(b, sizes.hidden_at),
-                    at(b, sizes.cell_at),
-                    at(gates, (row + j) * g),
-                    at(kept.cells, (layer * n_kept + row + j) * h),
-                )
+                hidden, cell = at(b, sizes.hidden_at), at(b, sizes.cell_at)
+                old_cell = at(kept.cells, (layer * n_kept + row + j) * h)
+                controllers.step(sizes, hidden, cell, at(gates, (row + j) * g), old_cell)
 
         for j in range(first, n_running, stride):
             b = at(states, order[j] * sizes.state + sizes.hidden_at)
             features = at(kept.features, (row + j) * f)
-            _copy(h, at(b, (sizes.layers - 1) * h), at(features, sizes.reads))
-            features[sizes.reads + h] = number(features, 1.0)
-        features = at(kept.features, top * f)
-        multiply(
-            m,
-            i,
-            h + 1,
-            at(features, sizes.reads),
-            stride * f,
-            one,
-            w_i,
-            i,
-            at(kept.raw, top * i),
-            stride * i,
-            put,
-        )
+            _copy(h, at(b, (sizes.layers - 1) * h), at(features, r))
+            features[r + h] = number(features, 1.0)
+        features, f_row = at(kept.features, top * f), stride * f
+        hidden, c, c_row = at(features, r), at(kept.raw, top * i), stride * i
+        multiply(m, i, h + 1, hidden, f_row, one, w_i, i, c, c_row, put)
         for j in range(first, n_running, stride):
             b, weights = at(states, order[j] * sizes.state), (row + j) * n_weights
-            interface = at(kept.interface, (row + j) * i)
-            _step(
-                sizes,
-                at(kept.raw, (row + j) * i),
-                interface,
-                at(kept.content, weights),
-                at(kept.weights, weights),
-                b,
-                room,
-            )
-            _copy(sizes.reads, at(b, sizes.reads_at), at(kept.features, (row + j) * f))
+            raw, interface = at(kept.raw, (row + j) * i), at(kept.interface, (row + j) * i)
+            content, weights = at(kept.content, weights), at(kept.weights, weights)
+            _step(sizes, raw, interface, content, weights, b, room)
+            _copy(r, at(b, sizes.reads_at), at(kept.features, (row + j) * f))
             if keeps_trace:
                 p = order[j] * n_steps + t
                 _copy(sizes.memory, b, at(start(memory_trace), p * sizes.memory))
@@ -260,7 +175,7 @@ def forward(
                 _copy(i, interface, at(c, n_trace - i))
         if keeps_y:
             c = at(kept.outputs, top * o)
-            multiply(m, o, f, features, stride * f, one, w_o, o, c, stride * o, put)
+            multiply(m, o, f, features, f_row, one, w_o, o, c, stride * o, put)
             for j in range(first, n_running, stride):
                 p = order[j] * n_steps + t
                 _copy(o, at(kept.outputs, (row + j) * o), at(y_0, p * o))
@@ -347,18 +262,10 @@ def backward(
     """
     one, put, add = plain(1), plain(False), plain(True)
     n_sequences, n_steps, h = d_y.shape[0], d_y.shape[1], sizes.hidden
-    gives_x, has_memory, has_trace = (
-        d_x.shape[0] > 0,
-        d_memory_trace.shape[0] > 0,
-        d_trace.shape[0] > 0,
-    )
-    k, g, f, i, o = (
-        sizes.columns,
-        sizes.gates,
-        sizes.features,
-        sizes.interface,
-        sizes.outputs,
-    )
+    gives_x, has_memory = d_x.shape[0] > 0, d_memory_trace.shape[0] > 0
+    has_trace = d_trace.shape[0] > 0
+    k, g, f = sizes.columns, sizes.gates, sizes.features
+    i, o = sizes.interface, sizes.outputs
     r, own, one_memory = sizes.reads, sizes.own, sizes.memory
     n_weights, n_trace = sizes.heads * sizes.rows, sizes.state - sizes.memory + i
     w_c, carries, saves = start(w_controller), start(carry), start(saved)
@@ -381,10 +288,8 @@ def backward(
                 p = rows[t] - base + j
                 old = at(room.memories, s * one_memory)
                 new = at(old, n_block * one_memory)
-                interface, weights = (
-                    at(kept.interface, p * i),
-                    at(kept.weights, p * n_weights),
-                )
+                interface = at(kept.interface, p * i)
+                weights = at(kept.weights, p * n_weights)
                 ntm.write(sizes, 0, interface, weights, old, new)
                 for v in range(1, sizes.write_heads):
                     ntm.write_in_place(sizes, v, interface, weights, new)
@@ -400,19 +305,8 @@ def backward(
             for j in range(first, n_running, stride):
                 p = order[j] * n_steps + t
                 _copy(o, at(start(d_y), p * o), at(kept.outputs, (row + j) * o))
-            multiply(
-                m,
-                f - 1,
-                o,
-                at(kept.outputs, top * o),
-                stride * o,
-                one,
-                start(w_readout),
-                f,
-                room.features,
-                f,
-                put,
-            )
+            a, a_row, w = at(kept.outputs, top * o), stride * o, start(w_readout)
+            multiply(m, f - 1, o, a, a_row, one, w, f, room.features, f, put)
             for s in range(m):
                 j = first + s * stride
                 d_state = at(carries, order[j] * sizes.state)
@@ -431,114 +325,53 @@ def backward(
                 else:
                     a = (low // interval * n_sequences + order[j]) * sizes.state
                     previous = at(saves, a + sizes.weights_at)
-                interface, weights = (
+                raw, interface = (
+                    at(kept.raw, (row + j) * i),
                     at(kept.interface, (row + j) * i),
-                    (row + j) * n_weights,
                 )
+                content = at(kept.content, (row + j) * n_weights)
+                weights = at(kept.weights, (row + j) * n_weights)
                 memory = at(room.memories, ((t - low) * n_block + s) * one_memory)
                 _step_backward(
-                    sizes,
-                    interface,
-                    at(kept.content, weights),
-                    at(kept.weights, weights),
-                    memory,
-                    previous,
-                    d_state,
-                    room,
+                    sizes, interface, content, weights, memory, previous, d_state, room
                 )
-                ntm.activate_backward(
-                    sizes, at(kept.raw, (row + j) * i), interface, room.gradient
-                )
-            multiply(
-                m,
-                h,
-                i,
-                at(kept.raw, top * i),
-                stride * i,
-                one,
-                start(w_interface),
-                h + 1,
-                at(room.features, r),
-                f,
-                add,
-            )
+                ntm.activate_backward(sizes, raw, interface, room.gradient)
+            a, a_row, w = at(kept.raw, top * i), stride * i, start(w_interface)
+            multiply(m, h, i, a, a_row, one, w, h + 1, at(room.features, r), f, add)
             for s in range(m):
-                d_hidden = at(
-                    carries, order[first + s * stride] * sizes.state + sizes.hidden_at
-                )
-                _add(h, at(room.features, s * f + r), at(d_hidden, (sizes.layers - 1) * h))
+                d_state = at(carries, order[first + s * stride] * sizes.state)
+                d_hidden = at(d_state, sizes.hidden_at + (sizes.layers - 1) * h)
+                _add(h, at(room.features, s * f + r), d_hidden)
 
             for layer in range(sizes.layers - 1, -1, -1):
                 gates = at(kept.gates, layer * n_kept * g)
                 inputs = at(kept.inputs, layer * n_kept * k + 1)
                 for j in range(first, n_running, stride):
                     d_state = at(carries, order[j] * sizes.state + layer * h)
-                    controllers.step_backward(
-                        sizes,
+                    d_hidden, d_cell = (
                         at(d_state, sizes.hidden_at),
                         at(d_state, sizes.cell_at),
-                        at(inputs, (row + j) * k),
-                        at(kept.cells, (layer * n_kept + row + j) * h),
-                        at(gates, (row + j) * g),
-                        room.cell,
+                    )
+                    old_hidden = at(inputs, (row + j) * k)
+                    old_cell = at(kept.cells, (layer * n_kept + row + j) * h)
+                    gate = at(gates, (row + j) * g)
+                    controllers.step_backward(
+                        sizes, d_hidden, d_cell, old_hidden, old_cell, gate, room.cell
                     )
                 below = h if layer else r + (sizes.inputs if gives_x else 0)
-                a, w = at(gates, top * g), at(w_c, layer * g * k)
+                n, a, a_row = own + below, at(gates, top * g), stride * g
+                w, c = at(w_c, layer * g * k), room.inputs
                 if sizes.controller == GRU:
+                    multiply(m, n, 2 * h, a, a_row, one, w, k, c, k, put)
+                    a_given, w_given = at(a, 2 * h), at(w, 2 * h * k + own)
                     multiply(
-                        m,
-                        own + below,
-                        2 * h,
-                        a,
-                        stride * g,
-                        one,
-                        w,
-                        k,
-                        room.inputs,
-                        k,
-                        put,
+                        m, below, h, a_given, a_row, one, w_given, k, at(c, own), k, add
                     )
-                    multiply(
-                        m,
-                        below,
-                        h,
-                        at(a, 2 * h),
-                        stride * g,
-                        one,
-                        at(w, 2 * h * k + own),
-                        k,
-                        at(room.inputs, own),
-                        k,
-                        add,
-                    )
-                    multiply(
-                        m,
-                        own,
-                        h,
-                        at(a, 3 * h),
-                        stride * g,
-                        one,
-                        at(w, 3 * h * k),
-                        k,
-                        room.inputs,
-                        k,
-                        add,
-                    )
+                    a_own, w_own = at(a, 3 * h), at(w, 3 * h * k)
+                    multiply(m, own, h, a_own, a_row, one, w_own, k, c, k, add)
                 else:
                     u = 1 if own else 0  # the gradient with respect to 1 is of no use
-                    multiply(
-                        m,
-                        own + below - u,
-                        g,
-                        a,
-                        stride * g,
-                        one,
-                        at(w, u),
-                        k,
-                        at(room.inputs, u),
-                        k,
-                        put,
-                    )
+                    multiply(m, n - u, g, a, a_row, one, at(w, u), k, at(c, u), k, put)
                 for s in range(m):
                     j = first + s * stride
                     d_inputs = at(room.inputs, s * k)
@@ -572,10 +405,8 @@ def weight_gradients(
     for row in range(0, n_rows, PANEL):
         n = min(PANEL, n_rows - row)
         for layer in range(sizes.layers):
-            p, used = (
-                layer * n_kept + row,
-                sizes.own + (h if layer else r + sizes.inputs) + 1,
-            )
+            p = layer * n_kept + row
+            used = sizes.own + (h if layer else r + sizes.inputs) + 1
             inputs, gates = at(kept.inputs, p * k), at(kept.gates, p * g)
             low, high = _part(g, part, n_parts)
             target = at(start(d_controller), layer * k * g + low)
