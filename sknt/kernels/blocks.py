@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import NamedTuple
 
 from sknt._runtime import n_threads
 
@@ -19,46 +19,35 @@ _lock = threading.Lock()
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
-def n_blocks(n_sequences: int) -> int:
-    """Return the number of blocks, a multiple of the number of threads if possible."""
+class Plan(NamedTuple):
+    """How a batch is shared out."""
+
+    n_blocks: int
+    n_threads: int
+    block: int  # sequences of the largest block
+
+
+def make_plan(n_sequences: int) -> Plan:
+    """Share out as many sequences as there are among as many threads as are allowed."""
+    threads = min(n_threads(), n_sequences)
     wanted = -(-n_sequences // BLOCK)
-    threads = n_workers(n_sequences)
-    return min(n_sequences, -(-wanted // threads) * threads)
+    n_blocks = min(n_sequences, -(-wanted // threads) * threads)
+    return Plan(n_blocks, threads, -(-n_sequences // n_blocks))
 
 
-def n_workers(n_sequences: int) -> int:
-    """Return the number of threads that work on a batch."""
-    return min(n_threads(), n_sequences)
-
-
-def largest(n_sequences: int) -> int:
-    """Return the number of sequences of the largest block."""
-    return -(-n_sequences // n_blocks(n_sequences))
-
-
-def run(n_sequences: int, function: Callable[[int, int, int], None]) -> None:
-    """Call ``function(block, n_blocks, worker)`` for every block."""
-    _run(n_blocks(n_sequences), n_workers(n_sequences), function)
-
-
-def run_parts(n_sequences: int, function: Callable[[int, int, int], None]) -> None:
-    """Call ``function(part, n_parts, worker)`` with a part for every thread."""
-    n_parts = n_workers(n_sequences)
-    _run(n_parts, n_parts, function)
-
-
-def _run(n_tasks: int, workers: int, function: Any) -> None:
-    if workers == 1:
+def run(n_tasks: int, threads: int, function: Callable[[int, int, int], None]) -> None:
+    """Call ``function(task, n_tasks, thread)`` for every task."""
+    if threads == 1:
         for task in range(n_tasks):
             function(task, n_tasks, 0)
         return
     tasks = iter(range(n_tasks))
 
-    def work(worker: int) -> None:
+    def work(thread: int) -> None:
         while (task := next(tasks, None)) is not None:  # atomic, by Python's lock
-            function(task, n_tasks, worker)
+            function(task, n_tasks, thread)
 
-    others = [_pool(workers - 1).submit(work, i) for i in range(1, workers)]
+    others = [_pool(threads - 1).submit(work, i) for i in range(1, threads)]
     try:
         work(0)
     finally:

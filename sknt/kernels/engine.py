@@ -207,8 +207,9 @@ class _Call:
                 n_kept, base = n_rows, 0
         self.saved = self._take(n_saved * self.n_sequences * self.sizes.state)
         history = self._take(history_size(self.sizes, n_kept))
+        plan = blocks.make_plan(self.n_sequences)
         span = 0, self.n_steps, base, interval, False
-        self._run(span, state, history, n_kept, outputs, memories, trace)
+        self._run(plan, span, state, history, n_kept, outputs, memories, trace)
         if base == 0:
             self.history = history
 
@@ -228,8 +229,8 @@ class _Call:
             history = self._take(history_size(sizes, n_kept))
             state = np.empty((self.n_sequences, sizes.state), self.x.dtype)
             no_outputs = d_outputs[:0], *_no_trace(self.x.dtype)
-        block = blocks.largest(self.n_sequences)
-        scratch = self._scratch(block)
+        plan = blocks.make_plan(self.n_sequences)
+        scratch = self._scratch(plan.n_threads, plan.block)
         d_weights = [
             np.zeros(part.swapaxes(-1, -2).shape, part.dtype) for part in self.weights
         ]
@@ -237,46 +238,58 @@ class _Call:
             base = int(rows[begin])
             if replays:
                 span = begin, stop, base, self.interval, True
-                self._run(span, state, history, n_kept, *no_outputs)
+                self._run(plan, span, state, history, n_kept, *no_outputs)
 
-            def lead_back(first, stride, worker, span=(begin, stop, base)):
+            def lead_back(first, stride, thread, span=(begin, stop, base)):
                 sequences.backward(
                     *(sizes, first, stride, order, rows, *span, self.interval),
                     *(*self.weights, d_x, d_outputs, carry, history.array, n_kept),
-                    *(self.saved.array, d_memories, d_trace, scratch[worker].array, block),
+                    *(
+                        self.saved.array,
+                        d_memories,
+                        d_trace,
+                        scratch[thread].array,
+                        plan.block,
+                    ),
                 )
 
-            def add_up(part, n_parts, worker, n_rows=int(rows[stop]) - base):
+            def add_up(part, n_parts, thread, n_rows=int(rows[stop]) - base):
                 sequences.weight_gradients(
                     sizes, n_rows, part, n_parts, history.array, n_kept, *d_weights
                 )
 
-            blocks.run(self.n_sequences, lead_back)
-            blocks.run_parts(self.n_sequences, add_up)
+            blocks.run(plan.n_blocks, plan.n_threads, lead_back)
+            blocks.run(plan.n_threads, plan.n_threads, add_up)
         return [part.swapaxes(-1, -2) for part in d_weights]
 
     def _run(
-        self, span: Any, state: Array, history: Any, n_kept: int, *results: Array
+        self,
+        plan: blocks.Plan,
+        span: Any,
+        state: Array,
+        history: Any,
+        n_kept: int,
+        *results: Array,
     ) -> None:
         """Run the steps of a span forward."""
         order, rows = self.batch
         transposed = [np.ascontiguousarray(part.swapaxes(-1, -2)) for part in self.weights]
-        scratch = self._scratch(0)
+        scratch = self._scratch(plan.n_threads, 0)
         outputs, memories, trace = results
 
-        def advance(first, stride, worker):
+        def advance(first, stride, thread):
             sequences.forward(
                 *(self.sizes, first, stride, order, rows, *span, *transposed, self.x),
                 *(outputs, state, history.array, n_kept, self.saved.array),
-                *(memories, trace, scratch[worker].array),
+                *(memories, trace, scratch[thread].array),
             )
 
-        blocks.run(self.n_sequences, advance)
+        blocks.run(plan.n_blocks, plan.n_threads, advance)
 
     def _take(self, size: int) -> Any:
         return buffers.take(size, self.x.dtype)
 
-    def _scratch(self, block: int) -> list[Any]:
+    def _scratch(self, threads: int, block: int) -> list[Any]:
         """Return scratch for every thread."""
         size = scratch_size(self.sizes, block, self.interval)
-        return [self._take(size) for _ in range(blocks.n_workers(self.n_sequences))]
+        return [self._take(size) for _ in range(threads)]
