@@ -221,7 +221,7 @@ def memory():
                 f"{batch}",
                 f"{n_steps:,}",
                 *peaks,
-                f"{4 * batch * needed / 2**20:.0f} MiB",
+                f"{4 * batch * needed / 2**20:.1f} MiB",
             ]
 
     table(["batch", "steps", "fused", "reference", "inputs, outputs, √T states"], rows())
