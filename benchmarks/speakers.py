@@ -1,7 +1,7 @@
 """The speaker identification example with other seeds of the folds and the network.
 
 Run ``python benchmarks/speakers.py > benchmarks/speakers.md`` from the project's root
-(about four minutes a seed on two cores; needs the ``examples`` extra).
+(about a minute a seed on two cores; needs the ``examples`` extra).
 """
 
 import os
