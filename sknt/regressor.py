@@ -75,7 +75,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         How sequences are run: "reference" is step by step in torch's operations, "fused"
         in compiled kernels, many times faster and with the same results but for rounding;
         "auto" takes the kernels wherever there are some (an NTM on a CPU). The first use
-        on a machine compiles them, which takes about 20 seconds.
+        on a machine compiles them, which takes about 30 seconds.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the shuffling and the held-out part.
     verbose : int, default=0

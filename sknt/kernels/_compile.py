@@ -18,8 +18,14 @@ _OPTIONS: dict[str, Any] = {
 
 
 def helper(function: Any = None, **options: Any) -> Any:
-    """Compile a function that other kernels call."""
-    decorate = njit(**(_OPTIONS | {"no_cpython_wrapper": True} | options))
+    """Compile a function that other kernels call.
+
+    It becomes a part of each caller's code. A copy of its own would be compiled in other
+    company in the process that compiles than in those that load the result, and its sums
+    could be taken in another order there.
+    """
+    defaults = {"no_cpython_wrapper": True, "forceinline": True}
+    decorate = njit(**(_OPTIONS | defaults | options))
     return decorate if function is None else decorate(function)
 
 
@@ -83,7 +89,7 @@ class _Cache(caching.FunctionCache):
         if compiled is None and not _Cache.told:
             _Cache.told = True
             print(
-                "sknt: compiling the fused kernels for this machine, about 20 seconds; "
+                "sknt: compiling the fused kernels for this machine, about 30 seconds; "
                 f"they are kept in {self.cache_path}",
                 file=sys.stderr,
                 flush=True,

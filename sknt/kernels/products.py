@@ -202,7 +202,10 @@ _row, _two_rows = _tile(1, 8), _tile(2, 4)
 _inner_4, _inner_1 = _inner_tile(4), _inner_tile(1)
 
 
-@helper
+# Too large to be a part of each caller, and written in instructions of a fixed order.
+
+
+@helper(forceinline=False)
 def multiply(m, n, k, a, a_row, a_column, b, b_row, c, c_row, adds):
     """Compute ``C = A B``, or ``C += A B`` with ``adds``.
 
@@ -268,7 +271,7 @@ def multiply(m, n, k, a, a_row, a_column, b, b_row, c, c_row, adds):
         j += 2 * lanes if left >= 2 * lanes else lanes
 
 
-@helper
+@helper(forceinline=False)
 def multiply_transposed(m, n, k, a, a_row, b, b_row, c, c_row, adds):
     """Compute ``C = A Bᵀ``, or ``C += A Bᵀ`` with ``adds``, for few rows of A.
 
