@@ -1,12 +1,15 @@
 """What both estimators share: parameters, checks of X and y, the fit, the outputs."""
 
+import functools
+from collections.abc import Iterator
+from itertools import chain, islice
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -22,16 +25,18 @@ from sknt._fitting import (
 )
 from sknt._input import SequenceInputMixin
 from sknt._runtime import single_threaded
+from sknt._stream import chunks, is_stream, refuse_with_stream
 from sknt._targets import check_targets
 from sknt._training import OPTIMIZERS, SequenceNet
 from sknt.callbacks import (
+    Consolidation,
     EpochProgress,
     ScikitLearnCallbacks,
     TrainingGuard,
     ValidationScore,
 )
 from sknt.memories import MEMORIES
-from sknt.nn import BACKENDS, CONTROLLERS
+from sknt.nn import BACKENDS, CONTROLLERS, gradient_norms
 from sknt.sequences import Sequences, check_sequences
 
 NESTED = ("memory_params", "net_params")
@@ -85,7 +90,8 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         # Beyond it the optimizers' own arithmetic overflows single precision.
         "learning_rate": [Interval(Real, 0, 1e30, closed="right")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "schedule": [StrOptions({"auto", "constant", "consolidate"})],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -116,6 +122,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         learning_rate,
         max_epochs,
         batch_size,
+        schedule,
         max_grad_norm,
         early_stopping,
         validation_fraction,
@@ -143,6 +150,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         self.learning_rate = learning_rate
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.schedule = schedule
         self.max_grad_norm = max_grad_norm
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -265,43 +273,92 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         goes_on = hasattr(self, "net_") and (partial or self.warm_start)
         n_epochs = 1 if partial else self.max_epochs
         before = self.__dict__.copy()
+        streams = is_stream(X) and not partial
         try:
             if goes_on:
                 self._check_unchanged()
-            data, groups = self._training_data(
-                X, y, sample_weight, reset=not goes_on, partial=partial, classes=classes
-            )
             rng = check_random_state(self.random_state)
             seeds = rng.randint(2**31 - 1, size=3).tolist()
+            rest: Iterator[Any] = iter(())
+            if streams:
+                self._check_stream(y, sample_weight)
+                rest = chunks(X, seeds[2], self._progress)
+                first = next(rest, None)
+                if first is None:
+                    raise ValueError("the stream is empty; nothing to train on")
+                data, groups = self._training_data(*first, reset=not goes_on)
+            else:
+                data, groups = self._training_data(
+                    X, y, sample_weight, reset=not goes_on, partial=partial, classes=classes
+                )
             if not goes_on:
                 self.net_ = self._make_net(*seeds[:2])
+                self.net_.chance_loss_ = self._chance_loss(data)
                 self._fitted_params = {name: getattr(self, name) for name in FIXED}
             held_out = None
             if self.early_stopping and not partial:
                 data, held_out = split_off_validation(
                     data, groups, self.validation_fraction, seeds[2]
                 )
+            parts: Any = [(data, n_epochs)]
+            if streams:
+                more = (self._training_data(*chunk, reset=False)[0] for chunk in rest)
+                parts = ((part, 1) for part in islice(chain([data], more), n_epochs))
+            callbacks = self._make_callbacks(n_epochs, held_out)
+            stoppers = self._make_stoppers(held_out, context, X, y)
+            if self._schedule() == "consolidate":
+                n_planned = None if partial else n_epochs * len(data.lengths)
+                stoppers.insert(0, Consolidation(n_planned, stops=not partial))
             train(
                 self.net_,
-                data,
+                parts,
                 held_out,
-                n_epochs=n_epochs,
                 learning_rate=self.learning_rate,
-                batch_size=self.batch_size,
-                callbacks=self._make_callbacks(n_epochs, held_out),
-                stoppers=self._make_stoppers(held_out, context, X, y),
+                batch_size=self._batch_size(),
+                callbacks=callbacks,
+                stoppers=stoppers,
             )
             self.history_ = [
                 {name: value for name, value in epoch.items() if name != "batches"}
                 for epoch in self.net_.history.to_list()
             ]
-            self.n_iter_ = len(self.history_)
+            self.n_iter_ = sum(epoch["epoch"] > 0 for epoch in self.history_)
             self.backend_ = self.net_.backend
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
         return self
+
+    def _check_stream(self, y: Any, sample_weight: Any) -> None:
+        balanced = getattr(self, "class_weight", None) == "balanced"
+        refuse_with_stream(
+            **{
+                "y": y is not None,
+                "sample_weight": sample_weight is not None,
+                "early_stopping=True": self.early_stopping,
+                "class_weight='balanced'": balanced,
+            }
+        )
+
+    def _progress(self) -> tuple[int, dict[str, Any]]:
+        """Return what a stream depends on: sequences shown, and arguments of its own."""
+        if not hasattr(self, "net_"):
+            return 0, {}
+        return self.net_.schedule_.n_sequences, self.net_.stream_params_
+
+    def _schedule(self) -> str:
+        """Return the schedule that "auto" stands for."""
+        if self.schedule != "auto":
+            return self.schedule
+        learns_steps = is_classifier(self) and self.return_sequences
+        return "consolidate" if learns_steps else "constant"
+
+    def _batch_size(self) -> int:
+        """Return the size that "auto" stands for."""
+        if self.batch_size == "auto":
+            return 4 if self.return_sequences else 16
+        return self.batch_size
 
     def _check_unchanged(self) -> None:
         changed = [n for n in FIXED if getattr(self, n) != self._fitted_params[n]]
@@ -315,11 +372,11 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         self,
         X: Any,
         y: Any,
-        sample_weight: Any,
+        sample_weight: Any = None,
         *,
         reset: bool,
-        partial: bool,
-        classes: Any,
+        partial: bool = False,
+        classes: Any = None,
     ) -> tuple[TrainingData, NDArray[np.int64]]:
         """Check and encode what fit was given; also return the groups of equal rows."""
         sequences = self._check_X(X, reset=reset)
@@ -364,7 +421,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             criterion=self._criterion,
             per_step=self.return_sequences,
             lr=self.learning_rate,
-            batch_size=self.batch_size,
+            batch_size=self._batch_size(),
             device=self.device,
         )
 
@@ -374,7 +431,11 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         if held_out is not None or self.net_.train_split:
             callbacks.append(ValidationScore(self._validation_score))
         callbacks.append(
-            TrainingGuard(self.max_grad_norm, restore_best=held_out is not None)
+            TrainingGuard(
+                self.max_grad_norm,
+                functools.partial(gradient_norms, self.net_.module_),
+                restore_best=held_out is not None,
+            )
         )
         if self.verbose:
             callbacks.append(EpochProgress(n_epochs, type(self).__name__))

@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -241,23 +241,24 @@ def _check_net_params(chosen: Mapping[Any, Any], network_params: Mapping[str, An
 
 def train(
     net: SequenceNet,
-    data: TrainingData,
+    parts: Iterable[tuple[TrainingData, int]],
     held_out: TrainingData | None,
     *,
-    n_epochs: int,
     learning_rate: float,
     batch_size: int,
     callbacks: Sequence[Any],
     stoppers: Sequence[Any],
 ) -> None:
-    """Train a net for some epochs; if that fails, leave it as it was.
+    """Train a net; if that fails, leave it as it was.
 
     Parameters
     ----------
     net : SequenceNet
-    data, held_out : TrainingData
-    n_epochs, batch_size : int
+    parts : iterable of TrainingData and int
+        Data, and for how many epochs they are trained on.
+    held_out : TrainingData or None
     learning_rate : float
+    batch_size : int
     callbacks, stoppers : sequence of skorch callbacks
         For this training alone: those called before the user's own, and those that may
         end it after them.
@@ -272,18 +273,18 @@ def train(
     others = [pair for pair in own_callbacks if pair[0] not in RECORDERS]
     try:
         net.callbacks_ = [*recorders, *_named(callbacks), *others, *_named(stoppers)]
-        net.max_epochs, net.batch_size = n_epochs, batch_size
+        net.batch_size = batch_size
         if learning_rate != net.lr:
             net.set_params(lr=learning_rate)  # of the optimizer
-            net.lr = learning_rate
+            net.lr, net.schedule_.factor = learning_rate, 1.0
         if held_out is not None:
             net.train_split = predefined_split(held_out.dataset(net.per_step))
-        dataset = data.dataset(net.per_step)
         with single_threaded():
-            net.notify("on_train_begin", X=dataset, y=None)
+            net.notify("on_train_begin", X=None, y=None)
             with suppress(TrainingStopped):
-                net.fit_loop(dataset)
-            net.notify("on_train_end", X=dataset, y=None)
+                for data, n_epochs in parts:
+                    net.fit_loop(data.dataset(net.per_step), epochs=n_epochs)
+            net.notify("on_train_end", X=None, y=None)
     except BaseException:
         net.restore(before)
         net.lr, net.batch_size = own_rate, own_batch_size

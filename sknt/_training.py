@@ -1,7 +1,9 @@
 """Training: the data set, its batches, and the skorch net with its masked loss."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sknt._runtime import seeded_construction
+from sknt.callbacks import Schedule
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     # β2 = 0.99 follows the gradient's size faster than torch's 0.999: measured to help.
-    "adam": (torch.optim.Adam, {"betas": (0.9, 0.99), "fused": True}),
-    "adamw": (torch.optim.AdamW, {"betas": (0.9, 0.99), "fused": True}),
+    # ε = 3e-4 keeps steps small where gradients are.
+    "adam": (torch.optim.Adam, {"betas": (0.9, 0.99), "eps": 3e-4, "fused": True}),
+    "adamw": (torch.optim.AdamW, {"betas": (0.9, 0.99), "eps": 3e-4, "fused": True}),
     "rmsprop": (torch.optim.RMSprop, {"momentum": 0.9}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "fused": True}),
 }
@@ -157,6 +161,31 @@ class SequenceNet(NeuralNet):
         except KeyboardInterrupt as stop:
             raise TrainingStopped from stop
 
+    def initialize(self) -> "SequenceNet":
+        """Build the modules and the optimizer; nothing is learned yet."""
+        self.schedule_ = Schedule()
+        self.stream_params_: dict[str, Any] = {}
+        self.penalty_ = self.chance_loss_ = 0.0
+        return super().initialize()
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute the loss of a batch and its gradient, that of a penalty included."""
+        x, target = batch
+        if not self.penalty_ or not getattr(self.module_, "has_memory", False):
+            step = super().train_step_single(batch, **fit_params)
+        else:
+            self._set_training(True)
+            inputs = (to_tensor(x[name], device=self.device) for name in ("x", "lengths"))
+            outputs, _, trace = self.module_(*inputs, return_states="heads")
+            y_pred = self._select(outputs, x["lengths"])
+            loss = self.get_loss(y_pred, target, X=x, training=True)
+            (loss + self.penalty_ * self.module_.penalty(trace).mean()).backward()
+            step = {"loss": loss, "y_pred": y_pred}
+        total = float(x["weight"].sum()) * self.chance_loss_
+        summed = float(step["loss"].detach()) * len(target)
+        self.schedule_.count(len(target), summed / total if total else math.inf)
+        return step
+
     def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Tensor:
         """Return the outputs that have targets: of each step, or of each last one."""
         inputs = {name: x[name] for name in ("x", "lengths")}
@@ -236,16 +265,22 @@ class SequenceNet(NeuralNet):
         return outputs[torch.arange(len(outputs)), lengths - 1]
 
     def snapshot(self) -> dict[str, Any]:
-        """Return copies of the weights and of the optimizer's state."""
+        """Return copies of the weights, the optimizer's state and how far things are."""
         return {
             "module": copy.deepcopy(self.module_.state_dict()),
             "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
+            "schedule": asdict(self.schedule_),
+            "stream_params": dict(self.stream_params_),
+            "chance_loss": self.chance_loss_,
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Go back to a snapshot."""
         self.module_.load_state_dict(snapshot["module"])
         self.optimizer_.load_state_dict(copy.deepcopy(snapshot["optimizer"]))
+        self.schedule_ = Schedule(**snapshot["schedule"])
+        self.stream_params_ = dict(snapshot["stream_params"])
+        self.chance_loss_ = snapshot["chance_loss"]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and plain arrays; the modules are built again on load."""

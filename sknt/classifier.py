@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, softmax
+from scipy.special import entr, expit, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils._param_validation import StrOptions
@@ -56,9 +56,18 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         Step size of the optimizer.
     max_epochs : int, default=50
         Number of passes over the training data in a call of `fit`.
-    batch_size : int, default=16
-        Number of sequences in a step of the optimizer.
-    max_grad_norm : float or None, default=1.0
+    batch_size : int or "auto", default="auto"
+        Number of sequences in a step of the optimizer; "auto" is 4 with
+        `return_sequences`, and 16 otherwise.
+    schedule : {"auto", "constant", "consolidate"}, default="auto"
+        Course of the training. "constant" is `max_epochs` at one learning rate.
+        "consolidate" waits for the task to be learned (the running mean of the loss falls
+        below 5 % of that of guessing); then, for 1.4 times as many sequences as that
+        took, the rate falls to 2 %, writing to the memory is penalised for a while, and
+        `fit` ends. If `max_epochs` are nearly over before that, the rate falls over the
+        last 40 % of them. "auto" is "consolidate" for a classifier with `return_sequences`, and
+        "constant" otherwise.
+    max_grad_norm : float or None, default=3.0
         Gradients of a larger global norm are scaled down to it.
     early_stopping : bool, default=False
         Whether to hold out a part of the training data, stop when its score does not
@@ -154,8 +163,9 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         optimizer="adam",
         learning_rate=0.01,
         max_epochs=50,
-        batch_size=16,
-        max_grad_norm=1.0,
+        batch_size="auto",
+        schedule="auto",
+        max_grad_norm=3.0,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,
@@ -184,6 +194,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             learning_rate=learning_rate,
             max_epochs=max_epochs,
             batch_size=batch_size,
+            schedule=schedule,
             max_grad_norm=max_grad_norm,
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
@@ -205,7 +216,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None = None
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> "NTMSequenceClassifier":
         """Fit to sequences and their labels.
 
@@ -215,10 +226,14 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 (n_samples, n_timesteps), or list of array-like of shape \
                 (length_i, n_features) or (length_i,)
             Sequences. A step that is all NaN is absent.
+            Or an endless stream instead of X and y: an iterator of pairs ``(X, y)``, or
+            a function such as :func:`sknt.datasets.make_copy`, called as
+            ``stream(random_state=...)`` for each pair. Each is one epoch.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs); with \
                 `return_sequences` (n_samples, n_timesteps) or \
                 (n_samples, n_timesteps, n_outputs), or a list of such samples
-            Labels, or with an axis of outputs 0/1 indicators.
+            Labels, or with an axis of outputs 0/1 indicators. A stream's labels are
+            those of its first pair.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weight of each sequence; if all are whole numbers, each is worth as many
             repetitions.
@@ -502,6 +517,19 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 "ones of at least 0, not all of them 0"
             )
         return data._replace(weights=data.weights * weights[data.targets])
+
+    def _chance_loss(self, data: TrainingData) -> float:
+        """Return the entropy of the labels in nats: the loss of guessing their shares."""
+        n_outputs = self._n_outputs if self._multilabel else 1
+        weights = data.weights.reshape(-1, n_outputs)
+        if not self._multilabel:
+            labels = data.targets.ravel()
+            shares = np.bincount(labels, weights.ravel(), minlength=self._n_outputs)
+            return float(entr(shares / shares.sum()).sum())
+        ones = (weights * data.targets.reshape(-1, n_outputs)).sum(axis=0)
+        totals = weights.sum(axis=0)
+        shares = np.divide(ones, totals, out=np.zeros(n_outputs), where=totals > 0)
+        return float((totals * (entr(shares) + entr(1 - shares))).sum() / totals.sum())
 
     @property
     def _criterion(self) -> Any:

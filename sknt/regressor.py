@@ -53,9 +53,18 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         Step size of the optimizer.
     max_epochs : int, default=50
         Number of passes over the training data in a call of `fit`.
-    batch_size : int, default=16
-        Number of sequences in a step of the optimizer.
-    max_grad_norm : float or None, default=1.0
+    batch_size : int or "auto", default="auto"
+        Number of sequences in a step of the optimizer; "auto" is 4 with
+        `return_sequences`, and 16 otherwise.
+    schedule : {"auto", "constant", "consolidate"}, default="auto"
+        Course of the training. "constant" is `max_epochs` at one learning rate.
+        "consolidate" waits for the task to be learned (the running mean of the loss falls
+        below 5 % of that of guessing); then, for 1.4 times as many sequences as that
+        took, the rate falls to 2 %, writing to the memory is penalised for a while, and
+        `fit` ends. If `max_epochs` are nearly over before that, the rate falls over the
+        last 40 % of them. "auto" is "consolidate" for a classifier with `return_sequences`, and
+        "constant" otherwise.
+    max_grad_norm : float or None, default=3.0
         Gradients of a larger global norm are scaled down to it.
     early_stopping : bool, default=False
         Whether to hold out a part of the training data, stop when its score does not
@@ -143,8 +152,9 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         optimizer="adam",
         learning_rate=0.01,
         max_epochs=50,
-        batch_size=16,
-        max_grad_norm=1.0,
+        batch_size="auto",
+        schedule="auto",
+        max_grad_norm=3.0,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,
@@ -172,6 +182,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
             learning_rate=learning_rate,
             max_epochs=max_epochs,
             batch_size=batch_size,
+            schedule=schedule,
             max_grad_norm=max_grad_norm,
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
@@ -192,7 +203,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None = None
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> "NTMSequenceRegressor":
         """Fit to sequences and their values.
 
@@ -202,6 +213,9 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
                 (n_samples, n_timesteps), or list of array-like of shape \
                 (length_i, n_features) or (length_i,)
             Sequences. A step that is all NaN is absent.
+            Or an endless stream instead of X and y: an iterator of pairs ``(X, y)``, or
+            a function such as :func:`sknt.datasets.make_copy`, called as
+            ``stream(random_state=...)`` for each pair. Each is one epoch.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs); with \
                 `return_sequences` (n_samples, n_timesteps) or \
                 (n_samples, n_timesteps, n_outputs), or a list of such samples
@@ -363,6 +377,11 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         scale = np.where(self.target_scale_ == 0, 1.0, self.target_scale_)
         targets = (data.targets - self.target_mean_) / scale
         return data._replace(targets=np.where(data.weights > 0, targets, 0.0))
+
+    def _chance_loss(self, data: TrainingData) -> float:
+        """Return the variance of the standardised targets: the loss of guessing."""
+        squares = (data.weights * data.targets**2).sum()
+        return float(squares / data.weights.sum())
 
     def _validation_score(
         self, target: NDArray[Any], outputs: NDArray[Any], valid: NDArray[np.bool_]

@@ -46,10 +46,11 @@ class FusedSequences(torch.autograd.Function):
     """Padded sequences through a controller, an NTM and a readout.
 
     ``apply(sizes, batch, keeps, traces, shared, x, *state, *parameters)`` returns the
-    outputs (B, T, O), the final state and, with ``traces``, the states and interfaces of
-    every step, all of them in one flat tuple. ``keeps`` says whether there will be a
-    backward pass, and ``shared`` whether the first state is one for all sequences, without
-    the axis of the batch.
+    outputs (B, T, O), the final state and a trace, all of them in one flat tuple. The trace
+    is, with ``traces="states"``, the states and interfaces of every step, with "heads" the
+    same without the memories (of which no row is left), and with None there is none.
+    ``keeps`` says whether there will be a backward pass, and ``shared`` whether the first
+    state is one for all sequences, without the axis of the batch.
     """
 
     @staticmethod
@@ -64,13 +65,14 @@ class FusedSequences(torch.autograd.Function):
         state = _join(sizes, arrays[1:6], n_sequences, arrays[0].dtype)
         outputs = x.new_zeros(n_sequences, n_steps, sizes.outputs)
         memories, trace = _no_trace(arrays[0].dtype)
-        if traces:
+        if traces is not None:
+            n_memory = sizes.memory if traces == "states" else 0
+            memories = np.zeros((n_sequences, n_steps, n_memory), memories.dtype)
             n_rest = sizes.state - sizes.memory + sizes.interface
-            memories = np.zeros((n_sequences, n_steps, sizes.memory), memories.dtype)
             trace = np.zeros((n_sequences, n_steps, n_rest), memories.dtype)
         ctx.call.forward(state, outputs.numpy(), memories, trace, keeps)
         final = _split(sizes, torch.from_numpy(state))
-        if not traces:
+        if traces is None:
             return outputs, *final
         both = _split(sizes, torch.from_numpy(memories), torch.from_numpy(trace))
         return outputs, *final, *both
@@ -129,9 +131,8 @@ def _split(sizes: Sizes, states: Tensor, rest: Tensor | None = None) -> list[Ten
     """
     before = states.shape[:-1]
     strides = states.stride()[:-1]
-    memory = states.as_strided(
-        (*before, sizes.rows, sizes.width), (*strides, 1, sizes.rows), 0
-    )
+    n_rows = sizes.rows if states.shape[-1] else 0  # a trace may be without memories
+    memory = states.as_strided((*before, n_rows, sizes.width), (*strides, 1, n_rows), 0)
     fields, origin = _fields(sizes), sizes.memory
     if rest is None:
         rest, fields, origin = states, fields[:-1], 0
@@ -170,7 +171,7 @@ def _join_trace(
     n_sequences, n_steps = shape[:2]
     memory, *rest = parts
     memories, _ = _no_trace(dtype)
-    if memory is not None:
+    if memory is not None and memory.size:
         memories = np.ascontiguousarray(memory.swapaxes(-1, -2))
         memories = memories.reshape(n_sequences, n_steps, sizes.memory)
     n_rest = sizes.state - sizes.memory + sizes.interface

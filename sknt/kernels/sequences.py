@@ -99,6 +99,7 @@ def forward(
     one, put, add = plain(1), plain(False), plain(True)
     n_sequences, n_steps, h = x.shape[0], x.shape[1], sizes.hidden
     keeps_y, keeps_trace = y.shape[0] > 0, trace.shape[0] > 0
+    keeps_memory = memory_trace.shape[2] > 0
     k, g, f = sizes.columns, sizes.gates, sizes.features
     i, o, r, own = sizes.interface, sizes.outputs, sizes.reads, sizes.own
     w_c, w_i, w_o = start(w_controller), start(w_interface), start(w_readout)
@@ -169,7 +170,8 @@ def forward(
             _copy(r, at(b, sizes.reads_at), at(kept.features, (row + j) * f))
             if keeps_trace:
                 p = order[j] * n_steps + t
-                _copy(sizes.memory, b, at(start(memory_trace), p * sizes.memory))
+                if keeps_memory:
+                    _copy(sizes.memory, b, at(start(memory_trace), p * sizes.memory))
                 c = at(traces, p * n_trace)
                 _copy(n_trace - i, at(b, sizes.memory), c)
                 _copy(i, interface, at(c, n_trace - i))

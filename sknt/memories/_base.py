@@ -7,6 +7,7 @@ state) is a NamedTuple of batch-first tensors: stacked over the steps, they are 
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 
@@ -49,3 +50,19 @@ class Memory(nn.Module):
             The new state; the one given is not changed.
         """
         raise NotImplementedError
+
+    def penalty(self, interfaces: Any) -> Tensor:
+        """Nats that the heads' effort adds to the loss while a task is consolidated.
+
+        Parameters
+        ----------
+        interfaces : NamedTuple
+            As :meth:`interface` gives them, but of shape (batch, n_timesteps, ...): those
+            of a trace, 0 after a sequence's end.
+
+        Returns
+        -------
+        penalty : Tensor of shape (batch,)
+            Summed over the steps. Of a memory that knows none it is 0.
+        """
+        return torch.zeros(len(interfaces[0]), device=interfaces[0].device)

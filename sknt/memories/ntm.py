@@ -21,6 +21,12 @@ CONSTANT_FILL = 1e-6
 FIRST_ROW_LOGIT = 10.0
 """Heads start on row 0: the learned logits of w_0 are this for it, and 0 elsewhere."""
 
+READ_GATE, READ_STRENGTH, WRITE_GATE, WRITE_SHIFT = 2.0, 3.0, -2.0, 2.0
+"""Heads begin with these in the biases of their gates, strengths and shift by +1."""
+
+WRITE_COST = 0.03
+"""Nats for the square of an erase or add vector, while a task is consolidated."""
+
 
 class NTMState(NamedTuple):
     """What the memory carries from step to step."""
@@ -114,6 +120,7 @@ class NTMMemory(Memory):
         self.projection = nn.Linear(controller_size, sum(self._field_sizes))
         nn.init.xavier_uniform_(self.projection.weight, gain=1.4)
         nn.init.normal_(self.projection.bias, std=0.01)
+        self._initialize_heads()
 
         logits = torch.zeros(n_heads, memory_size)
         logits[:, 0] = FIRST_ROW_LOGIT
@@ -126,6 +133,25 @@ class NTMMemory(Memory):
             self.initial_memory = nn.Parameter(memory)
         else:
             self.register_buffer("initial_memory", memory)
+
+    @torch.no_grad()
+    def _initialize_heads(self) -> None:
+        """Let heads begin as a tape: write on row after row, look up what was written.
+
+        A read head looks for what the write head of the same number would add, and rather
+        looks up than moves; a write head stays where it was, moves on by a row.
+        """
+        weights = self.split_interface(self.projection.weight.T)
+        biases = self.split_interface(self.projection.bias)
+        n_pairs = min(self.n_read_heads, self.n_write_heads)
+        for part in (weights, biases):
+            part.key[..., :n_pairs, :] = part.add[..., :n_pairs, :]
+        reads, writes = slice(self.n_read_heads), slice(self.n_read_heads, None)
+        biases.gate[reads] += READ_GATE
+        biases.strength[reads] += READ_STRENGTH
+        biases.gate[writes] += WRITE_GATE
+        if self.shift_range:
+            biases.shift[writes, self.shift_range + 1] += WRITE_SHIFT
 
     def initial_state(self, batch_size: int) -> NTMState:
         """Return M_0 and the learned w_0 of every head, one copy a sequence."""
@@ -185,6 +211,26 @@ class NTMMemory(Memory):
                 interface.add[:, head],
             )
         return reads, NTMState(memory, read_weights, write_weights)
+
+    def penalty(self, interfaces: NTMInterface) -> Tensor:
+        """Penalise writing: ``0.03 · Σ_t (‖e_t‖² + ‖a_t‖²)``.
+
+        Heads that write nothing but what is needed do not overwrite it later, on sequences
+        longer than those trained on.
+
+        Parameters
+        ----------
+        interfaces : NTMInterface
+            Of shape (batch, n_timesteps, ...), 0 after a sequence's end.
+
+        Returns
+        -------
+        penalty : Tensor of shape (batch,)
+            In nats.
+        """
+        writing = interfaces.erase.square().flatten(1).sum(1)
+        writing = writing + interfaces.add.square().flatten(1).sum(1)
+        return WRITE_COST * writing
 
 
 def _check_options(

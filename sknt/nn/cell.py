@@ -72,6 +72,12 @@ class MemoryCell(nn.Module):
         features = torch.cat([hidden, reads.flatten(1)], dim=-1)
         return features, CellState(controller_state, reads, memory_state), interface
 
+    @staticmethod
+    def without_memory(state: CellState) -> CellState:
+        """Leave out the rows of the memory, much the largest part of a state."""
+        memory = state.memory
+        return state._replace(memory=memory._replace(memory=memory.memory[:, :0]))
+
 
 class ControllerCell(nn.Module):
     """The bare controller, the baseline of every memory.
@@ -94,3 +100,8 @@ class ControllerCell(nn.Module):
         """Advance one step: features are the controller's output."""
         hidden, state = self.controller.step(inputs, state)
         return hidden, state, NoInterface()
+
+    @staticmethod
+    def without_memory(state: Any) -> Any:
+        """Return the state as it is: it has no memory."""
+        return state

@@ -89,7 +89,7 @@ def run_fused(
     lengths: Tensor,
     state: CellState | None,
     *,
-    return_states: bool = False,
+    traces: str | None = None,
 ) -> tuple[Tensor, CellState, Trace | None]:
     """Run a cell and a readout over padded sequences.
 
@@ -101,8 +101,9 @@ def run_fused(
     lengths : Tensor of shape (batch,)
     state : CellState or None
         State before the first step; None: the learned one.
-    return_states : bool, default=False
-        Whether to keep the states and interfaces of all steps.
+    traces : {"states", "heads"} or None, default=None
+        Whether to keep the states and interfaces of all steps, or those without the
+        memories.
 
     Returns
     -------
@@ -119,11 +120,11 @@ def run_fused(
     tensors = [x, *first, *parameters]
     keeps = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     outputs, *rest = FusedSequences.apply(
-        *(sizes, make_batch(lengths.numpy()), keeps, return_states, state is None),
+        *(sizes, make_batch(lengths.numpy()), keeps, traces, state is None),
         *tensors,
     )
     final = _to_cell_state(cell, sizes, *rest[:5])
-    if not return_states:
+    if traces is None:
         return outputs, final, None
     interface = cell.memory.split_interface(rest[10].flatten(-2))
     return outputs, final, Trace(_to_cell_state(cell, sizes, *rest[5:10]), interface)

@@ -157,7 +157,7 @@ class SequenceNetwork(nn.Module):
         x: Tensor,
         lengths: Tensor | None = None,
         state: Any = None,
-        return_states: bool = False,
+        return_states: bool | str = False,
     ) -> tuple[Any, ...]:
         """Run the network over a batch of sequences.
 
@@ -169,8 +169,9 @@ class SequenceNetwork(nn.Module):
             Number of steps of each sequence, at least 1; None: all of them.
         state : nested NamedTuple or None, default=None
             State to start from, as returned by an earlier call; None: the learned one.
-        return_states : bool, default=False
-            Whether to return the trace as well.
+        return_states : bool or "heads", default=False
+            Whether to return the trace as well; "heads" leaves the memories out of it,
+            much the largest part: they have 0 rows then.
 
         Returns
         -------
@@ -184,19 +185,43 @@ class SequenceNetwork(nn.Module):
         Raises
         ------
         ValueError
-            If the shape of x or the lengths do not fit.
+            If the shape of x or the lengths do not fit, or return_states is not known.
         """
+        if return_states not in (False, True, "heads"):
+            raise ValueError(
+                f"return_states={return_states!r} is not known; use False, True or 'heads'"
+            )
+        traces = (
+            "heads" if return_states == "heads" else "states" if return_states else None
+        )
         lengths = self._check_lengths(x, lengths)
         if state is not None:
             _check_batch_size(state, len(x))
         trace: Trace | None
         if self.backend_for(x) == "fused":
             outputs, state, trace = run_fused(
-                self.cell, self.readout, x, lengths, state, return_states=return_states
+                self.cell, self.readout, x, lengths, state, traces=traces
             )
         else:
-            outputs, state, trace = self._run_reference(x, lengths, state, return_states)
+            outputs, state, trace = self._run_reference(x, lengths, state, traces)
         return (outputs, state, trace) if return_states else (outputs, state)
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether there is a memory beside the controller."""
+        return isinstance(self.cell, MemoryCell)
+
+    def penalty(self, trace: Trace) -> Tensor:
+        """Return what the heads' effort adds to the loss, of shape (batch,).
+
+        Parameters
+        ----------
+        trace : Trace
+            As :meth:`forward` of a network with a memory returns it, with the memories or
+            without.
+        """
+        cell: Any = self.cell
+        return cell.memory.penalty(trace.interfaces)
 
     def backend_for(self, x: Tensor) -> str:
         """Return which path serves a batch, "fused" or "reference".
@@ -221,20 +246,20 @@ class SequenceNetwork(nn.Module):
         return "fused"
 
     def _run_reference(
-        self, x: Tensor, lengths: Tensor, state: Any, return_states: bool
+        self, x: Tensor, lengths: Tensor, state: Any, traces: str | None
     ) -> tuple[Tensor, Any, Trace | None]:
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         if state is None:
             state = self.initial_state(len(x))
         trace = None
-        if isinstance(self.cell, ControllerCell) and not return_states:
+        if isinstance(self.cell, ControllerCell) and traces is None:
             features, state = self.cell.controller.run(packed, state)
         else:
             features, state, trace = unroll(
                 self.cell,
                 packed,
                 state,
-                return_states=return_states,
+                traces=traces,
                 n_timesteps=x.shape[1],
             )
         outputs, _ = pad_packed_sequence(

@@ -36,7 +36,7 @@ def unroll(
     inputs: PackedSequence,
     state: Any,
     *,
-    return_states: bool = False,
+    traces: str | None = None,
     n_timesteps: int | None = None,
 ) -> tuple[PackedSequence, Any, Trace | None]:
     """Step a cell through packed sequences.
@@ -48,8 +48,9 @@ def unroll(
     inputs : PackedSequence of width n_inputs
     state : nested NamedTuple
         State before the first step, in the order of the batch.
-    return_states : bool, default=False
-        Whether to keep the states and interfaces of all steps.
+    traces : {"states", "heads"} or None, default=None
+        Whether to keep the states and interfaces of all steps, or those without the
+        memories.
     n_timesteps : int or None, default=None
         Number of steps of the trace; None: those of the longest sequence.
 
@@ -73,8 +74,8 @@ def unroll(
             n_running = n_left
         step_features, state, interface = cell.step(step_inputs, state)
         features.append(step_features)
-        if return_states:
-            states.append(state)
+        if traces is not None:
+            states.append(cell.without_memory(state) if traces == "heads" else state)
             interfaces.append(interface)
     # The shortest sequences ended first and are the last of the sorted batch.
     state = map_state(lambda *s: torch.cat(s), state, *reversed(ended))
@@ -86,6 +87,6 @@ def unroll(
         return pad_packed_sequence(packed, batch_first=True, total_length=n_timesteps)[0]
 
     trace = None
-    if return_states:
+    if traces is not None:
         trace = Trace(map_state(stack, *states), map_state(stack, *interfaces))
     return inputs._replace(data=torch.cat(features)), state, trace

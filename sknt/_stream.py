@@ -1,0 +1,74 @@
+"""Endless training data: a function or a generator of fresh sequences."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+Chunk = tuple[Any, Any]
+
+
+def is_stream(X: Any) -> bool:
+    """Tell a stream from data: it is an iterator, or can be called."""
+    return callable(X) or isinstance(X, Iterator)
+
+
+def refuse_with_stream(**given: Any) -> None:
+    """Refuse what has no meaning with a stream.
+
+    Raises
+    ------
+    ValueError
+        If any is given.
+    """
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise ValueError(
+            f"{', '.join(names)} cannot be used when X is a stream of (X, y) pairs; give "
+            "arrays, or leave it out"
+        )
+
+
+def chunks(
+    stream: Callable[..., Chunk] | Iterator[Chunk],
+    seed: int,
+    progress: Callable[[], tuple[int, Mapping[str, Any]]],
+) -> Iterator[Chunk]:
+    """Give a stream's pairs of X and y, one for each epoch.
+
+    Parameters
+    ----------
+    stream : callable or iterator
+        A callable is called with ``random_state`` and what callbacks have set.
+    seed : int
+    progress : callable
+        Returns the number of sequences shown so far, from which (and the seed) each
+        chunk's random state comes, and the other arguments of the stream.
+
+    Raises
+    ------
+    ValueError
+        If the stream gives something else than pairs, or is called with arguments that
+        it does not take.
+    """
+    while True:
+        n_sequences, params = progress()
+        if callable(stream):
+            random_state = np.random.RandomState([seed, n_sequences])
+            chunk = stream(random_state=random_state, **params)
+        else:
+            if params:
+                raise ValueError(
+                    f"callbacks set {sorted(params)} of the stream, which an iterator does "
+                    "not take; give a function such as sknt.datasets.make_copy"
+                )
+            try:
+                chunk = next(stream)
+            except StopIteration:
+                return
+        if not isinstance(chunk, tuple) or len(chunk) != 2:
+            raise ValueError(
+                f"the stream gave a {type(chunk).__name__}; it should give a tuple "
+                "(X, y) for each epoch"
+            )
+        yield chunk

@@ -1,0 +1,145 @@
+"""What keeps every number of a training finite."""
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+MAX_SKIPPED = 10
+"""Training stops after so many updates in a row that could not be done."""
+
+
+class TrainingGuard(Callback):
+    """Clip gradients, keep the best weights, and never let a number become non-finite.
+
+    An update whose gradient is not finite is left out. Training stops when that happens ten
+    times in a row or through a whole epoch, or when a weight is not finite: a warning says
+    so, and the best finite weights come back.
+
+    Parameters
+    ----------
+    max_grad_norm : float or None
+        Gradients whose global norm is larger are scaled down to it.
+    gradient_norms : callable
+        Called without arguments when a gradient is the largest of its epoch; returns the
+        norms of the gradient's parts by name.
+    restore_best : bool, default=False
+        Whether the best weights come back after a training without trouble, too.
+
+    Notes
+    -----
+    Best is the highest validation score (of equal ones, the lowest validation loss), or
+    the lowest training loss where nothing is held out.
+
+    The history has for each epoch ``grad_norm``, the largest norm of a gradient before
+    clipping, ``grad_source``, the part of the network that it comes from for the most,
+    ``n_clipped`` and ``n_skipped``, the updates that were scaled down and left out. After a
+    stop ``guard`` says in the last finished epoch (or without one in an epoch 0) what was
+    done.
+    """
+
+    def __init__(
+        self,
+        max_grad_norm: float | None,
+        gradient_norms: Callable[[], dict[str, float]],
+        restore_best: bool = False,
+    ):
+        self.max_grad_norm = max_grad_norm
+        self.gradient_norms = gradient_norms
+        self.restore_best = restore_best
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Remember the weights to fall back to."""
+        self.failure_ = ""
+        self.best_ = [-math.inf]
+        self.n_epochs_ = self.best_epoch_ = len(net.history)
+        self.snapshot_ = net.snapshot()
+        self.parameters_ = [p for _, p in net.get_all_learnable_params()]
+        self.n_in_a_row_ = 0
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Begin to count."""
+        self.largest_, self.source_ = 0.0, ""
+        self.n_updates_ = self.n_clipped_ = self.n_skipped_ = 0
+
+    def on_grad_computed(self, net: Any, **kwargs: Any) -> None:
+        """Clip the gradient, or leave out the update if it is of no use."""
+        gradients = [p.grad for p in self.parameters_ if p.grad is not None]
+        norm = _norm(gradients)
+        if not math.isfinite(norm):
+            self.n_skipped_ += 1
+            self.n_in_a_row_ += 1
+            for parameter in self.parameters_:
+                parameter.grad = None
+            if self.n_in_a_row_ == MAX_SKIPPED:
+                self._stop("the gradient", net)
+            return
+        self.n_updates_ += 1
+        self.n_in_a_row_ = 0
+        if norm > self.largest_:
+            norms = self.gradient_norms()
+            self.largest_, self.source_ = norm, max(norms, key=lambda name: norms[name])
+        if self.max_grad_norm is not None and norm > self.max_grad_norm:
+            self.n_clipped_ += 1
+            clip_grads_with_norm_(self.parameters_, self.max_grad_norm, torch.tensor(norm))
+
+    def on_batch_end(self, net: Any, training: bool, loss: Any, **kwargs: Any) -> None:
+        """Leave a loss that is not finite out of the epoch's mean."""
+        if training and not math.isfinite(loss.detach()):
+            net.history[-1]["batches"].pop()
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Keep the weights if they are finite and the best so far."""
+        if not all(torch.isfinite(p).all() for p in net.module_.parameters()):
+            self._stop("a weight", net)
+        if self.n_skipped_ and not self.n_updates_:
+            self._stop("the gradient", net)
+        self.n_epochs_ = len(net.history)
+        record = net.history[-1]
+        record["grad_norm"], record["grad_source"] = self.largest_, self.source_
+        record["n_clipped"], record["n_skipped"] = self.n_clipped_, self.n_skipped_
+        quality = [-record[loss] for loss in ("valid_loss", "train_loss") if loss in record]
+        if "valid_score" in record:
+            score = record["valid_score"]
+            quality.insert(0, -math.inf if math.isnan(score) else score)
+        quality = quality or [self.n_epochs_]  # nothing is recorded: the last is best
+        if quality > self.best_:
+            self.best_, self.best_epoch_ = quality, len(net.history)
+            self.snapshot_ = net.snapshot()
+
+    def _stop(self, what: str, net: Any) -> None:
+        self.failure_ = f"{what} became non-finite in epoch {len(net.history)}"
+        raise KeyboardInterrupt  # skorch's way to end a training
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Bring the best weights back if need be."""
+        if self.failure_ or self.restore_best:
+            net.restore(self.snapshot_)
+        del net.history[self.n_epochs_ :]  # an epoch that was not finished
+        if self.failure_:
+            if not net.history:
+                net.history.new_epoch()
+                net.history.record("epoch", 0)
+            done = f"the weights after epoch {self.best_epoch_} are restored"
+            net.history.record("guard", f"{self.failure_}; {done}")
+            warnings.warn(
+                f"Training stopped: {self.failure_}. The best finite weights, those "
+                f"after epoch {self.best_epoch_}, are restored. Lower learning_rate or "
+                "max_grad_norm, or scale the inputs and targets",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
+
+def _norm(gradients: list[Tensor]) -> float:
+    """Return the global norm, also where its square is beyond single precision."""
+    norm = float(get_total_norm(gradients))
+    if not math.isfinite(norm):
+        norm = math.sqrt(sum(float(g.double().square().sum()) for g in gradients))
+    return norm

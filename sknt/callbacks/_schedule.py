@@ -1,0 +1,225 @@
+"""When a task is learned, and what happens then: a schedule driven by the loss."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from skorch.callbacks import Callback
+
+LEARNED = 0.05
+"""A task is learned when the mean loss is below this part of the loss of guessing."""
+
+EXACT = 0.001
+"""It is annealed once more if the mean loss is above this part of it in the end."""
+
+LOST = 10 * LEARNED
+"""Above this part of it, what was learned is lost and learning begins again."""
+
+DECAY = 0.95
+"""Of the running mean of the loss, at each update."""
+
+DURATION = 1.4
+"""Consolidation lasts so many times as many sequences as learning took."""
+
+PENALTY_RAMP, PENALTY_END = 0.15, 0.65
+"""The penalty rises over this part of the consolidation, and is gone again at the end."""
+
+WARM_UP = 100
+"""Updates over which the learning rate rises in the beginning."""
+
+MAX_ROUNDS = 3
+"""How often it is annealed once more at most."""
+
+LAST_RATE = 0.02
+"""Part of the learning rate that is left in the end."""
+
+FINAL_PART = 0.4
+"""Part of the planned training in which the rate falls if the task is not learned yet."""
+
+
+@dataclass
+class Schedule:
+    """How far a net's training has come; kept with its weights.
+
+    Attributes
+    ----------
+    n_sequences, n_updates : int
+        Sequences shown and updates done so far.
+    began : int
+        Of them, those before what is now being learned.
+    mean_loss : float or None
+        Running mean of the loss of a target, as a part of the loss of guessing.
+    last_lapse : int
+        Sequences shown when a batch's loss was last above that of a learned task.
+    learned_at : int or None
+        Sequences shown when the task was learned, if it is.
+    length : int
+        Sequences of the consolidation.
+    n_rounds : int
+        How often it was annealed once more.
+    factor : float
+        Factor of the learning rate now.
+    held : bool
+        Whether nothing is taken for learned yet, because the task will get harder.
+    """
+
+    n_sequences: int = 0
+    n_updates: int = 0
+    began: int = 0
+    mean_loss: float | None = None
+    last_lapse: int = 0
+    learned_at: int | None = None
+    length: int = 0
+    n_rounds: int = 0
+    factor: float = 1.0
+    held: bool = False
+
+    def count(self, n_sequences: int, loss: float) -> None:
+        """Count sequences, and take their loss into the mean if it is finite.
+
+        Parameters
+        ----------
+        n_sequences : int
+        loss : float
+            Mean loss of a target, as a part of the loss of guessing.
+        """
+        self.n_sequences += n_sequences
+        self.n_updates += 1
+        if not loss < LEARNED:
+            self.last_lapse = self.n_sequences
+        if math.isfinite(loss):
+            mean = loss if self.mean_loss is None else self.mean_loss
+            self.mean_loss = DECAY * mean + (1 - DECAY) * loss
+
+    @property
+    def progress(self) -> float:
+        """Part of the consolidation that is over; above 1 after it."""
+        if self.learned_at is None:
+            return 0.0
+        return (self.n_sequences - self.learned_at) / max(1, self.length)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the mean loss is small, and no batch of the last third was worse."""
+        lapsed = self.n_sequences - self.last_lapse < self.length / 3
+        return self.mean_loss is not None and self.mean_loss < EXACT and not lapsed
+
+    @property
+    def phase(self) -> str:
+        """Return "learning", "consolidating" or "learned"."""
+        if self.learned_at is None:
+            return "learning"
+        return "consolidating" if self.progress < 1 else "learned"
+
+
+class Consolidation(Callback):
+    """Anneal and tidy up a task as soon as it is learned, then end.
+
+    While the task is being learned, the learning rate is constant, but for the first 100
+    updates, over which it rises. The task is learned when the
+    running mean of the loss is below 5 % of the loss of guessing. From then on, for 1.4
+    times as many sequences as that took, the learning rate falls to 2 % along a cosine, and the
+    memory's penalty on what its heads do (:meth:`sknt.memories.NTMMemory.penalty`) rises
+    and goes again: heads that write only what is needed keep what they wrote on sequences
+    much longer than those trained on. If then the mean loss is above 0.1 % of that of
+    guessing, or a batch of the last third was above 5 %, it is annealed once more, half as
+    long, at half the rate and without the penalty, up to three times. If the mean loss
+    rises above 50 %, learning begins again.
+
+    Parameters
+    ----------
+    n_planned : int or None, default=None
+        Sequences that this training will show, if that is known: the rate then falls over
+        the last 40 % of them even if the task is not learned.
+    stops : bool, default=True
+        Whether the training ends after the consolidation.
+
+    Notes
+    -----
+    The history's ``phase`` is "learning", "consolidating" or "learned", and
+    ``n_sequences`` the number of sequences shown so far.
+    """
+
+    def __init__(self, n_planned: int | None = None, stops: bool = True):
+        self.n_planned = n_planned
+        self.stops = stops
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Remember where this training begins."""
+        self.first_ = net.schedule_.n_sequences
+
+    def on_batch_begin(self, net: Any, training: bool, **kwargs: Any) -> None:
+        """Set the learning rate and the penalty of the next update."""
+        if not training:
+            return
+        schedule = net.schedule_
+        factor, penalty = self._learning_rate(schedule), 0.0
+        if schedule.learned_at is not None:
+            p = min(1.0, schedule.progress)
+            factor = _cosine(p)
+            if schedule.n_rounds:
+                factor /= 2
+            else:
+                height = min(p, PENALTY_END - p) / PENALTY_RAMP
+                penalty = min(1.0, max(0.0, height))
+        if factor != schedule.factor:
+            # Relative, so that other schedules and rates by group keep their meaning.
+            for group in net.optimizer_.param_groups:
+                group["lr"] *= factor / schedule.factor
+            schedule.factor = factor
+        net.penalty_ = penalty
+
+    def _learning_rate(self, schedule: Schedule) -> float:
+        """Return the factor while the task is being learned."""
+        if schedule.n_updates < WARM_UP:
+            return (schedule.n_updates + 1) / WARM_UP
+        if self.n_planned is None:
+            return 1.0
+        left = 1 - (schedule.n_sequences - self.first_) / self.n_planned
+        return _cosine(min(1.0, 1 - left / FINAL_PART)) if left < FINAL_PART else 1.0
+
+    def on_batch_end(self, net: Any, training: bool, **kwargs: Any) -> None:
+        """See whether the task is learned, or lost again."""
+        schedule = net.schedule_
+        if not training or schedule.mean_loss is None:
+            return
+        if schedule.learned_at is None:
+            if schedule.mean_loss < LEARNED and not schedule.held:
+                self._begin_to_consolidate(schedule)
+        elif schedule.mean_loss > LOST or schedule.held:
+            if schedule.phase == "learned":
+                schedule.began = schedule.n_sequences
+            schedule.learned_at = None
+        elif (
+            schedule.progress >= 1
+            and not schedule.exact
+            and schedule.n_rounds < MAX_ROUNDS
+        ):
+            schedule.learned_at = schedule.n_sequences
+            if not schedule.n_rounds:
+                schedule.length = math.ceil(schedule.length / 2)
+            schedule.n_rounds += 1
+
+    def _begin_to_consolidate(self, schedule: Schedule) -> None:
+        schedule.learned_at, schedule.n_rounds = schedule.n_sequences, 0
+        schedule.length = math.ceil(DURATION * (schedule.n_sequences - schedule.began))
+        if self.n_planned is not None:
+            left = self.first_ + self.n_planned - schedule.n_sequences
+            if left > 0:
+                schedule.length = min(schedule.length, left)
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Leave no penalty behind."""
+        net.penalty_ = 0.0
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Record the phase, and end the training when all is done."""
+        schedule = net.schedule_
+        net.history.record("n_sequences", schedule.n_sequences)
+        net.history.record("phase", schedule.phase)
+        if self.stops and schedule.phase == "learned":
+            raise KeyboardInterrupt  # skorch's way to end a training
+
+
+def _cosine(p: float) -> float:
+    return max(LAST_RATE, (1 + math.cos(math.pi * p)) / 2)

@@ -1,0 +1,19 @@
+"""Task generators: the algorithms that memory networks are asked to learn.
+
+Each returns sequences padded with NaN and their targets, NaN where there is none, as the
+estimators take them. The sizes of a task are parameters: those that a network is trained
+on by default, and larger ones to see whether it has learned the algorithm.
+"""
+
+from sknt.datasets._copying import make_copy, make_repeat_copy
+from sknt.datasets._ngrams import make_dynamic_ngrams
+from sknt.datasets._recall import make_associative_recall
+from sknt.datasets._sorting import make_priority_sort
+
+__all__ = [
+    "make_associative_recall",
+    "make_copy",
+    "make_dynamic_ngrams",
+    "make_priority_sort",
+    "make_repeat_copy",
+]

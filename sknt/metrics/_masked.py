@@ -1,0 +1,74 @@
+"""Scores on the steps and entries that have a target."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import _check_sample_weight
+
+
+def masked_accuracy(
+    y_true: NDArray[Any],
+    y_pred: NDArray[Any],
+    valid: NDArray[np.bool_],
+    *,
+    multilabel: bool = False,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Fraction of targets that are predicted right, of those that are there.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of shape (n_samples, [n_timesteps,] [n_outputs])
+    valid : ndarray of bool of the same shape
+        Which entries have a target.
+    multilabel : bool, default=False
+        Whether the last axis is that of several labels, all of which must be right.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Weight of each sequence: of each of its targets.
+    """
+    right, counted = (y_true == y_pred) | ~valid, valid
+    if multilabel:
+        right, counted = right.all(axis=-1), np.asarray(valid.any(axis=-1))
+    weights = entry_weights(counted, sample_weight)
+    return float(np.average(right[counted], weights=weights))
+
+
+def masked_r2(
+    y_true: NDArray[np.float64],
+    y_pred: NDArray[np.float64],
+    valid: NDArray[np.bool_],
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """R² of the targets that are there, averaged over the outputs.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of shape (n_samples, [n_timesteps,] n_outputs)
+    valid : ndarray of bool of the same shape
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+    """
+    n_targets = valid.reshape(-1, valid.shape[-1]).sum(axis=0)
+    # R² takes two targets. An output with fewer counts only if no other has more.
+    outputs = np.flatnonzero(n_targets >= min(2, n_targets.max()))
+    scores = []
+    for output in outputs:
+        counted = valid[..., output]
+        true, predicted = y_true[..., output][counted], y_pred[..., output][counted]
+        unit = np.abs(true).max() or 1.0  # squares of any unit stay finite
+        weights = entry_weights(counted, sample_weight)
+        scores.append(r2_score(true / unit, predicted / unit, sample_weight=weights))
+    return float(np.mean(scores))
+
+
+def entry_weights(
+    counted: NDArray[np.bool_], sample_weight: ArrayLike | None
+) -> NDArray[np.float64] | None:
+    """Give each counted entry the weight of its sample."""
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, counted, ensure_non_negative=True)
+    weights = weights.reshape(-1, *[1] * (counted.ndim - 1))
+    return np.broadcast_to(weights, counted.shape)[counted]
