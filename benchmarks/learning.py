@@ -42,6 +42,7 @@ from sknt.metrics import (
 
 RESULTS = Path(__file__).parent / "learning"
 FIRST_SEED = 100
+N_LSTM_SEEDS = 2
 
 
 class Task(NamedTuple):
@@ -75,12 +76,14 @@ TASKS = {
         250,
         120,
         10,
-        60,
+        40,
         {
             "length 20": {"min_length": 20, "max_length": 20},
             "20 repeats": {"min_repeats": 20, "max_repeats": 20},
         },
         200,
+        {"max_grad_norm": 10},
+        {"optimizer__eps": 1e-3},
     ),
     "recall": Task(
         make_associative_recall,
@@ -94,14 +97,14 @@ TASKS = {
         {"max_grad_norm": 10},
         {"optimizer__eps": 1e-3},
     ),
-    "n-grams": Task(make_dynamic_ngrams, None, 1000, 30, 5, 10, {}),
+    "n-grams": Task(make_dynamic_ngrams, None, 1000, 25, 5, 5, {}),
     "sort": Task(
         make_priority_sort,
         None,
         1000,
-        60,
+        50,
         5,
-        20,
+        15,
         {"24 to 20": {"n_inputs": 24, "n_targets": 20}},
         500,
     ),
@@ -116,9 +119,11 @@ class Curve(Callback):
         self.points, self.away = [], 0.0
 
     def __deepcopy__(self, memo):
-        return self  # the same curve, not a copy of the estimator's
+        """Be the same curve in the copy that an estimator makes of its callbacks."""
+        return self
 
     def on_epoch_end(self, net, **kwargs):
+        """Evaluate."""
         begin = time.process_time()
         outputs = net.predict_outputs(self.sequences, self.lengths)
         proba = np.exp(-np.logaddexp(0, -outputs))
@@ -150,7 +155,7 @@ def count_parameters(model):
 
 
 def run(name, task, seed, **params):
-    """Train once; return the model and what happened."""
+    """Train once; return what happened."""
     _, y, values, lengths = hold_out(task.make)
     curve = Curve(y, values, lengths)
     model = NTMSequenceClassifier(
@@ -208,27 +213,23 @@ def run(name, task, seed, **params):
         best = bits_per_sequence(y, optimal_ngram_proba(X))
         result["beyond"]["optimum"] = {"bits": round(best, 4)}
         result["excess"] = round(ours - best, 4)
-    return model, result
+    return result
 
 
 def run_task(name, seeds):
-    """Train with each seed, and the bare LSTM beside."""
+    """Train with each seed, and with the first two the bare LSTM beside."""
     task, results = TASKS[name], []
     for seed in seeds:
-        model, result = run(name, task, seed)
-        results.append({"model": "NTM", **result})
-        show(results[-1])
-        size = lstm_size(task, result["parameters"])
-        _, result = run(
-            name,
-            task._replace(n_chunks=task.lstm_chunks, n_beyond=50),
-            seed,
-            memory=None,
-            hidden_size=size,
-        )
-        results.append({"model": f"LSTM {size}", **result})
+        results.append({"model": "NTM", **run(name, task, seed)})
         show(results[-1])
         save(name, results)
+        if seed - seeds[0] < N_LSTM_SEEDS:
+            size = lstm_size(task, results[-1]["parameters"])
+            shorter = task._replace(n_chunks=task.lstm_chunks, n_beyond=50)
+            result = run(name, shorter, seed, memory=None, hidden_size=size)
+            results.append({"model": f"LSTM {size}", **result})
+            show(results[-1])
+            save(name, results)
 
 
 def show(result):
@@ -364,15 +365,16 @@ def write_tables():
     (Path(__file__).parent / "learning.md").write_text("\n".join(lines))
 
 
-NOTE = """the public estimators with their
-defaults on streams of fresh sequences, in batches of 4, on one core. Seeds were fixed
-beforehand and none was left out. "Solved at" is the number of sequences shown when the loss
-on 400 held-out sequences fell below the task's bound for good (looked at after each epoch of
-the stream), "largest later" the largest loss from then on, "not finite" the number of
+NOTE = """the public estimators on
+streams of fresh sequences, in batches of 4, on one core. Seeds were fixed beforehand and
+none was left out. "Solved at" is the number of sequences shown when the loss on 400
+held-out sequences fell below the task's bound for good (looked at after each epoch),
+"largest later" the largest loss from then on, "not finite" the number of
 non-finite weights and losses, updates left out and warnings. CPU seconds leave out what is
-evaluated on the way; `fit` ends by itself. The LSTM has at least as many parameters as the
-NTM, and the same defaults; on repeat copy, recall, N-grams and sort it is shown half as
-many sequences or fewer."""
+evaluated on the way; `fit` ends by itself. Repeat copy and recall take `max_grad_norm=10`
+and the optimizer's `eps=1e-3`; everything else is the defaults, for the LSTM too. It has at
+least as many parameters as the NTM, and is trained with the first two seeds; on repeat
+copy, recall, N-grams and sort it is shown a fifth to two thirds of what the NTM may see."""
 
 
 def main():

@@ -1,7 +1,7 @@
 """What both estimators share: parameters, checks of X and y, the fit, the outputs."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -31,6 +31,7 @@ from sknt._training import OPTIMIZERS, SequenceNet
 from sknt.callbacks import (
     Consolidation,
     EpochProgress,
+    LengthCurriculum,
     ScikitLearnCallbacks,
     TrainingGuard,
     ValidationScore,
@@ -282,7 +283,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             rest: Iterator[Any] = iter(())
             if streams:
                 self._check_stream(y, sample_weight)
-                rest = chunks(X, seeds[2], self._progress)
+                rest = chunks(X, seeds[2], self._progress(goes_on))
                 first = next(rest, None)
                 if first is None:
                     raise ValueError("the stream is empty; nothing to train on")
@@ -341,11 +342,23 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             }
         )
 
-    def _progress(self) -> tuple[int, dict[str, Any]]:
-        """Return what a stream depends on: sequences shown, and arguments of its own."""
-        if not hasattr(self, "net_"):
-            return 0, {}
-        return self.net_.schedule_.n_sequences, self.net_.stream_params_
+    def _progress(self, goes_on: bool) -> Callable[[], tuple[int, dict[str, Any]]]:
+        """Return a function for what a stream depends on: how much was shown, and how.
+
+        Until there is a net, a curriculum among the callbacks tells its first length.
+        """
+        before = self.net_ if hasattr(self, "net_") and not goes_on else None
+        callbacks = (self.net_params or {}).get("callbacks") or []
+        callbacks = [c[1] if isinstance(c, tuple) else c for c in callbacks]
+        first = {c.parameter: c.start for c in callbacks if isinstance(c, LengthCurriculum)}
+
+        def progress() -> tuple[int, dict[str, Any]]:
+            net: Any = getattr(self, "net_", None)
+            if net is before:  # that of an earlier fit, or none
+                return 0, first
+            return net.schedule_.n_sequences, first | net.stream_params_
+
+        return progress
 
     def _schedule(self) -> str:
         """Return the schedule that "auto" stands for."""

@@ -62,8 +62,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         below 5 % of that of guessing); then, for 1.4 times as many sequences as that
         took, the rate falls to 2 %, writing to the memory is penalised for a while, and
         `fit` ends. If `max_epochs` are nearly over before that, the rate falls over the
-        last 40 % of them. "auto" is "consolidate" for a classifier with `return_sequences`, and
-        "constant" otherwise.
+        last 40 % of them. "auto" is "consolidate" for a classifier with
+        `return_sequences`, and "constant" otherwise.
     max_grad_norm : float or None, default=3.0
         Gradients of a larger global norm are scaled down to it.
     early_stopping : bool, default=False
@@ -99,9 +99,12 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         What ran.
     history_ : list of dict
         A record for each epoch: ``epoch``, ``train_loss`` (squared error of the
-        standardised targets, summed over a sequence), ``dur`` (seconds), and with
-        `early_stopping` ``valid_loss`` and ``valid_score`` (R²), and what skorch and its
-        callbacks record.
+        standardised targets, summed over a sequence), ``dur`` (seconds), ``n_sequences``
+        (shown so far), ``grad_norm`` (the largest before clipping), ``grad_source`` (the
+        part of the network that it came from), ``n_clipped``, ``n_skipped`` (updates left
+        out because they were not finite), ``guard`` (what was done after a stop), with
+        `early_stopping` ``valid_loss`` and ``valid_score`` (R²), with the schedule
+        "consolidate" its ``phase``, and what skorch and its callbacks record.
     n_features_in_ : int
         Number of features of a step; for a two-dimensional X its number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)

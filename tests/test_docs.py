@@ -21,7 +21,7 @@ LAYERS = [
     ["sknt._fitting"],
     ["sknt._training"],
     ["sknt.callbacks", "sknt.metrics", "sknt.preprocessing"],
-    ["sknt._input", "sknt._targets"],
+    ["sknt._input", "sknt._targets", "sknt._stream"],
     ["sknt.nn"],
     ["sknt.memories"],
     ["sknt.kernels"],
@@ -65,7 +65,7 @@ def test_examples_run_when_shortened(tmp_path, example, pictures):
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "SKNT_EXAMPLE_EPOCHS": "1",
-            "SKNT_EXAMPLE_SAMPLES": "40",
+            "SKNT_EXAMPLE_CHUNKS": "1",
         },
     )
     for picture in pictures:

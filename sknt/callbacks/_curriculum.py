@@ -33,8 +33,8 @@ class LengthCurriculum(Callback):
     Notes
     -----
     The history's ``curriculum`` is the length of each epoch. Until the last one is reached,
-    the task is not taken for learned (see :class:`Consolidation`). On the copy task a
-    curriculum brought no gain in measurements; it is for tasks that are not learned without.
+    the task is not taken for learned (see :class:`Consolidation`). It is for tasks
+    that are not learned without.
 
     Examples
     --------

@@ -37,11 +37,11 @@ class TrainingGuard(Callback):
     Best is the highest validation score (of equal ones, the lowest validation loss), or
     the lowest training loss where nothing is held out.
 
-    The history has for each epoch ``grad_norm``, the largest norm of a gradient before
-    clipping, ``grad_source``, the part of the network that it comes from for the most,
-    ``n_clipped`` and ``n_skipped``, the updates that were scaled down and left out. After a
-    stop ``guard`` says in the last finished epoch (or without one in an epoch 0) what was
-    done.
+    The history has for each epoch ``n_sequences``, the number of sequences shown so far,
+    ``grad_norm``, the largest norm of a gradient before clipping, ``grad_source``, the part
+    of the network that it comes from for the most, ``n_clipped`` and ``n_skipped``, the
+    updates that were scaled down and left out. After a stop ``guard`` says in the last
+    finished epoch (or without one in an epoch 0) what was done.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class TrainingGuard(Callback):
             self._stop("the gradient", net)
         self.n_epochs_ = len(net.history)
         record = net.history[-1]
+        record["n_sequences"] = net.schedule_.n_sequences
         record["grad_norm"], record["grad_source"] = self.largest_, self.source_
         record["n_clipped"], record["n_skipped"] = self.n_clipped_, self.n_skipped_
         quality = [-record[loss] for loss in ("valid_loss", "train_loss") if loss in record]

@@ -116,12 +116,12 @@ class Consolidation(Callback):
     """Anneal and tidy up a task as soon as it is learned, then end.
 
     While the task is being learned, the learning rate is constant, but for the first 100
-    updates, over which it rises. The task is learned when the
-    running mean of the loss is below 5 % of the loss of guessing. From then on, for 1.4
-    times as many sequences as that took, the learning rate falls to 2 % along a cosine, and the
-    memory's penalty on what its heads do (:meth:`sknt.memories.NTMMemory.penalty`) rises
-    and goes again: heads that write only what is needed keep what they wrote on sequences
-    much longer than those trained on. If then the mean loss is above 0.1 % of that of
+    updates, over which it rises. The task is learned when the running mean of the loss is
+    below 5 % of the loss of guessing. From then on, for 1.4 times as many sequences as that
+    took, the learning rate falls to 2 % along a cosine, and the memory's penalty on what
+    its heads do (:meth:`sknt.memories.NTMMemory.penalty`) rises and goes again: heads that
+    write only what is needed keep what they wrote on sequences much longer than those
+    trained on. If then the mean loss is above 0.1 % of that of
     guessing, or a batch of the last third was above 5 %, it is annealed once more, half as
     long, at half the rate and without the penalty, up to three times. If the mean loss
     rises above 50 %, learning begins again.
@@ -136,8 +136,7 @@ class Consolidation(Callback):
 
     Notes
     -----
-    The history's ``phase`` is "learning", "consolidating" or "learned", and
-    ``n_sequences`` the number of sequences shown so far.
+    The history's ``phase`` is "learning", "consolidating" or "learned".
     """
 
     def __init__(self, n_planned: int | None = None, stops: bool = True):
@@ -191,9 +190,7 @@ class Consolidation(Callback):
                 schedule.began = schedule.n_sequences
             schedule.learned_at = None
         elif (
-            schedule.progress >= 1
-            and not schedule.exact
-            and schedule.n_rounds < MAX_ROUNDS
+            schedule.progress >= 1 and not schedule.exact and schedule.n_rounds < MAX_ROUNDS
         ):
             schedule.learned_at = schedule.n_sequences
             if not schedule.n_rounds:
@@ -215,7 +212,6 @@ class Consolidation(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the phase, and end the training when all is done."""
         schedule = net.schedule_
-        net.history.record("n_sequences", schedule.n_sequences)
         net.history.record("phase", schedule.phase)
         if self.stops and schedule.phase == "learned":
             raise KeyboardInterrupt  # skorch's way to end a training

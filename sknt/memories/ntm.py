@@ -24,8 +24,8 @@ FIRST_ROW_LOGIT = 10.0
 READ_GATE, READ_STRENGTH, WRITE_GATE, WRITE_SHIFT = 2.0, 3.0, -2.0, 2.0
 """Heads begin with these in the biases of their gates, strengths and shift by +1."""
 
-WRITE_COST = 0.03
-"""Nats for the square of an erase or add vector, while a task is consolidated."""
+WRITE_COST, STRENGTH_COST = 0.03, 0.003
+"""Nats for the squares of an erase or add vector and of a strength (see ``penalty``)."""
 
 
 class NTMState(NamedTuple):
@@ -213,10 +213,16 @@ class NTMMemory(Memory):
         return reads, NTMState(memory, read_weights, write_weights)
 
     def penalty(self, interfaces: NTMInterface) -> Tensor:
-        """Penalise writing: ``0.03 · Σ_t (‖e_t‖² + ‖a_t‖²)``.
+        r"""Penalise writing, and looking up with strength.
+
+        .. math::
+
+            \sum_t 0.03 (\lVert e_t \rVert^2 + \lVert a_t \rVert^2)
+            + 0.003 \beta_t^2
 
         Heads that write nothing but what is needed do not overwrite it later, on sequences
-        longer than those trained on.
+        longer than those trained on; keys that find their row with little strength tell it
+        from more rows than there were in training.
 
         Parameters
         ----------
@@ -230,7 +236,8 @@ class NTMMemory(Memory):
         """
         writing = interfaces.erase.square().flatten(1).sum(1)
         writing = writing + interfaces.add.square().flatten(1).sum(1)
-        return WRITE_COST * writing
+        looking_up = interfaces.strength.square().flatten(1).sum(1)
+        return WRITE_COST * writing + STRENGTH_COST * looking_up
 
 
 def _check_options(

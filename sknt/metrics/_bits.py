@@ -209,7 +209,7 @@ def optimal_ngram_proba(X: ArrayLike, order: int = 6) -> NDArray[np.float64]:
     sequences = check_sequences(X)
     bits = sequences.values[..., 0].astype(np.int64)
     n_samples, n_timesteps = bits.shape
-    if sequences.values.shape[2] != 1 or (sequences.lengths != n_timesteps).any():
+    if sequences.values.shape[2] != 1 or (sequences.lengths != np.shape(X)[1]).any():
         raise ValueError("X is not of shape (n_samples, n_timesteps, 1) without NaN")
     if not np.isin(sequences.values, (0, 1)).all():
         raise ValueError("X holds other numbers than the bits 0 and 1")
