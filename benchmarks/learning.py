@@ -41,7 +41,7 @@ from sknt.metrics import (
 )
 
 RESULTS = Path(__file__).parent / "learning"
-FIRST_SEED = 100
+FIRST_SEED = 200
 N_LSTM_SEEDS = 2
 
 
@@ -97,14 +97,14 @@ TASKS = {
         {"max_grad_norm": 10},
         {"optimizer__eps": 1e-3},
     ),
-    "n-grams": Task(make_dynamic_ngrams, None, 1000, 25, 5, 5, {}),
+    "n-grams": Task(make_dynamic_ngrams, None, 1000, 20, 5, 4, {}),
     "sort": Task(
         make_priority_sort,
         None,
         1000,
-        50,
+        40,
         5,
-        15,
+        12,
         {"24 to 20": {"n_inputs": 24, "n_targets": 20}},
         500,
     ),

@@ -320,7 +320,7 @@ def test_the_memorys_penalty_is_that_of_writing_and_of_strength():
             for t in range(n_steps):
                 step = [part[i, t] for part in whole.interfaces]
                 expected[i] += 0.03 * (step[5].square().sum() + step[6].square().sum())
-                expected[i] += 3e-3 * step[1].square().sum()
+                expected[i] += 1e-3 * step[1].square().sum()
         torch.testing.assert_close(network.penalty(trace), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -24,7 +24,7 @@ FIRST_ROW_LOGIT = 10.0
 READ_GATE, READ_STRENGTH, WRITE_GATE, WRITE_SHIFT = 2.0, 3.0, -2.0, 2.0
 """Heads begin with these in the biases of their gates, strengths and shift by +1."""
 
-WRITE_COST, STRENGTH_COST = 0.03, 0.003
+WRITE_COST, STRENGTH_COST = 0.03, 0.001
 """Nats for the squares of an erase or add vector and of a strength (see ``penalty``)."""
 
 
@@ -218,7 +218,7 @@ class NTMMemory(Memory):
         .. math::
 
             \sum_t 0.03 (\lVert e_t \rVert^2 + \lVert a_t \rVert^2)
-            + 0.003 \beta_t^2
+            + 0.001 \beta_t^2
 
         Heads that write nothing but what is needed do not overwrite it later, on sequences
         longer than those trained on; keys that find their row with little strength tell it
