@@ -307,7 +307,8 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
                 parts = ((part, 1) for part in islice(chain([data], more), n_epochs))
             callbacks = self._make_callbacks(n_epochs, held_out)
             stoppers = self._make_stoppers(held_out, context, X, y)
-            if self._schedule() == "consolidate":
+            consolidates = self._schedule() == "consolidate"
+            if consolidates:
                 n_planned = None if partial else n_epochs * len(data.lengths)
                 stoppers.insert(0, Consolidation(n_planned, stops=not partial))
             train(
@@ -315,6 +316,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
                 parts,
                 held_out,
                 learning_rate=self.learning_rate,
+                constant_rate=not consolidates,
                 batch_size=self._batch_size(),
                 callbacks=callbacks,
                 stoppers=stoppers,

@@ -245,6 +245,7 @@ def train(
     held_out: TrainingData | None,
     *,
     learning_rate: float,
+    constant_rate: bool,
     batch_size: int,
     callbacks: Sequence[Any],
     stoppers: Sequence[Any],
@@ -258,6 +259,8 @@ def train(
         Data, and for how many epochs they are trained on.
     held_out : TrainingData or None
     learning_rate : float
+    constant_rate : bool
+        Whether no schedule scales the rate, nor one of an earlier training still does.
     batch_size : int
     callbacks, stoppers : sequence of skorch callbacks
         For this training alone: those called before the user's own, and those that may
@@ -277,6 +280,8 @@ def train(
         if learning_rate != net.lr:
             net.set_params(lr=learning_rate)  # of the optimizer
             net.lr, net.schedule_.factor = learning_rate, 1.0
+        if constant_rate:
+            net.scale_learning_rate(1.0)
         if held_out is not None:
             net.train_split = predefined_split(held_out.dataset(net.per_step))
         with single_threaded():

@@ -264,6 +264,17 @@ class SequenceNet(NeuralNet):
             return outputs
         return outputs[torch.arange(len(outputs)), lengths - 1]
 
+    def scale_learning_rate(self, factor: float) -> None:
+        """Set the learning rate to a part of itself.
+
+        The change is relative to the last factor, so that other schedules and rates by
+        group of parameters keep their meaning.
+        """
+        if factor != self.schedule_.factor:
+            for group in self.optimizer_.param_groups:
+                group["lr"] *= factor / self.schedule_.factor
+            self.schedule_.factor = factor
+
     def snapshot(self) -> dict[str, Any]:
         """Return copies of the weights, the optimizer's state and how far things are."""
         return {

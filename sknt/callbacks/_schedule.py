@@ -161,11 +161,7 @@ class Consolidation(Callback):
             else:
                 height = min(p, PENALTY_END - p) / PENALTY_RAMP
                 penalty = min(1.0, max(0.0, height))
-        if factor != schedule.factor:
-            # Relative, so that other schedules and rates by group keep their meaning.
-            for group in net.optimizer_.param_groups:
-                group["lr"] *= factor / schedule.factor
-            schedule.factor = factor
+        net.scale_learning_rate(factor)
         net.penalty_ = penalty
 
     def _learning_rate(self, schedule: Schedule) -> float:
