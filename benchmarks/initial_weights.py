@@ -37,7 +37,7 @@ def copy(seed):
     """Return sequences until solved (< 0.1 bit, to the end) and wrong bits at 40."""
     X, y = make_copy(n_samples=3000, random_state=seed)
     model = NTMSequenceClassifier(
-        return_sequences=True, batch_size=4, max_epochs=1, random_state=seed
+        return_sequences=True, schedule="constant", max_epochs=1, random_state=seed
     ).fit(X, y)
     losses = [batch["train_loss"] / BITS for batch in model.net_.history[-1, "batches"]]
     means = np.mean(np.reshape(losses, (-1, 25)), axis=1)  # of 100 sequences
