@@ -82,8 +82,6 @@ TASKS = {
             "20 repeats": {"min_repeats": 20, "max_repeats": 20},
         },
         200,
-        {"max_grad_norm": 10},
-        {"optimizer__eps": 1e-3},
     ),
     "recall": Task(
         make_associative_recall,
@@ -371,8 +369,8 @@ none was left out. "Solved at" is the number of sequences shown when the loss on
 held-out sequences fell below the task's bound for good (looked at after each epoch),
 "largest later" the largest loss from then on, "not finite" the number of
 non-finite weights and losses, updates left out and warnings. CPU seconds leave out what is
-evaluated on the way; `fit` ends by itself. Repeat copy and recall take `max_grad_norm=10`
-and the optimizer's `eps=1e-3`; everything else is the defaults, for the LSTM too. It has at
+evaluated on the way; `fit` ends by itself. Recall takes `max_grad_norm=10` and the
+optimizer's `eps=1e-3`; everything else is the defaults, for the LSTM too. It has at
 least as many parameters as the NTM, and is trained with the first two seeds; on repeat
 copy, recall, N-grams and sort it is shown a fifth to two thirds of what the NTM may see."""
 
