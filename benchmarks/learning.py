@@ -137,10 +137,8 @@ def hold_out(make):
     return X, y, np.nan_to_num(X), lengths
 
 
-def lstm_size(task, n_parameters):
+def lstm_size(n_in, n_out, n_parameters):
     """Return the size of the smallest bare LSTM with at least as many parameters."""
-    X, y = task.make(2, random_state=0)
-    n_in, n_out = X.shape[2], y.shape[2]
     size = 1
     while 4 * size * (size + n_in + 2) + 2 * size + (size + 1) * n_out < n_parameters:
         size += 1
@@ -222,7 +220,8 @@ def run_task(name, seeds):
         show(results[-1])
         save(name, results)
         if seed - seeds[0] < N_LSTM_SEEDS:
-            size = lstm_size(task, results[-1]["parameters"])
+            X, y = task.make(2, random_state=0)
+            size = lstm_size(X.shape[2], y.shape[2], results[-1]["parameters"])
             shorter = task._replace(n_chunks=task.lstm_chunks, n_beyond=50)
             result = run(name, shorter, seed, memory=None, hidden_size=size)
             results.append({"model": f"LSTM {size}", **result})
@@ -259,10 +258,7 @@ def run_digits(seeds):
             begin = time.process_time()
             ntm = NTMSequenceClassifier(**size).fit(X_train, y_train)
             seconds = time.process_time() - begin
-            hidden = 1
-            n_parameters = count_parameters(ntm)
-            while 4 * hidden * (hidden + shape[1] + 2) + 12 * hidden + 10 < n_parameters:
-                hidden += 1
+            hidden = lstm_size(shape[1], 10, count_parameters(ntm))
             begin = time.process_time()
             lstm = NTMSequenceClassifier(memory=None, hidden_size=hidden, **size)
             lstm.fit(X_train, y_train)

@@ -74,8 +74,8 @@ def bit_error_rate(y: ArrayLike, y_pred: ArrayLike) -> float:
     ValueError
         If the shapes differ, a target is neither 0 nor 1, or there is none.
     """
-    y, valid = _check_bits(y)
-    return float((y != _same_shape("y_pred", y_pred, y))[valid].mean())
+    wrong, valid = _wrong_bits(y, y_pred)
+    return float(wrong[valid].mean())
 
 
 def sequence_error_rate(y: ArrayLike, y_pred: ArrayLike) -> float:
@@ -95,9 +95,8 @@ def sequence_error_rate(y: ArrayLike, y_pred: ArrayLike) -> float:
     ValueError
         As in :func:`bit_error_rate`.
     """
-    y, valid = _check_bits(y)
-    wrong = (y != _same_shape("y_pred", y_pred, y)) & valid
-    return float(wrong.reshape(len(y), -1).any(axis=1).mean())
+    wrong, _ = _wrong_bits(y, y_pred)
+    return float(wrong.any(axis=(1, 2)).mean())
 
 
 def neg_bits_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
@@ -165,9 +164,7 @@ def repeat_copy_errors(y: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     ValueError
         If the shapes differ, a target is neither 0 nor 1, or there is none.
     """
-    y, valid = _check_bits(y)
-    y_pred = _same_shape("y_pred", y_pred, y)
-    wrong = (y != y_pred) & valid
+    wrong, valid = _wrong_bits(y, y_pred)
     return {
         "bits": float(wrong[..., :-1].sum() / valid[..., :-1].sum()),
         "end": float(wrong[..., -1].any(axis=1).mean()),
@@ -245,6 +242,14 @@ def _check_bits(y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     if not valid.any():
         raise ValueError("y has no target; nothing to score")
     return y, valid
+
+
+def _wrong_bits(
+    y: ArrayLike, y_pred: ArrayLike
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which targets are predicted wrong, and where there is one."""
+    y, valid = _check_bits(y)
+    return (y != _same_shape("y_pred", y_pred, y)) & valid, valid
 
 
 def _same_shape(name: str, values: ArrayLike, y: NDArray[Any]) -> NDArray[np.float64]:
