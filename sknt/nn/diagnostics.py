@@ -53,10 +53,8 @@ def _by_head(memory: NTMMemory, squares: Tensor) -> dict[str, float]:
     norms = {}
     for name, field in memory.split_interface(squares)._asdict().items():
         for head, square in enumerate(field.sum(-1).tolist()):
-            writes = name in ("erase", "add") or head >= memory.n_read_heads
-            number = head
-            if writes and name not in ("erase", "add"):
-                number = head - memory.n_read_heads
-            kind = "write" if writes else "read"
-            norms[f"{kind} head {number}: {name}"] = square**0.5
+            # Read heads come first; only write heads have erase and add vectors.
+            number = head if name in ("erase", "add") else head - memory.n_read_heads
+            whose = f"write head {number}" if number >= 0 else f"read head {head}"
+            norms[f"{whose}: {name}"] = square**0.5
     return norms
