@@ -41,8 +41,9 @@ from sknt.metrics import (
 )
 
 RESULTS = Path(__file__).parent / "learning"
-FIRST_SEED = 200
+FIRST_SEED = 400
 N_LSTM_SEEDS = 2
+LOOK_UP = {"params": {"max_grad_norm": 10}, "net_params": {"optimizer__eps": 1e-3}}
 
 
 class Task(NamedTuple):
@@ -82,6 +83,7 @@ TASKS = {
             "20 repeats": {"min_repeats": 20, "max_repeats": 20},
         },
         200,
+        **LOOK_UP,
     ),
     "recall": Task(
         make_associative_recall,
@@ -92,15 +94,14 @@ TASKS = {
         60,
         {f"{n} items": {"min_items": n, "max_items": n} for n in (12, 15, 20)},
         1000,
-        {"max_grad_norm": 10},
-        {"optimizer__eps": 1e-3},
+        **LOOK_UP,
     ),
     "n-grams": Task(make_dynamic_ngrams, None, 1000, 20, 5, 4, {}),
     "sort": Task(
         make_priority_sort,
         None,
         1000,
-        40,
+        100,
         5,
         12,
         {"24 to 20": {"n_inputs": 24, "n_targets": 20}},

@@ -67,7 +67,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         `fit` ends. If `max_epochs` are nearly over before that, the rate falls over the
         last 40 % of them. "auto" is "consolidate" for a classifier with
         `return_sequences`, and "constant" otherwise.
-    max_grad_norm : float or None, default=3.0
+    max_grad_norm : float or None, default=1.5
         Gradients of a larger global norm are scaled down to it.
     early_stopping : bool, default=False
         Whether to hold out a part of the training data, stop when its score does not
@@ -169,7 +169,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         max_epochs=50,
         batch_size="auto",
         schedule="auto",
-        max_grad_norm=3.0,
+        max_grad_norm=1.5,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,

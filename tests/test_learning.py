@@ -313,7 +313,7 @@ def test_a_penalty_is_in_the_gradient_but_not_in_the_loss():
     assert abs(other_norm - norm) > 1e-3 * norm
 
 
-def test_the_memorys_penalty_is_that_of_writing_and_of_strength():
+def test_the_memorys_penalty_is_that_of_writing_strength_and_doubtful_shifts():
     network = SequenceNetwork(3, 2, memory_size=6, n_read_heads=2, n_write_heads=2)
     x, lengths = torch.randn(3, 5, 3), torch.tensor([5, 2, 4])
     for backend in ("reference", "fused"):
@@ -327,6 +327,7 @@ def test_the_memorys_penalty_is_that_of_writing_and_of_strength():
                 step = [part[i, t] for part in whole.interfaces]
                 expected[i] += 0.03 * (step[5].square().sum() + step[6].square().sum())
                 expected[i] += 1e-3 * step[1].square().sum()
+                expected[i] += 0.3 * (1 - step[3].square().sum(-1)).sum()
         torch.testing.assert_close(network.penalty(trace), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -27,8 +27,8 @@ PENALTY_RAMP, PENALTY_END = 0.15, 0.65
 WARM_UP = 100
 """Updates over which the learning rate rises in the beginning."""
 
-MAX_ROUNDS = 3
-"""How often it is annealed once more at most."""
+MAX_ROUNDS, ROUND_RATE = 3, 0.1
+"""How often it is annealed once more at most, and from which part of the rate."""
 
 LAST_RATE = 0.02
 """Part of the learning rate that is left in the end."""
@@ -123,8 +123,8 @@ class Consolidation(Callback):
     write only what is needed keep what they wrote on sequences much longer than those
     trained on. If then the mean loss is above 0.1 % of that of
     guessing, or a batch of the last third was above 5 %, it is annealed once more, half as
-    long, at half the rate and without the penalty, up to three times. If the mean loss
-    rises above 50 %, learning begins again.
+    long, from a tenth of the rate and without the penalty, up to three times. If the mean
+    loss rises above 50 %, learning begins again.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class Consolidation(Callback):
             p = min(1.0, schedule.progress)
             factor = _cosine(p)
             if schedule.n_rounds:
-                factor /= 2
+                factor *= ROUND_RATE
             else:
                 height = min(p, PENALTY_END - p) / PENALTY_RAMP
                 penalty = min(1.0, max(0.0, height))

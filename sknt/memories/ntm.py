@@ -24,8 +24,8 @@ FIRST_ROW_LOGIT = 10.0
 READ_GATE, READ_STRENGTH, WRITE_GATE, WRITE_SHIFT = 2.0, 3.0, -2.0, 2.0
 """Heads begin with these in the biases of their gates, strengths and shift by +1."""
 
-WRITE_COST, STRENGTH_COST = 0.03, 0.001
-"""Nats for the squares of an erase or add vector and of a strength (see ``penalty``)."""
+WRITE_COST, STRENGTH_COST, SHIFT_COST = 0.03, 0.001, 0.3
+"""Nats for writing, for looking up with strength and for doubt about a shift."""
 
 
 class NTMState(NamedTuple):
@@ -213,16 +213,17 @@ class NTMMemory(Memory):
         return reads, NTMState(memory, read_weights, write_weights)
 
     def penalty(self, interfaces: NTMInterface) -> Tensor:
-        r"""Penalise writing, and looking up with strength.
+        r"""Penalise writing, looking up with strength, and doubt about where to shift.
 
         .. math::
 
             \sum_t 0.03 (\lVert e_t \rVert^2 + \lVert a_t \rVert^2)
-            + 0.001 \beta_t^2
+            + 0.001 \beta_t^2 + 0.3 \sum_i s_t(i) (1 - s_t(i))
 
         Heads that write nothing but what is needed do not overwrite it later, on sequences
         longer than those trained on; keys that find their row with little strength tell it
-        from more rows than there were in training.
+        from more rows than there were in training; shifts that are nearly certain stay so
+        on sequences unlike those trained on.
 
         Parameters
         ----------
@@ -237,7 +238,8 @@ class NTMMemory(Memory):
         writing = interfaces.erase.square().flatten(1).sum(1)
         writing = writing + interfaces.add.square().flatten(1).sum(1)
         looking_up = interfaces.strength.square().flatten(1).sum(1)
-        return WRITE_COST * writing + STRENGTH_COST * looking_up
+        doubt = (interfaces.shift * (1 - interfaces.shift)).flatten(1).sum(1)
+        return WRITE_COST * writing + STRENGTH_COST * looking_up + SHIFT_COST * doubt
 
 
 def _check_options(

@@ -160,8 +160,8 @@ CONTROLLERS: dict[str, Any] = {
 }
 """Names of the controllers."""
 
-WEIGHT_GAIN = 2.5
-"""Recurrent controllers with a memory start from U(±2.5/√(inputs + units)).
+WEIGHT_GAIN = 1.5
+"""Recurrent controllers with a memory start from U(±1.5/√(inputs + units)).
 
 Of 1, 2.5 and 5, this gain tells speakers apart best and learns to copy as soon as any:
 ``benchmarks/initial_weights.md``.
