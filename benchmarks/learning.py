@@ -41,7 +41,7 @@ from sknt.metrics import (
 )
 
 RESULTS = Path(__file__).parent / "learning"
-FIRST_SEED = 400
+FIRST_SEED = 600
 N_LSTM_SEEDS = 2
 LOOK_UP = {"params": {"max_grad_norm": 10}, "net_params": {"optimizer__eps": 1e-3}}
 

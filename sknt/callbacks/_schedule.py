@@ -30,6 +30,9 @@ WARM_UP = 100
 MAX_ROUNDS, ROUND_RATE = 3, 0.1
 """How often it is annealed once more at most, and from which part of the rate."""
 
+LAPSE_PART = 0.15
+"""Last part of the consolidation in which no batch may be above LEARNED."""
+
 LAST_RATE = 0.02
 """Part of the learning rate that is left in the end."""
 
@@ -100,8 +103,8 @@ class Schedule:
 
     @property
     def exact(self) -> bool:
-        """Whether the mean loss is small, and no batch of the last third was worse."""
-        lapsed = self.n_sequences - self.last_lapse < self.length / 3
+        """Whether the mean loss is small, and no batch was not in the last 15 %."""
+        lapsed = self.n_sequences - self.last_lapse < LAPSE_PART * self.length
         return self.mean_loss is not None and self.mean_loss < EXACT and not lapsed
 
     @property
@@ -122,7 +125,7 @@ class Consolidation(Callback):
     its heads do (:meth:`sknt.memories.NTMMemory.penalty`) rises and goes again: heads that
     write only what is needed keep what they wrote on sequences much longer than those
     trained on. If then the mean loss is above 0.1 % of that of
-    guessing, or a batch of the last third was above 5 %, it is annealed once more, half as
+    guessing, or a batch of the last 15 % was above 5 %, it is annealed once more, half as
     long, from a tenth of the rate and without the penalty, up to three times. If the mean
     loss rises above 50 %, learning begins again.
 
