@@ -231,9 +231,22 @@ def test_once_learned_it_is_consolidated_and_then_ends(monkeypatch):
 
 
 def test_what_is_not_exact_is_annealed_again_three_times_at_most(monkeypatch):
-    model, _ = rates_of(monkeypatch, 1e9, 0.0, max_epochs=50)
+    monkeypatch.setattr(schedule_module, "DURATION", 40)
+    model, rows = rates_of(monkeypatch, 1e9, 0.0, max_epochs=50)
     assert model.net_.schedule_.n_rounds == schedule_module.MAX_ROUNDS == 3
     assert model.history_[-1]["phase"] == "learned"
+    rate, penalty = rows[1:101].T  # after the first update: 40, and three times 20
+    assert_allclose(rate[[0, 20]], [0.01, 0.005])
+    assert_allclose(rate[[40, 50, 60, 70, 80]], [1e-3, 5e-4, 1e-3, 5e-4, 1e-3])
+    assert penalty[:40].any()
+    assert not penalty[40:].any()
+
+
+def test_a_lapse_spoils_exactness_for_15_percent_of_the_consolidation():
+    schedule = Schedule(mean_loss=0.0, length=100, n_sequences=1000, last_lapse=985)
+    assert schedule.exact
+    assert not replace(schedule, last_lapse=986).exact
+    assert not replace(schedule, mean_loss=0.002).exact
 
 
 def test_the_schedule_counts_and_tells_learned_from_lost():

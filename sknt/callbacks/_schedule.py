@@ -103,7 +103,7 @@ class Schedule:
 
     @property
     def exact(self) -> bool:
-        """Whether the mean loss is small, and no batch was not in the last 15 %."""
+        """Whether the mean loss is small, and so was each batch's of the last 15 %."""
         lapsed = self.n_sequences - self.last_lapse < LAPSE_PART * self.length
         return self.mean_loss is not None and self.mean_loss < EXACT and not lapsed
 
