@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,15 @@ def test_any_configuration_gives_the_references_results_and_gradients(seed):
     actual, gradients = run(network, "fused", x, lengths, traces=True)
     for one, other in zip(actual, expected, strict=True):
         assert_close(one, other, rtol=1e-5, atol=1e-5)
-    assert_gradients_close(gradients, expected_gradients)
+    # Where rounding itself moves the reference by more, at most twice as far from exact.
+    double = deepcopy(network).double()
+    _, exact = run(double, "reference", x.double(), lengths, traces=True)
+    exact = [part.float() for part in exact]
+    rounding = max(
+        float((one - other).abs().max() / other.abs().max().clamp(min=1e-7))
+        for one, other in zip(expected_gradients, exact, strict=True)
+    )
+    assert_gradients_close(gradients, exact, max(1e-4, 2 * rounding))
 
 
 @pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
