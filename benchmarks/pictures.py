@@ -58,7 +58,6 @@ def train(name):
         return_sequences=True,
         max_epochs=task.n_chunks,
         random_state=SEED,
-        net_params=task.net_params,
         **task.params,
     )
     return model.fit(partial(task.make, task.chunk))

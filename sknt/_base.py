@@ -431,6 +431,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             network_params,
             self.net_params,
             optimizer=self.optimizer,
+            max_grad_norm=self.max_grad_norm,
             init_seed=init_seed,
             shuffle_seed=shuffle_seed,
             criterion=self._criterion,

@@ -13,7 +13,14 @@ from sklearn.model_selection import train_test_split
 from skorch.helper import predefined_split
 
 from sknt._runtime import seeded_construction, single_threaded
-from sknt._training import OPTIMIZERS, SequenceDataset, SequenceNet, TrainingStopped
+from sknt._training import (
+    EPSILON,
+    OPTIMIZERS,
+    UNCLIPPED_EPSILON,
+    SequenceDataset,
+    SequenceNet,
+    TrainingStopped,
+)
 from sknt.nn import SequenceNetwork
 
 MAX_REPETITIONS = 10
@@ -160,6 +167,7 @@ def make_net(
     net_params: Mapping[str, Any] | None,
     *,
     optimizer: str,
+    max_grad_norm: float | None,
     init_seed: int,
     shuffle_seed: int,
     **kwargs: Any,
@@ -175,6 +183,8 @@ def make_net(
         callbacks given there serve one fit alone.
     optimizer : str
         A key of OPTIMIZERS.
+    max_grad_norm : float or None
+        What Adam's ε goes by.
     init_seed, shuffle_seed : int
     **kwargs
         Other arguments of the net.
@@ -200,6 +210,9 @@ def make_net(
     ours["optimizer"] = optimizer_class
     if "optimizer" not in chosen:
         ours |= {f"optimizer__{name}": value for name, value in settings.items()}
+        if optimizer.startswith("adam"):
+            epsilon = EPSILON * max_grad_norm if max_grad_norm else UNCLIPPED_EPSILON
+            ours["optimizer__eps"] = epsilon
     if "iterator_train" not in chosen:
         ours["iterator_train__random_state"] = np.random.RandomState(shuffle_seed)
     net = SequenceNet(

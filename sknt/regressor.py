@@ -65,7 +65,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         last 40 % of them. "auto" is "consolidate" for a classifier with
         `return_sequences`, and "constant" otherwise.
     max_grad_norm : float or None, default=1.5
-        Gradients of a larger global norm are scaled down to it.
+        Gradients of a larger global norm are scaled down to it; ε of Adam is 2e-4 of it.
     early_stopping : bool, default=False
         Whether to hold out a part of the training data, stop when its score does not
         improve any more, and keep the weights with which it was best.

@@ -294,6 +294,23 @@ def test_two_and_two_partial_fits_are_four_with_the_schedule_too():
     assert whole.net_.schedule_ == halves.net_.schedule_
 
 
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, 3e-4),
+        ({"max_grad_norm": 5}, 1e-3),
+        ({"max_grad_norm": 5, "optimizer": "adamw"}, 1e-3),
+        ({"max_grad_norm": None}, 3e-4),
+        ({"net_params": {"optimizer__eps": 1e-5}}, 1e-5),
+        ({"net_params": {"optimizer": torch.optim.Adam}}, 1e-8),
+        ({"optimizer": "sgd"}, None),
+    ],
+)
+def test_adams_epsilon_goes_by_the_clip_unless_it_is_given(params, expected):
+    model = small_classifier(max_epochs=1, **params).fit(*tiny_copy(random_state=0))
+    assert model.net_.optimizer_.param_groups[0].get("eps") == pytest.approx(expected)
+
+
 def test_a_constant_schedule_does_not_keep_the_rate_of_another_one():
     model = small_classifier(warm_start=True).fit(*tiny_copy(random_state=0))
     assert model.net_.optimizer_.param_groups[0]["lr"] < 0.01
