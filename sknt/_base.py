@@ -93,7 +93,11 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "schedule": [StrOptions({"auto", "constant", "consolidate"})],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "max_grad_norm": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -375,6 +379,12 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             return 4 if self.return_sequences else 16
         return self.batch_size
 
+    def _clip(self) -> float | None:
+        """Return the norm that "auto" stands for."""
+        if self.max_grad_norm == "auto":
+            return 1.5 if self.return_sequences else 3.0
+        return self.max_grad_norm
+
     def _check_unchanged(self) -> None:
         changed = [n for n in FIXED if getattr(self, n) != self._fitted_params[n]]
         if changed:
@@ -431,7 +441,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             network_params,
             self.net_params,
             optimizer=self.optimizer,
-            max_grad_norm=self.max_grad_norm,
+            max_grad_norm=self._clip(),
             init_seed=init_seed,
             shuffle_seed=shuffle_seed,
             criterion=self._criterion,
@@ -448,7 +458,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             callbacks.append(ValidationScore(self._validation_score))
         callbacks.append(
             TrainingGuard(
-                self.max_grad_norm,
+                self._clip(),
                 functools.partial(gradient_norms, self.net_.module_),
                 restore_best=held_out is not None,
             )

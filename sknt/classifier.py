@@ -67,8 +67,9 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         `fit` ends. If `max_epochs` are nearly over before that, the rate falls over the
         last 40 % of them. "auto" is "consolidate" for a classifier with
         `return_sequences`, and "constant" otherwise.
-    max_grad_norm : float or None, default=1.5
+    max_grad_norm : float, "auto" or None, default="auto"
         Gradients of a larger global norm are scaled down to it; ε of Adam is 2e-4 of it.
+        "auto" is 1.5 with `return_sequences`, and 3 otherwise.
         Tasks that look up what they read are learned more reliably with 5.
     early_stopping : bool, default=False
         Whether to hold out a part of the training data, stop when its score does not
@@ -170,7 +171,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         max_epochs=50,
         batch_size="auto",
         schedule="auto",
-        max_grad_norm=1.5,
+        max_grad_norm="auto",
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,

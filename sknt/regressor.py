@@ -64,8 +64,9 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         `fit` ends. If `max_epochs` are nearly over before that, the rate falls over the
         last 40 % of them. "auto" is "consolidate" for a classifier with
         `return_sequences`, and "constant" otherwise.
-    max_grad_norm : float or None, default=1.5
+    max_grad_norm : float, "auto" or None, default="auto"
         Gradients of a larger global norm are scaled down to it; ε of Adam is 2e-4 of it.
+        "auto" is 1.5 with `return_sequences`, and 3 otherwise.
     early_stopping : bool, default=False
         Whether to hold out a part of the training data, stop when its score does not
         improve any more, and keep the weights with which it was best.
@@ -157,7 +158,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         max_epochs=50,
         batch_size="auto",
         schedule="auto",
-        max_grad_norm=1.5,
+        max_grad_norm="auto",
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,

@@ -298,6 +298,7 @@ def test_two_and_two_partial_fits_are_four_with_the_schedule_too():
     ("params", "expected"),
     [
         ({}, 3e-4),
+        ({"max_grad_norm": "auto", "return_sequences": False}, 6e-4),
         ({"max_grad_norm": 5}, 1e-3),
         ({"max_grad_norm": 5, "optimizer": "adamw"}, 1e-3),
         ({"max_grad_norm": None}, 3e-4),
@@ -307,7 +308,9 @@ def test_two_and_two_partial_fits_are_four_with_the_schedule_too():
     ],
 )
 def test_adams_epsilon_goes_by_the_clip_unless_it_is_given(params, expected):
-    model = small_classifier(max_epochs=1, **params).fit(*tiny_copy(random_state=0))
+    model = small_classifier(max_epochs=1, **params)
+    X, y = tiny_copy(random_state=0)
+    model.fit(X, y if model.return_sequences else np.arange(len(X)) % 2)
     assert model.net_.optimizer_.param_groups[0].get("eps") == pytest.approx(expected)
 
 
