@@ -163,8 +163,8 @@ CONTROLLERS: dict[str, Any] = {
 WEIGHT_GAIN = 1.5
 """Recurrent controllers with a memory start from U(±1.5/√(inputs + units)).
 
-A gain measured to tell speakers apart and to learn recall as well as any:
-``benchmarks/initial_weights.md``.
+Of those tried it learns recall most reliably, and tells speakers apart as well as any: see
+``docs/training.md``.
 """
 
 
