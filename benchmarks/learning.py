@@ -368,8 +368,8 @@ evaluated on the way; `fit` ends by itself. Recall and repeat copy, which
 look up what they read, take `max_grad_norm=5`; everything else is the defaults, for the
 LSTM too. It has at least as many parameters as the NTM, and is trained with the first two
 seeds; on repeat copy, recall, N-grams and sort it is shown a fifth to two thirds of what
-the NTM may see. N-grams and sort are from before the last change of the
-defaults (first weights 2.5/√fan-in, a clip of 3, no penalty on shifts; seeds 200 to 204).
+the NTM may see. N-grams are from before the last change of the defaults (first
+weights 2.5/√fan-in, a clip of 3, no penalty on shifts; seeds 200 to 204).
 Earlier runs of the record: copy with seeds 400 to 404 annealed again after any lapse in the
 last third of the consolidation (now 15 %): 4,300 to 7,600 sequences in all, median 7,300;
 recall with these seeds and `max_grad_norm=10`, ε 1e-3: 10 of 10 solved, at a median of
