@@ -198,13 +198,13 @@ class Rates(Callback):
         self.rows.append((net.optimizer_.param_groups[0]["lr"], net.penalty_))
 
 
-def rates_of(monkeypatch, learned, exact, **params):
+def rates_of(monkeypatch, learned, exact, *callbacks, **params):
     monkeypatch.setattr(schedule_module, "LEARNED", learned)
     monkeypatch.setattr(schedule_module, "EXACT", exact)
     monkeypatch.setattr(schedule_module, "LOST", math.inf)
     rates = Rates()
     params = {"learning_rate": 0.01, "batch_size": 1, **params}
-    model = small_classifier(net_params={"callbacks": [rates]}, **params)
+    model = small_classifier(net_params={"callbacks": [rates, *callbacks]}, **params)
     model.fit(partial(tiny_copy))
     return model, np.array(rates.rows)
 
@@ -228,6 +228,23 @@ def test_once_learned_it_is_consolidated_and_then_ends(monkeypatch):
     assert model.history_[-1]["phase"] == "learned"
     assert rows[-1, 0] == pytest.approx(0.01 * 0.02)
     assert model.net_.penalty_ == 0
+
+
+def test_what_is_learned_late_goes_on_from_the_rate_that_is_left(monkeypatch):
+    class LearnedLate(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if net.schedule_.n_sequences == 320:
+                monkeypatch.setattr(schedule_module, "LEARNED", math.inf)
+
+    model, rows = rates_of(monkeypatch, 0.0, math.inf, LearnedLate(), max_epochs=20)
+    assert model.net_.schedule_.learned_at == 321
+    rate, penalty = rows.T
+    assert len(rows) == 400
+    assert_allclose(rate[320], 0.005, rtol=1e-6)  # where the rate was half down
+    assert (np.diff(rate[240:]) <= 0).all()
+    assert rate[-1] == pytest.approx(0.01 * 0.02, rel=0.1)
+    # As large a part as there is of the rate, and of a consolidation's sequences.
+    assert 0 < penalty.max() <= 0.5 * 79 / math.ceil(1.4 * 321)
 
 
 def test_what_is_not_exact_is_annealed_again_three_times_at_most(monkeypatch):

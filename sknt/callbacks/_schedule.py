@@ -60,6 +60,8 @@ class Schedule:
         Sequences of the consolidation.
     n_rounds : int
         How often it was annealed once more.
+    rate : float
+        Part of the learning rate, and of the penalty, that the consolidation began with.
     factor : float
         Factor of the learning rate now.
     held : bool
@@ -74,6 +76,7 @@ class Schedule:
     learned_at: int | None = None
     length: int = 0
     n_rounds: int = 0
+    rate: float = 1.0
     factor: float = 1.0
     held: bool = False
 
@@ -133,7 +136,8 @@ class Consolidation(Callback):
     ----------
     n_planned : int or None, default=None
         Sequences that this training will show, if that is known: the rate then falls over
-        the last 40 % of them even if the task is not learned.
+        the last 40 % of them even if the task is not learned, and goes on falling from
+        there if it is learned then.
     stops : bool, default=True
         Whether the training ends after the consolidation.
 
@@ -155,22 +159,24 @@ class Consolidation(Callback):
         if not training:
             return
         schedule = net.schedule_
-        factor, penalty = self._learning_rate(schedule), 0.0
+        factor, penalty = self._planned(schedule), 0.0
+        if schedule.n_updates < WARM_UP:
+            factor = min(factor, (schedule.n_updates + 1) / WARM_UP)
         if schedule.learned_at is not None:
             p = min(1.0, schedule.progress)
-            factor = _cosine(p)
+            factor = max(LAST_RATE, schedule.rate * _cosine(p))
             if schedule.n_rounds:
                 factor *= ROUND_RATE
             else:
                 height = min(p, PENALTY_END - p) / PENALTY_RAMP
-                penalty = min(1.0, max(0.0, height))
+                whole = math.ceil(DURATION * (schedule.learned_at - schedule.began))
+                part = schedule.rate * schedule.length / max(1, whole)
+                penalty = part * min(1.0, max(0.0, height))
         net.scale_learning_rate(factor)
         net.penalty_ = penalty
 
-    def _learning_rate(self, schedule: Schedule) -> float:
-        """Return the factor while the task is being learned."""
-        if schedule.n_updates < WARM_UP:
-            return (schedule.n_updates + 1) / WARM_UP
+    def _planned(self, schedule: Schedule) -> float:
+        """Return the factor while the task is being learned, once warmed up."""
         if self.n_planned is None:
             return 1.0
         left = 1 - (schedule.n_sequences - self.first_) / self.n_planned
@@ -198,6 +204,7 @@ class Consolidation(Callback):
 
     def _begin_to_consolidate(self, schedule: Schedule) -> None:
         schedule.learned_at, schedule.n_rounds = schedule.n_sequences, 0
+        schedule.rate = self._planned(schedule)
         schedule.length = math.ceil(DURATION * (schedule.n_sequences - schedule.began))
         if self.n_planned is not None:
             left = self.first_ + self.n_planned - schedule.n_sequences
