@@ -98,6 +98,13 @@ class Schedule:
             self.mean_loss = DECAY * mean + (1 - DECAY) * loss
 
     @property
+    def whole_length(self) -> int:
+        """Sequences of a first consolidation that no plan cuts short."""
+        if self.learned_at is None:
+            return 0
+        return math.ceil(DURATION * (self.learned_at - self.began))
+
+    @property
     def progress(self) -> float:
         """Part of the consolidation that is over; above 1 after it."""
         if self.learned_at is None:
@@ -169,8 +176,7 @@ class Consolidation(Callback):
                 factor *= ROUND_RATE
             else:
                 height = min(p, PENALTY_END - p) / PENALTY_RAMP
-                whole = math.ceil(DURATION * (schedule.learned_at - schedule.began))
-                part = schedule.rate * schedule.length / max(1, whole)
+                part = schedule.rate * schedule.length / max(1, schedule.whole_length)
                 penalty = part * min(1.0, max(0.0, height))
         net.scale_learning_rate(factor)
         net.penalty_ = penalty
@@ -205,7 +211,7 @@ class Consolidation(Callback):
     def _begin_to_consolidate(self, schedule: Schedule) -> None:
         schedule.learned_at, schedule.n_rounds = schedule.n_sequences, 0
         schedule.rate = self._planned(schedule)
-        schedule.length = math.ceil(DURATION * (schedule.n_sequences - schedule.began))
+        schedule.length = schedule.whole_length
         if self.n_planned is not None:
             left = self.first_ + self.n_planned - schedule.n_sequences
             if left > 0:
