@@ -42,7 +42,7 @@ from sknt.metrics import (
 )
 
 RESULTS = Path(__file__).parent / "learning"
-FIRST_SEED = 700
+FIRST_SEED = 800
 N_LSTM_SEEDS = 2
 
 
@@ -74,11 +74,11 @@ TASKS = {
         make_copy,
         0.1,
         100,
-        26,
+        60,
         10,
         0,
         {},
-        params={"learning_rate": 0.02},
+        params={"learning_rate": 0.02, "consolidation": 0.6},
     ),
     "repeat copy": Task(
         make_repeat_copy,
@@ -98,22 +98,22 @@ TASKS = {
         make_associative_recall,
         0.1,
         250,
-        100,
+        120,
         10,
         60,
         {f"{n} items": {"min_items": n, "max_items": n} for n in (12, 15, 20)},
         1000,
-        {"max_grad_norm": 5},
+        {"max_grad_norm": 5, "consolidation": 2.8},
     ),
     "n-grams": Task(
         make_dynamic_ngrams,
         None,
         2000,
-        50,
+        20,
         5,
         2,
         {},
-        params={"n_read_heads": 2, "n_write_heads": 2},
+        params={"memory_size": 200},
     ),
     "sort": Task(
         make_priority_sort,
@@ -194,15 +194,16 @@ def run(name, task, seed, **params):
     shown = curve.points[-1][0]
     after = [bits for n, bits in curve.points if solved is not None and n >= solved]
     numbers = torch.cat([p.detach().flatten() for p in model.net_.module_.parameters()])
+    batches = [row["train_batch_count"] for row in model.history_]
     result = {
         "task": name,
         "seed": seed,
         "parameters": count_parameters(model),
         "shown": shown,
-        "updates": sum(row["train_batch_count"] for row in model.history_),
+        "updates": sum(batches),
         "seconds": round(seconds, 2),
         "solved": solved,
-        "solved updates": solved and solved // task.params.get("batch_size", 4),
+        "solved updates": solved and sum(batches[: solved // task.chunk]),
         "solved seconds": solved and round(seconds * solved / shown, 2),
         "largest later": max(after, default=None),
         "final": curve.points[-1][1],
@@ -270,38 +271,44 @@ def save(name, results):
     (RESULTS / f"{name}.json").write_text(f"[\n{lines}\n]\n")
 
 
-def run_digits(seeds):
+def run_digits(seeds, n_jobs):
     """Read digits pixel by pixel, and row by row."""
-    images, labels = load_digits(return_X_y=True)
-    layouts = {"64 steps of a pixel": (64, 1), "8 rows of 8": (8, 8)}
     results = []
-    for seed in seeds:
-        for layout, shape in layouts.items():
-            X = (images / 16).reshape(-1, *shape)
-            parts = train_test_split(
-                X, labels, test_size=0.25, random_state=seed, stratify=labels
-            )
-            X_train, X_test, y_train, y_test = parts
-            size = {"max_epochs": 30, "random_state": seed}
-            begin = time.process_time()
-            ntm = NTMSequenceClassifier(**size).fit(X_train, y_train)
-            seconds = time.process_time() - begin
-            hidden = lstm_size(shape[1], 10, count_parameters(ntm))
-            begin = time.process_time()
-            lstm = NTMSequenceClassifier(memory=None, hidden_size=hidden, **size)
-            lstm.fit(X_train, y_train)
-            result = {
-                "seed": seed,
-                "layout": layout,
-                "NTM": round(ntm.score(X_test, y_test), 4),
-                "LSTM": round(lstm.score(X_test, y_test), 4),
-                "hidden": hidden,
-                "NTM seconds": round(seconds),
-                "LSTM seconds": round(time.process_time() - begin),
-            }
-            print(json.dumps(result), flush=True)
-            results.append(result)
+    with ThreadPoolExecutor(n_jobs) as executor:
+        for of_seed in executor.map(read_digits, seeds):
+            results += of_seed
             save("digits", results)
+
+
+def read_digits(seed):
+    """Train the NTM and the LSTM on both layouts; return what happened."""
+    images, labels = load_digits(return_X_y=True)
+    results = []
+    for layout, shape in {"64 steps of a pixel": (64, 1), "8 rows of 8": (8, 8)}.items():
+        X = (images / 16).reshape(-1, *shape)
+        X_train, X_test, y_train, y_test = train_test_split(
+            X, labels, test_size=0.25, random_state=seed, stratify=labels
+        )
+        common = {"schedule": "consolidate", "max_epochs": 30, "random_state": seed}
+        begin = time.thread_time()
+        ntm = NTMSequenceClassifier(controller="gru", **common).fit(X_train, y_train)
+        seconds = time.thread_time() - begin
+        hidden = lstm_size(shape[1], 10, count_parameters(ntm))
+        begin = time.thread_time()
+        lstm = NTMSequenceClassifier(memory=None, hidden_size=hidden, **common)
+        lstm.fit(X_train, y_train)
+        result = {
+            "seed": seed,
+            "layout": layout,
+            "NTM": round(ntm.score(X_test, y_test), 4),
+            "LSTM": round(lstm.score(X_test, y_test), 4),
+            "hidden": hidden,
+            "NTM seconds": round(seconds),
+            "LSTM seconds": round(time.thread_time() - begin),
+        }
+        print(json.dumps(result), flush=True)
+        results.append(result)
+    return results
 
 
 def load(name):
@@ -426,7 +433,7 @@ def main():
         n_seeds = options.seeds or (5 if name == "digits" else TASKS[name].n_seeds)
         seeds = range(options.first_seed, options.first_seed + n_seeds)
         if name == "digits":
-            run_digits(seeds)
+            run_digits(seeds, options.jobs)
         else:
             run_task(name, seeds, options.jobs)
     write_tables()

@@ -93,6 +93,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "schedule": [StrOptions({"auto", "constant", "consolidate"})],
+        "consolidation": [Interval(Real, 0, None, closed="neither")],
         "max_grad_norm": [
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
@@ -128,6 +129,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         max_epochs,
         batch_size,
         schedule,
+        consolidation,
         max_grad_norm,
         early_stopping,
         validation_fraction,
@@ -156,6 +158,7 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.schedule = schedule
+        self.consolidation = consolidation
         self.max_grad_norm = max_grad_norm
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -314,7 +317,9 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             consolidates = self._schedule() == "consolidate"
             if consolidates:
                 n_planned = None if partial else n_epochs * len(data.lengths)
-                stoppers.insert(0, Consolidation(n_planned, stops=not partial))
+                stoppers.insert(
+                    0, Consolidation(n_planned, self.consolidation, stops=not partial)
+                )
             train(
                 self.net_,
                 parts,

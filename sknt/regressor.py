@@ -24,7 +24,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         Kind of external memory; None is the bare controller, the baseline that tells
         whether memory helps.
     memory_size : int, default=128
-        Number of memory rows N.
+        Number of memory rows N. Heads begin by writing a row a step, so that sequences of
+        which all is to be remembered want as many rows as they have steps.
     word_size : int, default=20
         Width W of a memory row.
     n_read_heads : int, default=1
@@ -59,11 +60,14 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     schedule : {"auto", "constant", "consolidate"}, default="auto"
         Course of the training. "constant" is `max_epochs` at one learning rate.
         "consolidate" waits for the task to be learned (the running mean of the loss falls
-        below 5 % of that of guessing); then, for 1.4 times as many sequences as that
-        took, the rate falls to 2 %, writing to the memory is penalised for a while, and
-        `fit` ends. If `max_epochs` are nearly over before that, the rate falls over the
-        last 40 % of them. "auto" is "consolidate" for a classifier with
+        below 5 % of that of guessing); then, for `consolidation` times as many sequences
+        as that took, the rate falls to 2 %, writing to the memory is penalised for a
+        while, and `fit` ends. If `max_epochs` are nearly over before that, the rate falls
+        over the last 40 % of them. "auto" is "consolidate" for a classifier with
         `return_sequences`, and "constant" otherwise.
+    consolidation : float, default=1.4
+        How long the schedule "consolidate" goes on, relative to the number of sequences
+        that learning took. A longer one leaves fewer errors.
     max_grad_norm : float, "auto" or None, default="auto"
         Gradients of a larger global norm are scaled down to it; ε of Adam is 2e-4 of it.
         "auto" is 1.5 with `return_sequences`, and 3 otherwise.
@@ -158,6 +162,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         max_epochs=50,
         batch_size="auto",
         schedule="auto",
+        consolidation=1.4,
         max_grad_norm="auto",
         early_stopping=False,
         validation_fraction=0.1,
@@ -187,6 +192,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
             max_epochs=max_epochs,
             batch_size=batch_size,
             schedule=schedule,
+            consolidation=consolidation,
             max_grad_norm=max_grad_norm,
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,

@@ -248,8 +248,7 @@ def test_what_is_learned_late_goes_on_from_the_rate_that_is_left(monkeypatch):
 
 
 def test_what_is_not_exact_is_annealed_again_three_times_at_most(monkeypatch):
-    monkeypatch.setattr(schedule_module, "DURATION", 40)
-    model, rows = rates_of(monkeypatch, 1e9, 0.0, max_epochs=50)
+    model, rows = rates_of(monkeypatch, 1e9, 0.0, max_epochs=50, consolidation=40)
     assert model.net_.schedule_.n_rounds == schedule_module.MAX_ROUNDS == 3
     assert model.history_[-1]["phase"] == "learned"
     rate, penalty = rows[1:101].T  # after the first update: 40, and three times 20
@@ -401,6 +400,19 @@ def test_heads_begin_as_a_tape():
     )
     network(torch.zeros(1, 2, 3))
     SequenceNetwork(3, 2, memory_size=1, memory_params={"shift_range": 0})
+
+
+@pytest.mark.parametrize("n_rows", [16, 128, 1024])
+def test_heads_find_as_much_of_a_row_among_more_of_them(n_rows):
+    """A row alone in being like the key gets about e^3 / (e^3 + 127) of a look-up."""
+    torch.manual_seed(0)
+    memory = SequenceNetwork(3, 2, memory_size=n_rows, n_read_heads=8).cell.memory
+    biases = memory.split_interface(memory.projection.bias.detach())
+    likeness = math.exp(biases.strength[:8].mean())
+    part = likeness / (likeness + max(n_rows, 128) - 1)
+    assert part == pytest.approx(math.exp(3) / (math.exp(3) + 127), rel=0.03)
+    first = memory.initial_state(1).read_weights[0, 0, 0].item()
+    assert 1 - first == pytest.approx((min(n_rows, 128) - 1) * math.exp(-10), rel=0.02)
 
 
 # Where gradients come from

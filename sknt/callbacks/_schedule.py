@@ -18,9 +18,6 @@ LOST = 10 * LEARNED
 DECAY = 0.95
 """Of the running mean of the loss, at each update."""
 
-DURATION = 1.4
-"""Consolidation lasts so many times as many sequences as learning took."""
-
 PENALTY_RAMP, PENALTY_END = 0.15, 0.65
 """The penalty rises over this part of the consolidation, and is gone again at the end."""
 
@@ -56,8 +53,8 @@ class Schedule:
         Sequences shown when a batch's loss was last above that of a learned task.
     learned_at : int or None
         Sequences shown when the task was learned, if it is.
-    length : int
-        Sequences of the consolidation.
+    length, whole_length : int
+        Sequences of the consolidation, and of one that no plan cuts short.
     n_rounds : int
         How often it was annealed once more.
     rate : float
@@ -75,6 +72,7 @@ class Schedule:
     last_lapse: int = 0
     learned_at: int | None = None
     length: int = 0
+    whole_length: int = 0
     n_rounds: int = 0
     rate: float = 1.0
     factor: float = 1.0
@@ -96,13 +94,6 @@ class Schedule:
         if math.isfinite(loss):
             mean = loss if self.mean_loss is None else self.mean_loss
             self.mean_loss = DECAY * mean + (1 - DECAY) * loss
-
-    @property
-    def whole_length(self) -> int:
-        """Sequences of a first consolidation that no plan cuts short."""
-        if self.learned_at is None:
-            return 0
-        return math.ceil(DURATION * (self.learned_at - self.began))
 
     @property
     def progress(self) -> float:
@@ -130,10 +121,10 @@ class Consolidation(Callback):
 
     While the task is being learned, the learning rate is constant, but for the first 100
     updates, over which it rises. The task is learned when the running mean of the loss is
-    below 5 % of the loss of guessing. From then on, for 1.4 times as many sequences as that
-    took, the learning rate falls to 2 % along a cosine, and the memory's penalty on what
-    its heads do (:meth:`sknt.memories.NTMMemory.penalty`) rises and goes again: heads that
-    write only what is needed keep what they wrote on sequences much longer than those
+    below 5 % of the loss of guessing. From then on, for `duration` times as many sequences
+    as that took, the learning rate falls to 2 % along a cosine, and the memory's penalty on
+    what its heads do (:meth:`sknt.memories.NTMMemory.penalty`) rises and goes again: heads
+    that write only what is needed keep what they wrote on sequences much longer than those
     trained on. If then the mean loss is above 0.1 % of that of
     guessing, or a batch of the last 15 % was above 5 %, it is annealed once more, half as
     long, from a tenth of the rate and without the penalty, up to three times. If the mean
@@ -145,6 +136,8 @@ class Consolidation(Callback):
         Sequences that this training will show, if that is known: the rate then falls over
         the last 40 % of them even if the task is not learned, and goes on falling from
         there if it is learned then.
+    duration : float, default=1.4
+        The consolidation lasts so many times as many sequences as learning took.
     stops : bool, default=True
         Whether the training ends after the consolidation.
 
@@ -153,8 +146,11 @@ class Consolidation(Callback):
     The history's ``phase`` is "learning", "consolidating" or "learned".
     """
 
-    def __init__(self, n_planned: int | None = None, stops: bool = True):
+    def __init__(
+        self, n_planned: int | None = None, duration: float = 1.4, stops: bool = True
+    ):
         self.n_planned = n_planned
+        self.duration = duration
         self.stops = stops
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
@@ -211,7 +207,8 @@ class Consolidation(Callback):
     def _begin_to_consolidate(self, schedule: Schedule) -> None:
         schedule.learned_at, schedule.n_rounds = schedule.n_sequences, 0
         schedule.rate = self._planned(schedule)
-        schedule.length = schedule.whole_length
+        taken = schedule.n_sequences - schedule.began
+        schedule.length = schedule.whole_length = math.ceil(self.duration * taken)
         if self.n_planned is not None:
             left = self.first_ + self.n_planned - schedule.n_sequences
             if left > 0:

@@ -24,6 +24,9 @@ FIRST_ROW_LOGIT = 10.0
 READ_GATE, READ_STRENGTH, WRITE_GATE, WRITE_SHIFT = 2.0, 3.0, -2.0, 2.0
 """Heads begin with these in the biases of their gates, strengths and shift by +1."""
 
+USUAL_SIZE = 128
+"""Of more rows than this, by ln(N / 128) more of logit and strength find the same part."""
+
 WRITE_COST, STRENGTH_COST, SHIFT_COST = 0.03, 0.001, 0.3
 """Nats for writing, for looking up with strength and for doubt about a shift."""
 
@@ -120,10 +123,12 @@ class NTMMemory(Memory):
         self.projection = nn.Linear(controller_size, sum(self._field_sizes))
         nn.init.xavier_uniform_(self.projection.weight, gain=1.4)
         nn.init.normal_(self.projection.bias, std=0.01)
-        self._initialize_heads()
+        # What tells a row from N others in a softmax grows with ln N.
+        for_more_rows = max(0.0, math.log(memory_size / USUAL_SIZE))
+        self._initialize_heads(READ_STRENGTH + for_more_rows)
 
         logits = torch.zeros(n_heads, memory_size)
-        logits[:, 0] = FIRST_ROW_LOGIT
+        logits[:, 0] = FIRST_ROW_LOGIT + for_more_rows
         self.initial_logits = nn.Parameter(logits)
         memory = torch.full((memory_size, word_size), CONSTANT_FILL)
         if memory_init != "constant":
@@ -135,7 +140,7 @@ class NTMMemory(Memory):
             self.register_buffer("initial_memory", memory)
 
     @torch.no_grad()
-    def _initialize_heads(self) -> None:
+    def _initialize_heads(self, read_strength: float) -> None:
         """Let heads begin as a tape: write on row after row, look up what was written.
 
         A read head looks for what the write head of the same number would add, and rather
@@ -148,7 +153,7 @@ class NTMMemory(Memory):
             part.key[..., :n_pairs, :] = part.add[..., :n_pairs, :]
         reads, writes = slice(self.n_read_heads), slice(self.n_read_heads, None)
         biases.gate[reads] += READ_GATE
-        biases.strength[reads] += READ_STRENGTH
+        biases.strength[reads] += read_strength
         biases.gate[writes] += WRITE_GATE
         if self.shift_range:
             biases.shift[writes, self.shift_range + 1] += WRITE_SHIFT
