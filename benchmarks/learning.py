@@ -413,8 +413,8 @@ memory as they have steps, `memory_size=200`, two read and two write heads and
 controller, and both networks take `schedule="consolidate"` and 30 epochs.
 Everything else is the defaults, for the LSTM too. It has at least as many parameters as the
 NTM, and is trained with the first two seeds; on repeat copy, recall, N-grams and sort it is
-shown a sixteenth to a half of what the NTM may see. Shortest copy, recall, N-grams, digits and
-sort ran with `--jobs 2`.
+shown a sixteenth to a half of what the NTM may see. Shortest copy, recall, N-grams, digits
+and sort ran with `--jobs 2`.
 N-grams ran with `--first-seed 810`. Copy and repeat copy are of an earlier run, with
 `--first-seed 600`, and sort of one with `--first-seed 700`; nothing that concerns them was
 changed since (copy 600 and repeat copy 603 were run again, with the same results to the
