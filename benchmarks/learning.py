@@ -249,10 +249,12 @@ def run_against_lstm(name, task, seed, with_lstm):
     return results
 
 
-def run_task(name, seeds, n_jobs):
-    """Train with each seed, and with the first two the bare LSTM beside."""
+def run_seeds(name, seeds, n_jobs):
+    """Train with each seed, and with the first two (digits: all) the bare LSTM beside."""
 
     def train(seed):
+        if name == "digits":
+            return read_digits(seed)
         with_lstm = seed - seeds[0] < N_LSTM_SEEDS and TASKS[name].lstm_chunks
         return run_against_lstm(name, TASKS[name], seed, with_lstm)
 
@@ -276,17 +278,8 @@ def save(name, results):
     (RESULTS / f"{name}.json").write_text(f"[\n{lines}\n]\n")
 
 
-def run_digits(seeds, n_jobs):
-    """Read digits pixel by pixel, and row by row."""
-    results = []
-    with ThreadPoolExecutor(n_jobs) as executor:
-        for of_seed in executor.map(read_digits, seeds):
-            results += of_seed
-            save("digits", results)
-
-
 def read_digits(seed):
-    """Train the NTM and the LSTM on both layouts; return what happened."""
+    """Read digits pixel by pixel and row by row, NTM and LSTM; return what happened."""
     images, labels = load_digits(return_X_y=True)
     results = []
     for layout, shape in {"64 steps of a pixel": (64, 1), "8 rows of 8": (8, 8)}.items():
@@ -311,7 +304,7 @@ def read_digits(seed):
             "NTM seconds": round(seconds),
             "LSTM seconds": round(time.thread_time() - begin),
         }
-        print(json.dumps(result), flush=True)
+        show(result)
         results.append(result)
     return results
 
@@ -450,10 +443,7 @@ def main():
     for name in [] if options.table else options.tasks or [*TASKS, "digits"]:
         n_seeds = options.seeds or (5 if name == "digits" else TASKS[name].n_seeds)
         seeds = range(options.first_seed, options.first_seed + n_seeds)
-        if name == "digits":
-            run_digits(seeds, options.jobs)
-        else:
-            run_task(name, seeds, options.jobs)
+        run_seeds(name, seeds, options.jobs)
     write_tables()
 
 
