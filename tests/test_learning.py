@@ -259,10 +259,24 @@ def test_what_is_not_exact_is_annealed_again_three_times_at_most(monkeypatch):
 
 
 def test_a_lapse_spoils_exactness_for_15_percent_of_the_consolidation():
-    schedule = Schedule(mean_loss=0.0, length=100, n_sequences=1000, last_lapse=985)
+    schedule = Schedule(n_late=1, length=100, n_sequences=1000, last_lapse=985)
     assert schedule.exact
     assert not replace(schedule, last_lapse=986).exact
-    assert not replace(schedule, mean_loss=0.002).exact
+    assert not replace(schedule, late_loss=0.002).exact
+    assert not replace(schedule, n_late=0).exact
+
+
+def test_what_is_exact_is_told_by_the_mean_of_the_last_15_percent():
+    schedule = Schedule(n_sequences=50)
+    schedule.consolidate(100)
+    losses = np.random.RandomState(0).rand(50) / 100
+    for loss in losses:
+        schedule.count(2, loss)
+    late = losses[2 * (np.arange(50) + 1) > 85]
+    assert schedule.n_late == len(late) == 8
+    assert schedule.late_loss == pytest.approx(late.mean())
+    schedule.consolidate(50)
+    assert schedule.n_late == 0
 
 
 def test_the_schedule_counts_and_tells_learned_from_lost():

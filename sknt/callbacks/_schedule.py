@@ -27,8 +27,8 @@ WARM_UP = 100
 MAX_ROUNDS, ROUND_RATE = 3, 0.1
 """How often it is annealed once more at most, and from which part of the rate."""
 
-LAPSE_PART = 0.15
-"""Last part of the consolidation in which no batch may be above LEARNED."""
+LATE_PART = 0.15
+"""The last part of the consolidation: its mean loss tells, and no batch may be bad."""
 
 LAST_RATE = 0.02
 """Part of the learning rate that is left in the end."""
@@ -55,6 +55,8 @@ class Schedule:
         Sequences shown when the task was learned, if it is.
     length, whole_length : int
         Sequences of the consolidation, and of one that no plan cuts short.
+    late_loss, n_late : float and int
+        Mean loss in the last part of the consolidation, and of how many updates.
     n_rounds : int
         How often it was annealed once more.
     rate : float
@@ -73,6 +75,8 @@ class Schedule:
     learned_at: int | None = None
     length: int = 0
     whole_length: int = 0
+    late_loss: float = 0.0
+    n_late: int = 0
     n_rounds: int = 0
     rate: float = 1.0
     factor: float = 1.0
@@ -94,6 +98,14 @@ class Schedule:
         if math.isfinite(loss):
             mean = loss if self.mean_loss is None else self.mean_loss
             self.mean_loss = DECAY * mean + (1 - DECAY) * loss
+            if self.progress > 1 - LATE_PART:
+                self.n_late += 1
+                self.late_loss += (loss - self.late_loss) / self.n_late
+
+    def consolidate(self, length: int) -> None:
+        """Begin a consolidation, or a round of annealing, of so many sequences."""
+        self.learned_at, self.length = self.n_sequences, length
+        self.late_loss, self.n_late = 0.0, 0
 
     @property
     def progress(self) -> float:
@@ -104,9 +116,9 @@ class Schedule:
 
     @property
     def exact(self) -> bool:
-        """Whether the mean loss is small, and so was each batch's of the last 15 %."""
-        lapsed = self.n_sequences - self.last_lapse < LAPSE_PART * self.length
-        return self.mean_loss is not None and self.mean_loss < EXACT and not lapsed
+        """Whether the loss of the last 15 % is small, in the mean and in each batch."""
+        lapsed = self.n_sequences - self.last_lapse < LATE_PART * self.length
+        return self.n_late > 0 and self.late_loss < EXACT and not lapsed
 
     @property
     def phase(self) -> str:
@@ -125,9 +137,9 @@ class Consolidation(Callback):
     as that took, the learning rate falls to 2 % along a cosine, and the memory's penalty on
     what its heads do (:meth:`sknt.memories.NTMMemory.penalty`) rises and goes again: heads
     that write only what is needed keep what they wrote on sequences much longer than those
-    trained on. If then the mean loss is above 0.1 % of that of
-    guessing, or a batch of the last 15 % was above 5 %, it is annealed once more, half as
-    long, from a tenth of the rate and without the penalty, up to three times. If the mean
+    trained on. If in the last 15 % the mean loss is above 0.1 % of
+    that of guessing, or a batch's above 5 %, it is annealed once more, half as long, from a
+    tenth of the rate and without the penalty, up to three times. If the mean
     loss rises above 50 %, learning begins again.
 
     Parameters
@@ -172,7 +184,7 @@ class Consolidation(Callback):
                 factor *= ROUND_RATE
             else:
                 height = min(p, PENALTY_END - p) / PENALTY_RAMP
-                part = schedule.rate * schedule.length / max(1, schedule.whole_length)
+                part = schedule.rate * schedule.length / schedule.whole_length
                 penalty = part * min(1.0, max(0.0, height))
         net.scale_learning_rate(factor)
         net.penalty_ = penalty
@@ -199,20 +211,19 @@ class Consolidation(Callback):
         elif (
             schedule.progress >= 1 and not schedule.exact and schedule.n_rounds < MAX_ROUNDS
         ):
-            schedule.learned_at = schedule.n_sequences
-            if not schedule.n_rounds:
-                schedule.length = math.ceil(schedule.length / 2)
+            length = schedule.length / (1 if schedule.n_rounds else 2)
+            schedule.consolidate(math.ceil(length))
             schedule.n_rounds += 1
 
     def _begin_to_consolidate(self, schedule: Schedule) -> None:
-        schedule.learned_at, schedule.n_rounds = schedule.n_sequences, 0
-        schedule.rate = self._planned(schedule)
+        schedule.n_rounds, schedule.rate = 0, self._planned(schedule)
         taken = schedule.n_sequences - schedule.began
-        schedule.length = schedule.whole_length = math.ceil(self.duration * taken)
+        length = schedule.whole_length = math.ceil(self.duration * taken)
         if self.n_planned is not None:
             left = self.first_ + self.n_planned - schedule.n_sequences
             if left > 0:
-                schedule.length = min(schedule.length, left)
+                length = min(length, left)
+        schedule.consolidate(length)
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Leave no penalty behind."""
