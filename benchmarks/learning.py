@@ -413,6 +413,10 @@ Repeat copy ran with `--first-seed 830`. N-grams are of an earlier run, with 810
 of one with 700. Since then, whether what was learned is exact is told by the mean loss of
 the last 15 % of the consolidation, not by the running mean; N-grams and sort never came so
 far.
+Three tasks were run once more with ten other seeds (840 to 849), to see how far ten seeds
+can be trusted: copy 10 of 10, in all 4,350 sequences in the median and 6,000 at worst, no
+wrong bit at length 120 on 10 of 10; shortest copy 10 of 10, median 2,550, worst 3,600;
+recall 7 of 10, the others left with 0.15 to 0.22 bit, 15 items 0.105 bit in the median.
 When sort ran, a task was learned at 3 % of the loss of guessing, not 5 %, and consolidated
 for 1.3 times as long, not 1.4; its held-out loss never was so small.
 Earlier runs of the record: copy with the defaults, seeds 600 to 609: 10 of 10 solved, 3,700
