@@ -56,7 +56,7 @@ class Schedule:
     length, whole_length : int
         Sequences of the consolidation, and of one that no plan cuts short.
     late_loss, n_late : float and int
-        Mean loss in the last part of the consolidation, and of how many updates.
+        Mean loss in the last part of the consolidation and since, of how many updates.
     n_rounds : int
         How often it was annealed once more.
     rate : float
@@ -112,7 +112,7 @@ class Schedule:
         """Part of the consolidation that is over; above 1 after it."""
         if self.learned_at is None:
             return 0.0
-        return (self.n_sequences - self.learned_at) / max(1, self.length)
+        return (self.n_sequences - self.learned_at) / self.length
 
     @property
     def exact(self) -> bool:
@@ -137,10 +137,10 @@ class Consolidation(Callback):
     as that took, the learning rate falls to 2 % along a cosine, and the memory's penalty on
     what its heads do (:meth:`sknt.memories.NTMMemory.penalty`) rises and goes again: heads
     that write only what is needed keep what they wrote on sequences much longer than those
-    trained on. If in the last 15 % the mean loss is above 0.1 % of
-    that of guessing, or a batch's above 5 %, it is annealed once more, half as long, from a
-    tenth of the rate and without the penalty, up to three times. If the mean
-    loss rises above 50 %, learning begins again.
+    trained on. If in the last 15 % the mean loss is above 0.1 % of that of guessing, or a
+    batch's above 5 %, it is annealed once more, half as long, from a tenth of the rate and
+    without the penalty, up to three times. If the mean loss rises above 50 %, learning
+    begins again.
 
     Parameters
     ----------
@@ -211,8 +211,9 @@ class Consolidation(Callback):
         elif (
             schedule.progress >= 1 and not schedule.exact and schedule.n_rounds < MAX_ROUNDS
         ):
-            length = schedule.length / (1 if schedule.n_rounds else 2)
-            schedule.consolidate(math.ceil(length))
+            is_first = not schedule.n_rounds
+            length = math.ceil(schedule.length / 2) if is_first else schedule.length
+            schedule.consolidate(length)
             schedule.n_rounds += 1
 
     def _begin_to_consolidate(self, schedule: Schedule) -> None:
