@@ -93,7 +93,12 @@ TASKS = {
             "20 repeats": {"min_repeats": 20, "max_repeats": 20},
         },
         200,
-        {"n_read_heads": 2, "max_grad_norm": 5},
+        {
+            "optimizer": "muon",
+            "memory_size": 224,
+            "n_read_heads": 2,
+            "consolidation": 2.0,
+        },
     ),
     "recall": Task(
         make_associative_recall,

@@ -24,10 +24,11 @@ from sknt._fitting import (
     train,
 )
 from sknt._input import SequenceInputMixin
+from sknt._optimizers import OPTIMIZERS
 from sknt._runtime import single_threaded
 from sknt._stream import chunks, is_stream, refuse_with_stream
 from sknt._targets import check_targets
-from sknt._training import OPTIMIZERS, SequenceNet
+from sknt._training import SequenceNet
 from sknt.callbacks import (
     Consolidation,
     EpochProgress,

@@ -12,15 +12,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 from skorch.helper import predefined_split
 
+from sknt._optimizers import EPSILON, OPTIMIZERS, UNCLIPPED_EPSILON
 from sknt._runtime import seeded_construction, single_threaded
-from sknt._training import (
-    EPSILON,
-    OPTIMIZERS,
-    UNCLIPPED_EPSILON,
-    SequenceDataset,
-    SequenceNet,
-    TrainingStopped,
-)
+from sknt._training import SequenceDataset, SequenceNet, TrainingStopped
 from sknt.nn import SequenceNetwork
 
 MAX_REPETITIONS = 10
@@ -184,7 +178,7 @@ def make_net(
     optimizer : str
         A key of OPTIMIZERS.
     max_grad_norm : float or None
-        What Adam's ε goes by.
+        What ε goes by.
     init_seed, shuffle_seed : int
     **kwargs
         Other arguments of the net.
@@ -210,8 +204,9 @@ def make_net(
     ours["optimizer"] = optimizer_class
     if "optimizer" not in chosen:
         ours |= {f"optimizer__{name}": value for name, value in settings.items()}
-        if optimizer.startswith("adam"):
-            epsilon = EPSILON * max_grad_norm if max_grad_norm else UNCLIPPED_EPSILON
+        if optimizer in EPSILON:
+            part = EPSILON[optimizer]
+            epsilon = part * max_grad_norm if max_grad_norm else UNCLIPPED_EPSILON
             ours["optimizer__eps"] = epsilon
     if "iterator_train" not in chosen:
         ours["iterator_train__random_state"] = np.random.RandomState(shuffle_seed)

@@ -18,21 +18,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from sknt._runtime import seeded_construction
 from sknt.callbacks import Schedule
 
-OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    # β2 = 0.99 follows the gradient's size faster than torch's 0.999: measured to help.
-    "adam": (torch.optim.Adam, {"betas": (0.9, 0.99), "fused": True}),
-    "adamw": (torch.optim.AdamW, {"betas": (0.9, 0.99), "fused": True}),
-    "rmsprop": (torch.optim.RMSprop, {"momentum": 0.9}),
-    "sgd": (torch.optim.SGD, {"momentum": 0.9, "fused": True}),
-}
-"""Names of the optimizers, with the settings in which they differ from torch's."""
-
-EPSILON, UNCLIPPED_EPSILON = 2e-4, 3e-4
-"""ε of Adam: so much of max_grad_norm, for both are sizes of gradients; without a clip.
-
-It keeps steps small where gradients are.
-"""
-
 PREDICTION_BATCH = {"fused": 512, "reference": 128}
 """Batches of at least so many sequences at prediction, where larger ones are faster."""
 

@@ -331,13 +331,14 @@ def test_two_and_two_partial_fits_are_four_with_the_schedule_too():
         ({"max_grad_norm": "auto", "return_sequences": False}, 6e-4),
         ({"max_grad_norm": 5}, 1e-3),
         ({"max_grad_norm": 5, "optimizer": "adamw"}, 1e-3),
+        ({"max_grad_norm": 5, "optimizer": "muon"}, 2.5e-3),
         ({"max_grad_norm": None}, 3e-4),
         ({"net_params": {"optimizer__eps": 1e-5}}, 1e-5),
         ({"net_params": {"optimizer": torch.optim.Adam}}, 1e-8),
         ({"optimizer": "sgd"}, None),
     ],
 )
-def test_adams_epsilon_goes_by_the_clip_unless_it_is_given(params, expected):
+def test_epsilon_goes_by_the_clip_unless_it_is_given(params, expected):
     model = small_classifier(max_epochs=1, **params)
     X, y = tiny_copy(random_state=0)
     model.fit(X, y if model.return_sequences else np.arange(len(X)) % 2)
@@ -529,15 +530,18 @@ STRESS = {
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
 @pytest.mark.parametrize("learning_rate", [1e-2, 10.0])
 @pytest.mark.parametrize("stress", STRESS)
-def test_nothing_becomes_non_finite_under_stress(stress, learning_rate):
+def test_nothing_becomes_non_finite_under_stress(stress, learning_rate, optimizer):
     params, change = STRESS[stress]
     rng = np.random.RandomState(0)
     X, y = make_copy(40, n_bits=3, max_length=5, random_state=0)
     if change is not None:
         X = change(X, rng)
-    model = small_classifier(learning_rate=learning_rate, max_epochs=5, **params)
+    model = small_classifier(
+        learning_rate=learning_rate, optimizer=optimizer, max_epochs=5, **params
+    )
     model.fit(X, y)
     assert torch.isfinite(weights_of(model)).all()
     assert np.isfinite(model.predict_proba(X)[~np.isnan(X).all(axis=2)]).all()

@@ -1,0 +1,138 @@
+"""Optimizers by name, and Muon, which torch has for matrices alone."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+STEP_SIZE = 0.25
+"""Root mean square of a matrix's step, as a part of the learning rate.
+
+Liu et al. take 0.2, as Adam's steps are in the mean: a rate that suits Adam suits Muon.
+"""
+
+COEFFICIENTS, N_ITERATIONS = (3.4445, -4.7750, 2.0315), 5
+"""Of Newton and Schulz's iteration, as Jordan et al. choose them."""
+
+
+class Muon(torch.optim.Optimizer):
+    r"""Steps of matrices that are as large in each direction; Adam's of vectors.
+
+    A matrix moves along :math:`U V^\top`, where :math:`U \Sigma V^\top` is the mean of its
+    gradients: what few sequences teach moves it as far as what all of them do. Where the
+    gradient is small next to `eps`, the step is smaller by as much.
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+    lr : float, default=0.01
+        Of Adam's steps; the root mean square of a matrix's is a quarter of it.
+    betas : pair of float, default=(0.9, 0.99)
+        Decay of the mean of the gradients (looking one step ahead for matrices, as
+        Nesterov's), and for vectors of that of their squares.
+    eps : float, default=1e-3
+        Size of an element of the gradient that halves the step.
+
+    References
+    ----------
+    .. [1] K. Jordan et al. (2024). "Muon: An optimizer for hidden layers in neural
+       networks".
+    .. [2] J. Liu et al. (2025). "Muon is scalable for LLM training".
+    .. [3] D. P. Kingma, J. Ba (2015). "Adam: A method for stochastic optimization".
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.01,
+        betas: tuple[float, float] = (0.9, 0.99),
+        eps: float = 1e-3,
+    ):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Do an update; with a closure, compute the gradient by it first."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, parameter.grad, group)
+        return loss
+
+    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        lr, betas, eps = group["lr"], group["betas"], group["eps"]
+        state = self.state[parameter]
+        if not state:
+            state["step"], state["exp_avg"] = 0, torch.zeros_like(parameter)
+        state["step"] += 1
+        n_steps, mean = state["step"], state["exp_avg"]
+        mean.lerp_(gradient, 1 - betas[0])
+        if parameter.ndim == 2:
+            ahead = mean.lerp(gradient, 1 - betas[0]) / (1 - betas[0] ** (n_steps + 1))
+            tiny = torch.finfo(ahead.dtype).tiny
+            largest = ahead.abs().max().clamp_min(tiny)  # its square may overflow
+            norm = torch.linalg.vector_norm(ahead / largest).clamp_min(tiny)
+            damping = norm / (norm + eps * ahead.numel() ** 0.5 / largest)
+            size = STEP_SIZE * max(ahead.shape) ** 0.5
+            direction = orthogonalize(ahead / largest / norm)
+            parameter.sub_(direction * (lr * size * damping))
+            return
+        if "exp_avg_sq" not in state:
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        mean_square = state["exp_avg_sq"]
+        mean_square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+        root = (mean_square / (1 - betas[1] ** n_steps)).sqrt_().add_(eps)
+        parameter.addcdiv_(mean, root, value=-lr / (1 - betas[0] ** n_steps))
+
+
+def orthogonalize(matrix: Tensor) -> Tensor:
+    """Bring a matrix's singular values near to 1, by Newton and Schulz's iteration.
+
+    Each iteration multiplies the matrix by a polynomial of its Gram matrix. The polynomials
+    are multiplied first, for the Gram matrix is the smaller one.
+
+    Parameters
+    ----------
+    matrix : Tensor of shape (n_rows, n_columns)
+        Of Frobenius norm 1 or 0.
+
+    Returns
+    -------
+    orthogonal : Tensor of shape (n_rows, n_columns)
+        With singular values from 0.6 to 1.2 where those of the matrix are above 0.003, and
+        smaller ones for smaller ones.
+    """
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
+    gram = wide @ wide.mT
+    a, b, c = COEFFICIENTS
+    polynomials: list[Tensor] = []
+    while len(polynomials) < N_ITERATIONS:
+        if polynomials:
+            gram = polynomials[-1] @ gram @ polynomials[-1]
+        polynomial = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        polynomial.diagonal().add_(a)
+        polynomials.append(polynomial)
+    result = torch.linalg.multi_dot([*polynomials, wide])
+    return result if matrix.shape[0] <= matrix.shape[1] else result.mT
+
+
+OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
+    # β2 = 0.99 follows the gradient's size faster than torch's 0.999: measured to help.
+    "adam": (torch.optim.Adam, {"betas": (0.9, 0.99), "fused": True}),
+    "adamw": (torch.optim.AdamW, {"betas": (0.9, 0.99), "fused": True}),
+    "muon": (Muon, {}),
+    "rmsprop": (torch.optim.RMSprop, {"momentum": 0.9}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9, "fused": True}),
+}
+"""Names of the optimizers, with the settings in which they differ from torch's."""
+
+EPSILON, UNCLIPPED_EPSILON = {"adam": 2e-4, "adamw": 2e-4, "muon": 5e-4}, 3e-4
+"""ε: so much of max_grad_norm, for both are sizes of gradients; without a clip.
+
+It keeps steps small where gradients are.
+"""
