@@ -405,8 +405,8 @@ fell below the task's bound for good (looked at after each epoch), "largest late
 largest loss from then on, "not finite" the number of non-finite weights and losses and of
 updates left out. CPU seconds leave out what is evaluated on the way; `fit` ends by itself.
 Copy takes `batch_size=2`, `learning_rate=0.015` and `consolidation=1.8`, shortest copy the
-same with `consolidation=1.0`; repeat copy takes `optimizer="muon"`, `consolidation=2.0`, two
-read heads and more rows of memory than the longest of its tests has steps,
+same with `consolidation=1.0`; repeat copy takes `optimizer="muon"`, `consolidation=2.0`,
+two read heads and more rows of memory than the longest of its tests has steps,
 `memory_size=224`;
 recall takes `batch_size=6`, `max_grad_norm=5` and `consolidation=3.0`; N-grams take as many
 rows of memory as they have steps, `memory_size=200`, two read and two write heads and

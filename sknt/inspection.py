@@ -155,7 +155,7 @@ class MemoryTraceDisplay:
         )
         self.axes_ = axes[:, 0]
         for ax, (label, steps, style) in zip(self.axes_, panels, strict=True):
-            image = ax.imshow(steps.T, aspect="auto", interpolation="nearest", **style)
+            image = ax.imshow(steps.T, aspect="auto", **style)
             ax.set_ylabel(label)
             ax.locator_params(integer=True)
             self.figure_.colorbar(image, ax=ax)

@@ -354,3 +354,21 @@ def test_plot_again_makes_a_new_figure(pyplot):
     first = display.plot().figure_
     assert display.plot().figure_ is not first
     assert len(pyplot.get_fignums()) == 2
+
+
+def test_a_row_is_seen_in_the_picture_of_a_memory_with_more_rows_than_pixels(pyplot):
+    n_steps, n_rows = 12, 1000
+    weights = np.zeros((n_steps, 1, n_rows))
+    weights[np.arange(n_steps), 0, 50 + 77 * np.arange(n_steps)] = 1
+    display = MemoryTraceDisplay(
+        inputs=np.ones((n_steps, 2)), write_weights=weights, read_weights=weights
+    ).plot()
+    display.figure_.canvas.draw()
+    pixels = np.asarray(display.figure_.canvas.buffer_rgba())[..., :3].astype(float)
+    left, bottom, right, top = display.axes_[1].get_window_extent().extents.astype(int)
+    assert top - bottom < n_rows / 3
+    panel = pixels[len(pixels) - top + 2 : len(pixels) - bottom - 2, left + 2 : right - 2]
+    background = np.median(panel, axis=(0, 1))
+    differs = np.abs(panel - background).max(axis=(0, 2)) > 10
+    columns = ((np.arange(n_steps) + 0.5) / n_steps * differs.size).astype(int)
+    assert differs[columns].all()
