@@ -26,7 +26,7 @@ LAYERS = [
     ["sknt.memories"],
     ["sknt.kernels"],
     ["sknt.ops"],
-    ["sknt.sequences", "sknt.datasets", "sknt._runtime"],
+    ["sknt.sequences", "sknt.datasets", "sknt._runtime", "sknt._optimizers"],
 ]
 
 
