@@ -407,15 +407,14 @@ updates left out. CPU seconds leave out what is evaluated on the way; `fit` ends
 Copy takes `batch_size=2`, `learning_rate=0.015` and `consolidation=1.8`, shortest copy the
 same with `consolidation=1.0`; repeat copy takes `optimizer="muon"`, `consolidation=2.0`,
 two read heads and more rows of memory than the longest of its tests has steps,
-`memory_size=224`;
-recall takes `batch_size=6`, `max_grad_norm=5` and `consolidation=3.0`; N-grams take as many
-rows of memory as they have steps, `memory_size=200`, two read and two write heads and
-`learning_rate=0.005`; sort takes two read and two write heads and `batch_size=16`; for
-digits, the NTM has a GRU as its controller, and both networks take `schedule="consolidate"`
-and 30 epochs. Everything else is the defaults, for the LSTM too. It has at least as many
-parameters as the NTM, and is trained with the first two seeds; on repeat copy, recall,
-N-grams and sort it is shown a sixteenth to a half of what the NTM may see. All ran with
-`--jobs 2`.
+`memory_size=224`; recall takes `batch_size=6`, `max_grad_norm=5` and `consolidation=3.0`;
+N-grams take as many rows of memory as they have steps, `memory_size=200`, two read and two
+write heads and `learning_rate=0.005`; sort takes two read and two write heads and
+`batch_size=16`; for digits, the NTM has a GRU as its controller, and both networks take
+`schedule="consolidate"` and 30 epochs. Everything else is the defaults, for the LSTM too.
+It has at least as many parameters as the NTM, and is trained with the first two seeds; on
+repeat copy, recall, N-grams and sort it is shown a sixteenth to a half of what the NTM may
+see. All ran with `--jobs 2`.
 Repeat copy ran with `--first-seed 860`. N-grams are of an earlier run, with 810, and sort
 of one with 700. Since then, whether what was learned is exact is told by the mean loss of
 the last 15 % of the consolidation, not by the running mean; N-grams and sort never came so
@@ -434,29 +433,28 @@ Earlier runs of the record: copy with the defaults, seeds 600 to 609: 10 of 10 s
 sequences in all in the median and 5,900 at worst, 9 of 10 without a wrong bit at length
 120; repeat copy with Adam, `max_grad_norm=5` and two read heads (830 to 839): 10 of 10,
 median 14,625, worst 17,500, length 20 below 1 % with 8 of 10; with one read head (600 to
-609): 10 of 10, median 16,875,
-worst 23,500, length 20 below 1 % wrong with 8 of 10; with batches of 3 and two read heads
-(820 to 829): 9 of 10, median of these 16,750, worst 23,500, length 20 below 1 % with 5 of
-10, after which batches of 4 were taken, which had been as good or better on twelve other
-seeds; recall with batches of 4 and a consolidation of 2.8 (800 to 809): 8 of 10, median
-8,750, 15 items 0.006 bit, the two others look up with too few bits of the item; shortest
-copy with batches of 4, a rate of 0.02 and a consolidation of 0.6 (800 to 809): 9 of 10,
-median 2,200; copy with seeds 400 to 404 annealed again after any lapse in the last third of
-the consolidation (now 15 %): 4,300 to 7,600 sequences in all, median 7,300; recall with
-seeds 600 to 609, a consolidation of 1.4 and `max_grad_norm=5`: 9 of 10 solved, at a median
-of 6,750 sequences, and 0.30 bit with 15 items; with `max_grad_norm=10` and ε 1e-3 10 of 10,
-5,250 and 0.17; shortest copy planned for 2,600 sequences (seeds 700 to 709): 6 of 10;
-N-grams with 128 rows and two read and two write heads (700 to 704): 0.64 to 0.81 bits of
-excess after 100,000 sequences; N-grams with 200 rows, one head of each kind and the usual
-rate (800 to 804): 0.18, 0.20, 0.20, 0.21 and 1.51 after 40,000, for on the last seed the
-controller's gradients exploded in the first 400 updates, which is why they now take what
-did not on other seeds; digits as now, before exactness was told by the last 15 % (800 to
-804): 0.969 to 0.982 pixel by pixel (LSTM 0.953 to 0.969) and 0.971 to 0.989 row by row
-(0.971 to 0.991); digits at a constant rate with an LSTM as controller (600 to 604): 0.916
-to 0.962 pixel by pixel (LSTM 0.922 to 0.944) and 0.987 to 0.993 row by row (0.976 to
-0.993), and with seeds 600 to 603 and a clip of 1.5 0.929 to 0.964 pixel by pixel, after
-which the clip for ordinary data went back to 3. No other choice was made with seeds of the
-record in view."""
+609): 10 of 10, median 16,875, worst 23,500, length 20 below 1 % wrong with 8 of 10; with
+batches of 3 and two read heads (820 to 829): 9 of 10, median of these 16,750, worst 23,500,
+length 20 below 1 % with 5 of 10, after which batches of 4 were taken, which had been as
+good or better on twelve other seeds; recall with batches of 4 and a consolidation of 2.8
+(800 to 809): 8 of 10, median 8,750, 15 items 0.006 bit, the two others look up with too few
+bits of the item; shortest copy with batches of 4, a rate of 0.02 and a consolidation of 0.6
+(800 to 809): 9 of 10, median 2,200; copy with seeds 400 to 404 annealed again after any
+lapse in the last third of the consolidation (now 15 %): 4,300 to 7,600 sequences in all,
+median 7,300; recall with seeds 600 to 609, a consolidation of 1.4 and `max_grad_norm=5`: 9
+of 10 solved, at a median of 6,750 sequences, and 0.30 bit with 15 items; with
+`max_grad_norm=10` and ε 1e-3 10 of 10, 5,250 and 0.17; shortest copy planned for 2,600
+sequences (seeds 700 to 709): 6 of 10; N-grams with 128 rows and two read and two write
+heads (700 to 704): 0.64 to 0.81 bits of excess after 100,000 sequences; N-grams with 200
+rows, one head of each kind and the usual rate (800 to 804): 0.18, 0.20, 0.20, 0.21 and 1.51
+after 40,000, for on the last seed the controller's gradients exploded in the first 400
+updates, which is why they now take what did not on other seeds; digits as now, before
+exactness was told by the last 15 % (800 to 804): 0.969 to 0.982 pixel by pixel (LSTM 0.953
+to 0.969) and 0.971 to 0.989 row by row (0.971 to 0.991); digits at a constant rate with an
+LSTM as controller (600 to 604): 0.916 to 0.962 pixel by pixel (LSTM 0.922 to 0.944) and
+0.987 to 0.993 row by row (0.976 to 0.993), and with seeds 600 to 603 and a clip of 1.5
+0.929 to 0.964 pixel by pixel, after which the clip for ordinary data went back to 3. No
+other choice was made with seeds of the record in view."""
 
 
 def main():

@@ -69,6 +69,8 @@ class Muon(torch.optim.Optimizer):
         state = self.state[parameter]
         if not state:
             state["step"], state["exp_avg"] = 0, torch.zeros_like(parameter)
+            if parameter.ndim != 2:
+                state["exp_avg_sq"] = torch.zeros_like(parameter)
         state["step"] += 1
         n_steps, mean = state["step"], state["exp_avg"]
         mean.lerp_(gradient, 1 - betas[0])
@@ -76,14 +78,12 @@ class Muon(torch.optim.Optimizer):
             ahead = mean.lerp(gradient, 1 - betas[0]) / (1 - betas[0] ** (n_steps + 1))
             tiny = torch.finfo(ahead.dtype).tiny
             largest = ahead.abs().max().clamp_min(tiny)  # its square may overflow
-            norm = torch.linalg.vector_norm(ahead / largest).clamp_min(tiny)
+            scaled = ahead / largest
+            norm = torch.linalg.vector_norm(scaled).clamp_min(tiny)
             damping = norm / (norm + eps * ahead.numel() ** 0.5 / largest)
             size = STEP_SIZE * max(ahead.shape) ** 0.5
-            direction = orthogonalize(ahead / largest / norm)
-            parameter.sub_(direction * (lr * size * damping))
+            parameter.sub_(orthogonalize(scaled / norm) * (lr * size * damping))
             return
-        if "exp_avg_sq" not in state:
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
         mean_square = state["exp_avg_sq"]
         mean_square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
         root = (mean_square / (1 - betas[1] ** n_steps)).sqrt_().add_(eps)
@@ -131,8 +131,11 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
 }
 """Names of the optimizers, with the settings in which they differ from torch's."""
 
-EPSILON, UNCLIPPED_EPSILON = {"adam": 2e-4, "adamw": 2e-4, "muon": 5e-4}, 3e-4
-"""ε: so much of max_grad_norm, for both are sizes of gradients; without a clip.
+EPSILON = {"adam": 2e-4, "adamw": 2e-4, "muon": 5e-4}
+"""ε: so much of max_grad_norm, for both are sizes of gradients.
 
 It keeps steps small where gradients are.
 """
+
+UNCLIPPED_EPSILON = 3e-4
+"""ε where gradients are not clipped."""
