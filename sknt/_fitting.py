@@ -268,7 +268,7 @@ def train(
     held_out : TrainingData or None
     learning_rate : float
     constant_rate : bool
-        Whether no schedule scales the rate, nor one of an earlier training still does.
+        Whether no schedule changes the steps, nor one of an earlier training still does.
     batch_size : int
     callbacks, stoppers : sequence of skorch callbacks
         For this training alone: those called before the user's own, and those that may
@@ -290,6 +290,7 @@ def train(
             net.lr, net.schedule_.factor = learning_rate, 1.0
         if constant_rate:
             net.scale_learning_rate(1.0)
+            net.take_orthogonal_steps(True)
         if held_out is not None:
             net.train_split = predefined_split(held_out.dataset(net.per_step))
         with single_threaded():

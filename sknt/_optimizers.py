@@ -30,9 +30,12 @@ class Muon(torch.optim.Optimizer):
         Of Adam's steps; the root mean square of a matrix's is a quarter of it.
     betas : pair of float, default=(0.9, 0.99)
         Decay of the mean of the gradients (looking one step ahead for matrices, as
-        Nesterov's), and for vectors of that of their squares.
+        Nesterov's), and of that of their squares.
     eps : float, default=1e-3
         Size of an element of the gradient that halves the step.
+    switches : bool, default=False
+        Whether a schedule may set a group's `orthogonal`, at first true, to false: then
+        matrices take Adam's steps as vectors do.
 
     References
     ----------
@@ -48,8 +51,10 @@ class Muon(torch.optim.Optimizer):
         lr: float = 0.01,
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-3,
+        switches: bool = False,
     ):
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "switches": switches}
+        super().__init__(params, {**defaults, "orthogonal": True})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -69,12 +74,12 @@ class Muon(torch.optim.Optimizer):
         state = self.state[parameter]
         if not state:
             state["step"], state["exp_avg"] = 0, torch.zeros_like(parameter)
-            if parameter.ndim != 2:
-                state["exp_avg_sq"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
         state["step"] += 1
-        n_steps, mean = state["step"], state["exp_avg"]
+        n_steps, mean, mean_square = state["step"], state["exp_avg"], state["exp_avg_sq"]
         mean.lerp_(gradient, 1 - betas[0])
-        if parameter.ndim == 2:
+        mean_square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+        if parameter.ndim == 2 and group["orthogonal"]:
             ahead = mean.lerp(gradient, 1 - betas[0]) / (1 - betas[0] ** (n_steps + 1))
             tiny = torch.finfo(ahead.dtype).tiny
             largest = ahead.abs().max().clamp_min(tiny)  # its square may overflow
@@ -84,8 +89,6 @@ class Muon(torch.optim.Optimizer):
             size = STEP_SIZE * max(ahead.shape) ** 0.5
             parameter.sub_(orthogonalize(scaled / norm) * (lr * size * damping))
             return
-        mean_square = state["exp_avg_sq"]
-        mean_square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
         root = (mean_square / (1 - betas[1] ** n_steps)).sqrt_().add_(eps)
         parameter.addcdiv_(mean, root, value=-lr / (1 - betas[0] ** n_steps))
 
@@ -126,12 +129,13 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "adam": (torch.optim.Adam, {"betas": (0.9, 0.99), "fused": True}),
     "adamw": (torch.optim.AdamW, {"betas": (0.9, 0.99), "fused": True}),
     "muon": (Muon, {}),
+    "muon-adam": (Muon, {"switches": True}),
     "rmsprop": (torch.optim.RMSprop, {"momentum": 0.9}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "fused": True}),
 }
 """Names of the optimizers, with the settings in which they differ from torch's."""
 
-EPSILON = {"adam": 2e-4, "adamw": 2e-4, "muon": 5e-4}
+EPSILON = {"adam": 2e-4, "adamw": 2e-4, "muon": 5e-4, "muon-adam": 5e-4}
 """ε: so much of max_grad_norm, for both are sizes of gradients.
 
 It keeps steps small where gradients are.

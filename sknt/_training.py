@@ -155,12 +155,18 @@ class SequenceNet(NeuralNet):
         """Build the modules and the optimizer; nothing is learned yet."""
         self.schedule_ = Schedule()
         self.stream_params_: dict[str, Any] = {}
-        self.penalty_ = self.chance_loss_ = 0.0
+        self.penalty_ = self.noise_ = self.chance_loss_ = 0.0
         return super().initialize()
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Compute the loss of a batch and its gradient, that of a penalty included."""
+        """Compute the loss of a batch and its gradient, that of a penalty included.
+
+        The inputs are those of the batch with noise.
+        """
         x, target = batch
+        if self.noise_:
+            x = {**x, "x": self._with_noise(x["x"], x["lengths"])}
+            batch = x, target
         if not self.penalty_ or not getattr(self.module_, "has_memory", False):
             step = super().train_step_single(batch, **fit_params)
         else:
@@ -175,6 +181,19 @@ class SequenceNet(NeuralNet):
         summed = float(step["loss"].detach()) * len(target)
         self.schedule_.count(len(target), summed / total if total else math.inf)
         return step
+
+    def _with_noise(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Add normal noise to a batch's features, in proportion to their deviation in it.
+
+        It goes by the number of updates, so that a training can be repeated and continued.
+        """
+        present = torch.arange(values.shape[1]) < lengths.unsqueeze(1)
+        deviation = values[present].double().std(0, correction=0)
+        generator = torch.Generator().manual_seed(self.schedule_.n_updates)
+        noise = torch.randn(values.shape, generator=generator, dtype=torch.float64)
+        limit = torch.finfo(values.dtype).max
+        noisy = values + self.noise_ * deviation * noise
+        return noisy.clamp(-limit, limit).to(values.dtype)
 
     def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Tensor:
         """Return the outputs that have targets: of each step, or of each last one."""
@@ -264,6 +283,12 @@ class SequenceNet(NeuralNet):
             for group in self.optimizer_.param_groups:
                 group["lr"] *= factor / self.schedule_.factor
             self.schedule_.factor = factor
+
+    def take_orthogonal_steps(self, whether: bool) -> None:
+        """Let an optimizer that switches take Muon's steps, or Adam's."""
+        for group in self.optimizer_.param_groups:
+            if group.get("switches"):
+                group["orthogonal"] = whether
 
     def snapshot(self) -> dict[str, Any]:
         """Return copies of the weights, the optimizer's state and how far things are."""

@@ -51,9 +51,10 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
     missing_target : object, default=nan
         What y holds where there is no target: such entries take no part in loss and
         score. Predictions hold it at absent steps.
-    optimizer : {"adam", "adamw", "muon", "rmsprop", "sgd"}, default="adam"
+    optimizer : {"adam", "adamw", "muon", "muon-adam", "rmsprop", "sgd"}, default="adam"
         Kind of optimizer. Muon moves weight matrices as far in each direction, all else as
-        Adam does: an update takes longer, and some tasks take fewer of them.
+        Adam does: an update takes longer, and some tasks take fewer of them. "muon-adam"
+        turns to Adam once a task is learned, where the schedule is "consolidate".
     learning_rate : float, default=0.01
         Step size of the optimizer.
     max_epochs : int, default=50

@@ -4,6 +4,7 @@ import math
 import pickle
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
 from sknt import NTMSequenceClassifier, NTMSequenceRegressor
-from sknt.callbacks import LengthCurriculum, Schedule
+from sknt.callbacks import Consolidation, LengthCurriculum, Schedule
 from sknt.callbacks import _schedule as schedule_module
 from sknt.datasets import make_copy
 from sknt.metrics import bit_error_rate, bits_per_sequence
@@ -186,7 +187,7 @@ def test_a_curriculum_that_is_none_is_refused(wrong):
 
 
 class Rates(Callback):
-    """Record the rate and the penalty of each update."""
+    """Record the rate, the penalty and the noise of each update."""
 
     def __init__(self):
         self.rows = []
@@ -195,7 +196,8 @@ class Rates(Callback):
         return self
 
     def on_grad_computed(self, net, **kwargs):
-        self.rows.append((net.optimizer_.param_groups[0]["lr"], net.penalty_))
+        rate = net.optimizer_.param_groups[0]["lr"]
+        self.rows.append((rate, net.penalty_, net.noise_))
 
 
 def rates_of(monkeypatch, learned, exact, *callbacks, **params):
@@ -211,7 +213,7 @@ def rates_of(monkeypatch, learned, exact, *callbacks, **params):
 
 def test_the_rate_warms_up_and_falls_at_the_end_of_what_is_planned(monkeypatch):
     _, rows = rates_of(monkeypatch, 0.0, 0.0, max_epochs=20)
-    rate, penalty = rows.T
+    rate, penalty, noise = rows.T
     assert len(rows) == 400
     assert_allclose(rate[:100], 0.01 * np.arange(1, 101) / 100)
     assert_allclose(rate[100:240], 0.01)
@@ -219,6 +221,7 @@ def test_the_rate_warms_up_and_falls_at_the_end_of_what_is_planned(monkeypatch):
     assert_allclose(rate[240 + 80], 0.005, rtol=1e-6)  # half of a cosine over 160
     assert rate[-1] < 0.00021
     assert (penalty == 0).all()
+    assert (noise == 0).all()
 
 
 def test_once_learned_it_is_consolidated_and_then_ends(monkeypatch):
@@ -227,7 +230,7 @@ def test_once_learned_it_is_consolidated_and_then_ends(monkeypatch):
     assert model.n_iter_ == 1
     assert model.history_[-1]["phase"] == "learned"
     assert rows[-1, 0] == pytest.approx(0.01 * 0.02)
-    assert model.net_.penalty_ == 0
+    assert model.net_.penalty_ == model.net_.noise_ == 0
 
 
 def test_what_is_learned_late_goes_on_from_the_rate_that_is_left(monkeypatch):
@@ -238,24 +241,99 @@ def test_what_is_learned_late_goes_on_from_the_rate_that_is_left(monkeypatch):
 
     model, rows = rates_of(monkeypatch, 0.0, math.inf, LearnedLate(), max_epochs=20)
     assert model.net_.schedule_.learned_at == 321
-    rate, penalty = rows.T
+    rate, penalty, noise = rows.T
     assert len(rows) == 400
     assert_allclose(rate[320], 0.005, rtol=1e-6)  # where the rate was half down
     assert (np.diff(rate[240:]) <= 0).all()
     assert rate[-1] == pytest.approx(0.01 * 0.02, rel=0.1)
     # As large a part as there is of the rate, and of a consolidation's sequences.
     assert 0 < penalty.max() <= 0.5 * 79 / math.ceil(1.4 * 321)
+    assert_allclose(noise, 0.4 * penalty)
 
 
 def test_what_is_not_exact_is_annealed_again_three_times_at_most(monkeypatch):
     model, rows = rates_of(monkeypatch, 1e9, 0.0, max_epochs=50, consolidation=40)
     assert model.net_.schedule_.n_rounds == schedule_module.MAX_ROUNDS == 3
     assert model.history_[-1]["phase"] == "learned"
-    rate, penalty = rows[1:101].T  # after the first update: 40, and three times 20
+    rate, penalty, noise = rows[1:101].T  # after the first update: 40, thrice 20
     assert_allclose(rate[[0, 20]], [0.01, 0.005])
     assert_allclose(rate[[40, 50, 60, 70, 80]], [1e-3, 5e-4, 1e-3, 5e-4, 1e-3])
-    assert penalty[:40].any()
-    assert not penalty[40:].any()
+    assert_allclose(penalty[[0, 3, 6, 19, 23, 26]], [0, 0.5, 1, 1, 0.5, 0], atol=1e-12)
+    assert not penalty[26:].any()
+    assert_allclose(noise, 0.4 * penalty)
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "muon-adam"])
+def test_muon_adam_turns_to_adam_once_a_task_is_learned(monkeypatch, optimizer):
+    class Kinds(Rates):
+        def on_grad_computed(self, net, **kwargs):
+            self.rows.append(net.optimizer_.param_groups[0]["orthogonal"])
+
+    kinds = Kinds()
+    params = {"optimizer": optimizer, "consolidation": 40, "warm_start": True}
+    model, _ = rates_of(monkeypatch, 1e9, 1e9, kinds, **params)  # learned at once
+    assert kinds.rows[:3] == [True, *[optimizer == "muon"] * 2]
+    assert kinds.rows[-1] == (optimizer == "muon")
+    model.set_params(schedule="constant").fit(partial(tiny_copy))
+    assert model.net_.optimizer_.param_groups[0]["orthogonal"]
+
+
+@pytest.mark.parametrize(
+    ("mean_loss", "noise"), [(0, 0.4), (0.05, 0.2), (0.1, 0), (0.4, 0)]
+)
+def test_noise_shrinks_where_a_task_does_not_bear_it(mean_loss, noise):
+    schedule = Schedule(
+        n_sequences=140, n_updates=200, mean_loss=mean_loss, learned_at=100, length=100
+    )
+    schedule.whole_length = schedule.length
+    net = SimpleNamespace(schedule_=schedule)
+    net.scale_learning_rate = net.take_orthogonal_steps = lambda value: None
+    Consolidation().on_batch_begin(net, training=True)
+    assert net.penalty_ == 1
+    assert net.noise_ == pytest.approx(noise)
+
+
+def test_noise_is_a_part_of_what_varies_and_of_nothing_else():
+    net = small_classifier(max_epochs=1).fit(*tiny_copy(random_state=0)).net_
+    net.noise_ = 0.3
+    random_state = np.random.RandomState(0)
+    lengths = torch.tensor([4000, 1000])
+    values = torch.tensor(random_state.randn(2, 4000, 4) * [1, 100, 0, 1e-30])
+    values[..., 2] = 7
+    values[1, 1000:] = 1e6  # padding tells nothing
+    before = torch.get_rng_state()
+    noisy = net._with_noise(values.float(), lengths)
+    assert torch.equal(before, torch.get_rng_state())
+    added = (noisy - values)[0].std(0)
+    assert_allclose(added, [0.3, 30, 0, 3e-31], rtol=0.06)
+    assert torch.equal(noisy, net._with_noise(values.float(), lengths))
+    net.schedule_.n_updates += 1
+    assert not torch.equal(noisy, net._with_noise(values.float(), lengths))
+    huge = torch.tensor([[[3e38], [-3e38], [3e38]]])
+    assert net._with_noise(huge, torch.tensor([3])).isfinite().all()
+
+
+def test_noise_is_in_the_inputs_of_training_alone():
+    class Disturb(Callback):
+        def __init__(self, noise):
+            self.noise = noise
+
+        def on_batch_begin(self, net, training, **kwargs):
+            net.noise_ = self.noise
+
+    def losses(noise, memory):
+        model = small_classifier(
+            schedule="constant", max_epochs=1, memory=memory, learning_rate=1e-12
+        )
+        model.set_params(net_params={"callbacks": [Disturb(noise)]})
+        X, y = tiny_copy(random_state=0)
+        model.fit(X, y)
+        return model.history_[0]["train_loss"], model.predict_proba(X)
+
+    for memory in ("ntm", None):
+        (loss, proba), (noisy_loss, same_proba) = losses(0.0, memory), losses(0.5, memory)
+        assert abs(noisy_loss - loss) > 1e-4 * loss
+        assert_allclose(np.nan_to_num(same_proba), np.nan_to_num(proba), atol=1e-6)
 
 
 def test_a_lapse_spoils_exactness_for_15_percent_of_the_consolidation():
@@ -377,7 +455,7 @@ def test_a_penalty_is_in_the_gradient_but_not_in_the_loss():
     assert abs(other_norm - norm) > 1e-3 * norm
 
 
-def test_the_memorys_penalty_is_that_of_writing_strength_and_doubtful_shifts():
+def test_the_memorys_penalty_is_that_of_writing_looking_up_and_doubtful_shifts():
     network = SequenceNetwork(3, 2, memory_size=6, n_read_heads=2, n_write_heads=2)
     x, lengths = torch.randn(3, 5, 3), torch.tensor([5, 2, 4])
     for backend in ("reference", "fused"):
@@ -391,6 +469,7 @@ def test_the_memorys_penalty_is_that_of_writing_strength_and_doubtful_shifts():
                 step = [part[i, t] for part in whole.interfaces]
                 expected[i] += 0.03 * (step[5].square().sum() + step[6].square().sum())
                 expected[i] += 1e-3 * step[1].square().sum()
+                expected[i] += 0.01 * (step[4] - 1).square().sum()
                 expected[i] += 0.3 * (1 - step[3].square().sum(-1)).sum()
         torch.testing.assert_close(network.penalty(trace), expected, rtol=1e-4, atol=1e-5)
 

@@ -62,6 +62,20 @@ def test_a_vector_moves_as_with_adam():
     assert torch.allclose(ours, adams, atol=1e-6)
 
 
+def test_a_matrix_can_turn_to_adams_steps():
+    grads = gradients((6, 5), 10)
+    params = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-3}
+    adams = steps_of(torch.optim.Adam, grads, **params)
+    parameter = torch.nn.Parameter(torch.zeros(6, 5))
+    optimizer = Muon([parameter], **params)
+    for i, grad in enumerate(grads):
+        optimizer.param_groups[0]["orthogonal"] = i < 4
+        before, parameter.grad = parameter.detach().clone(), grad
+        optimizer.step()
+        step = parameter.detach() - before
+        assert torch.allclose(step, adams[i], atol=1e-6) == (i >= 4)
+
+
 def test_the_step_of_a_matrix_is_smaller_where_its_gradient_is():
     direction = torch.linalg.qr(gradients((6, 6), 1)[0])[0]
     direction *= 6 / direction.norm()  # elements of size 1, in the quadratic mean

@@ -18,8 +18,11 @@ LOST = 10 * LEARNED
 DECAY = 0.95
 """Of the running mean of the loss, at each update."""
 
-PENALTY_RAMP, PENALTY_END = 0.15, 0.65
-"""The penalty rises over this part of the consolidation, and is gone again at the end."""
+RAMP, RAMP_END = 0.15, 0.65
+"""Penalty and noise rise over this part of the consolidation, and are gone at the end."""
+
+NOISE = 0.4
+"""Standard deviation of the noise on the inputs, as a part of their own."""
 
 WARM_UP = 100
 """Updates over which the learning rate rises in the beginning."""
@@ -60,7 +63,7 @@ class Schedule:
     n_rounds : int
         How often it was annealed once more.
     rate : float
-        Part of the learning rate, and of the penalty, that the consolidation began with.
+        Part of the learning rate, penalty and noise that the consolidation began with.
     factor : float
         Factor of the learning rate now.
     held : bool
@@ -134,12 +137,16 @@ class Consolidation(Callback):
     While the task is being learned, the learning rate is constant, but for the first 100
     updates, over which it rises. The task is learned when the running mean of the loss is
     below 5 % of the loss of guessing. From then on, for `duration` times as many sequences
-    as that took, the learning rate falls to 2 % along a cosine, and the memory's penalty on
-    what its heads do (:meth:`sknt.memories.NTMMemory.penalty`) rises and goes again: heads
-    that write only what is needed keep what they wrote on sequences much longer than those
-    trained on. If in the last 15 % the mean loss is above 0.1 % of that of guessing, or a
+    as that took, the learning rate falls to 2 % along a cosine, and two things rise and go
+    again. One is the memory's penalty on what its heads do
+    (:meth:`sknt.memories.NTMMemory.penalty`): heads that write only what is needed keep
+    what they wrote on sequences much longer than those trained on. The other is noise on
+    the inputs, of up to 0.4 of their standard deviation in the batch, and less where the
+    mean loss nears twice that of a learned task: what is found in spite of it is told from
+    everything else with room to spare. The optimizer "muon-adam" takes Adam's steps from
+    here on. If in the last 15 % the mean loss is above 0.1 % of that of guessing, or a
     batch's above 5 %, it is annealed once more, half as long, from a tenth of the rate and
-    without the penalty, up to three times. If the mean loss rises above 50 %, learning
+    with neither of the two, up to three times. If the mean loss rises above 50 %, learning
     begins again.
 
     Parameters
@@ -155,7 +162,8 @@ class Consolidation(Callback):
 
     Notes
     -----
-    The history's ``phase`` is "learning", "consolidating" or "learned".
+    The history's ``phase`` is "learning", "consolidating" or "learned"; its losses are
+    those with the noise.
     """
 
     def __init__(
@@ -170,11 +178,11 @@ class Consolidation(Callback):
         self.first_ = net.schedule_.n_sequences
 
     def on_batch_begin(self, net: Any, training: bool, **kwargs: Any) -> None:
-        """Set the learning rate and the penalty of the next update."""
+        """Set the kind and the size of the next update's step, its penalty and noise."""
         if not training:
             return
         schedule = net.schedule_
-        factor, penalty = self._planned(schedule), 0.0
+        factor, disturbance = self._planned(schedule), 0.0
         if schedule.n_updates < WARM_UP:
             factor = min(factor, (schedule.n_updates + 1) / WARM_UP)
         if schedule.learned_at is not None:
@@ -183,11 +191,13 @@ class Consolidation(Callback):
             if schedule.n_rounds:
                 factor *= ROUND_RATE
             else:
-                height = min(p, PENALTY_END - p) / PENALTY_RAMP
+                height = min(p, RAMP_END - p) / RAMP
                 part = schedule.rate * schedule.length / schedule.whole_length
-                penalty = part * min(1.0, max(0.0, height))
+                disturbance = part * min(1.0, max(0.0, height))
         net.scale_learning_rate(factor)
-        net.penalty_ = penalty
+        net.take_orthogonal_steps(schedule.learned_at is None)
+        net.penalty_ = disturbance
+        net.noise_ = disturbance and disturbance * NOISE * _borne(schedule.mean_loss)
 
     def _planned(self, schedule: Schedule) -> float:
         """Return the factor while the task is being learned, once warmed up."""
@@ -227,8 +237,8 @@ class Consolidation(Callback):
         schedule.consolidate(length)
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Leave no penalty behind."""
-        net.penalty_ = 0.0
+        """Leave no penalty and no noise behind."""
+        net.penalty_ = net.noise_ = 0.0
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the phase, and end the training when all is done."""
@@ -236,6 +246,11 @@ class Consolidation(Callback):
         net.history.record("phase", schedule.phase)
         if self.stops and schedule.phase == "learned":
             raise KeyboardInterrupt  # skorch's way to end a training
+
+
+def _borne(mean_loss: float) -> float:
+    """Return how much of the noise a task bears: none of it at twice the learned loss."""
+    return max(0.0, 1 - mean_loss / (2 * LEARNED))
 
 
 def _cosine(p: float) -> float:

@@ -27,8 +27,8 @@ READ_GATE, READ_STRENGTH, WRITE_GATE, WRITE_SHIFT = 2.0, 3.0, -2.0, 2.0
 USUAL_SIZE = 128
 """Of more rows than this, by ln(N / 128) more of logit and strength find the same part."""
 
-WRITE_COST, STRENGTH_COST, SHIFT_COST = 0.03, 0.001, 0.3
-"""Nats for writing, for looking up with strength and for doubt about a shift."""
+WRITE_COST, STRENGTH_COST, GAMMA_COST, SHIFT_COST = 0.03, 0.001, 0.01, 0.3
+"""Nats for writing, looking up with strength, sharpening and doubt about a shift."""
 
 
 class NTMState(NamedTuple):
@@ -218,17 +218,18 @@ class NTMMemory(Memory):
         return reads, NTMState(memory, read_weights, write_weights)
 
     def penalty(self, interfaces: NTMInterface) -> Tensor:
-        r"""Penalise writing, looking up with strength, and doubt about where to shift.
+        r"""Penalise writing, strength, sharpening, and doubt about where to shift.
 
         .. math::
 
             \sum_t 0.03 (\lVert e_t \rVert^2 + \lVert a_t \rVert^2)
-            + 0.001 \beta_t^2 + 0.3 \sum_i s_t(i) (1 - s_t(i))
+            + 0.001 \beta_t^2 + 0.01 (\gamma_t - 1)^2 + 0.3 \sum_i s_t(i) (1 - s_t(i))
 
         Heads that write nothing but what is needed do not overwrite it later, on sequences
         longer than those trained on; keys that find their row with little strength tell it
-        from more rows than there were in training; shifts that are nearly certain stay so
-        on sequences unlike those trained on.
+        from more rows than there were in training; what must not be sharpened much has to
+        be told by its content, in one step, and not by where the head was before; shifts
+        that are nearly certain stay so on sequences unlike those trained on.
 
         Parameters
         ----------
@@ -243,8 +244,15 @@ class NTMMemory(Memory):
         writing = interfaces.erase.square().flatten(1).sum(1)
         writing = writing + interfaces.add.square().flatten(1).sum(1)
         looking_up = interfaces.strength.square().flatten(1).sum(1)
+        # relu: γ is 0 after a sequence's end.
+        sharpening = torch.relu(interfaces.gamma - 1).square().flatten(1).sum(1)
         doubt = (interfaces.shift * (1 - interfaces.shift)).flatten(1).sum(1)
-        return WRITE_COST * writing + STRENGTH_COST * looking_up + SHIFT_COST * doubt
+        return (
+            WRITE_COST * writing
+            + STRENGTH_COST * looking_up
+            + GAMMA_COST * sharpening
+            + SHIFT_COST * doubt
+        )
 
 
 def _check_options(
