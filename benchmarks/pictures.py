@@ -21,7 +21,7 @@ from sknt import NTMSequenceClassifier
 from sknt.inspection import MemoryTraceDisplay
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
-SEED = 820
+SEED = 870
 SHOWN = {
     "copy": {"min_length": 20, "max_length": 20},
     "repeat copy": {"min_length": 7, "max_length": 7, "min_repeats": 5, "max_repeats": 5},

@@ -63,7 +63,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         Course of the training. "constant" is `max_epochs` at one learning rate.
         "consolidate" waits for the task to be learned (the running mean of the loss falls
         below 5 % of that of guessing); then, for `consolidation` times as many sequences
-        as that took, the rate falls to 2 %, writing to the memory is penalised for a
+        as that took, the rate falls to 2 %, inputs have noise and heads a penalty for a
         while, and `fit` ends. If `max_epochs` are nearly over before that, the rate falls
         over the last 40 % of them. "auto" is "consolidate" for a classifier with
         `return_sequences`, and "constant" otherwise.

@@ -182,7 +182,7 @@ class Consolidation(Callback):
         if not training:
             return
         schedule = net.schedule_
-        factor, disturbance = self._planned(schedule), 0.0
+        factor, penalty, noise = self._planned(schedule), 0.0, 0.0
         if schedule.n_updates < WARM_UP:
             factor = min(factor, (schedule.n_updates + 1) / WARM_UP)
         if schedule.learned_at is not None:
@@ -193,11 +193,11 @@ class Consolidation(Callback):
             else:
                 height = min(p, RAMP_END - p) / RAMP
                 part = schedule.rate * schedule.length / schedule.whole_length
-                disturbance = part * min(1.0, max(0.0, height))
+                penalty = part * min(1.0, max(0.0, height))
+                noise = NOISE * penalty * _borne(schedule.mean_loss)
         net.scale_learning_rate(factor)
         net.take_orthogonal_steps(schedule.learned_at is None)
-        net.penalty_ = disturbance
-        net.noise_ = disturbance and disturbance * NOISE * _borne(schedule.mean_loss)
+        net.penalty_, net.noise_ = penalty, noise
 
     def _planned(self, schedule: Schedule) -> float:
         """Return the factor while the task is being learned, once warmed up."""
