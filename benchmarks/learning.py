@@ -426,7 +426,8 @@ can be trusted: copy 10 of 10, in all 2,350 sequences in the median and 5,600 at
 wrong bit at length 120 on 10 of 10; shortest copy 10 of 10, solved at 1,400 and 3,200 at
 worst; recall 10 of 10, at 8,500 and 17,250, 15 items with 0.012 bit in the median and 0.084
 at worst, 20 items with 0.16 at worst; repeat copy 10 of 10, at 10,500 and 23,500, of length
-20 at most 0.65 % wrong.
+20 at most 0.65 % wrong. Digits row by row: 0.987 in the mean for both, the NTM above the
+LSTM with 3, equal with 3 and below with 4.
 When sort ran, a task was learned at 3 % of the loss of guessing, not 5 %, and consolidated
 for 1.3 times as long, not 1.4; its held-out loss never was so small.
 Earlier runs of the record. Before there was noise on the inputs and a penalty on
