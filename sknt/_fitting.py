@@ -308,6 +308,7 @@ def train(
         raise
     finally:
         net.callbacks_, net.train_split = own_callbacks, own_split
+        net.penalty_ = net.noise_ = 0.0
 
 
 def _named(callbacks: Sequence[Any]) -> list[tuple[str, Any]]:

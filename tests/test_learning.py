@@ -200,6 +200,16 @@ class Rates(Callback):
         self.rows.append((rate, net.penalty_, net.noise_))
 
 
+class Put(Callback):
+    """Set an attribute of the net before each batch."""
+
+    def __init__(self, name, value):
+        self.name, self.value = name, value
+
+    def on_batch_begin(self, net, **kwargs):
+        setattr(net, self.name, self.value)
+
+
 def rates_of(monkeypatch, learned, exact, *callbacks, **params):
     monkeypatch.setattr(schedule_module, "LEARNED", learned)
     monkeypatch.setattr(schedule_module, "EXACT", exact)
@@ -283,9 +293,13 @@ def test_muon_adam_turns_to_adam_once_a_task_is_learned(monkeypatch, optimizer):
 )
 def test_noise_shrinks_where_a_task_does_not_bear_it(mean_loss, noise):
     schedule = Schedule(
-        n_sequences=140, n_updates=200, mean_loss=mean_loss, learned_at=100, length=100
+        n_sequences=140,
+        n_updates=200,
+        mean_loss=mean_loss,
+        learned_at=100,
+        length=100,
+        whole_length=100,
     )
-    schedule.whole_length = schedule.length
     net = SimpleNamespace(schedule_=schedule)
     net.scale_learning_rate = net.take_orthogonal_steps = lambda value: None
     Consolidation().on_batch_begin(net, training=True)
@@ -314,18 +328,11 @@ def test_noise_is_a_part_of_what_varies_and_of_nothing_else():
 
 
 def test_noise_is_in_the_inputs_of_training_alone():
-    class Disturb(Callback):
-        def __init__(self, noise):
-            self.noise = noise
-
-        def on_batch_begin(self, net, training, **kwargs):
-            net.noise_ = self.noise
-
     def losses(noise, memory):
         model = small_classifier(
             schedule="constant", max_epochs=1, memory=memory, learning_rate=1e-12
         )
-        model.set_params(net_params={"callbacks": [Disturb(noise)]})
+        model.set_params(net_params={"callbacks": [Put("noise_", noise)]})
         X, y = tiny_copy(random_state=0)
         model.fit(X, y)
         return model.history_[0]["train_loss"], model.predict_proba(X)
@@ -334,6 +341,28 @@ def test_noise_is_in_the_inputs_of_training_alone():
         (loss, proba), (noisy_loss, same_proba) = losses(0.0, memory), losses(0.5, memory)
         assert abs(noisy_loss - loss) > 1e-4 * loss
         assert_allclose(np.nan_to_num(same_proba), np.nan_to_num(proba), atol=1e-6)
+
+
+def test_a_training_that_fails_leaves_no_penalty_and_no_noise_behind(monkeypatch):
+    class Fail(Callback):
+        armed = False
+
+        def __deepcopy__(self, memo):
+            return self
+
+        def on_grad_computed(self, net, **kwargs):
+            if self.armed and net.penalty_ and net.noise_:
+                raise RuntimeError("on purpose")
+
+    monkeypatch.setattr(schedule_module, "LEARNED", 1e9)  # at once
+    monkeypatch.setattr(schedule_module, "LOST", math.inf)
+    fail = Fail()
+    model = small_classifier(consolidation=400, net_params={"callbacks": [fail]})
+    model.partial_fit(*tiny_copy(random_state=0))
+    fail.armed = True
+    with pytest.raises(RuntimeError, match="on purpose"):
+        model.partial_fit(*tiny_copy(random_state=1))
+    assert model.net_.penalty_ == model.net_.noise_ == 0
 
 
 def test_a_lapse_spoils_exactness_for_15_percent_of_the_consolidation():
@@ -435,16 +464,9 @@ def test_a_penalty_is_in_the_gradient_but_not_in_the_loss():
     model = small_classifier(schedule="constant", max_epochs=1)
     data = tiny_copy(random_state=0)
 
-    class Penalise(Callback):
-        def __init__(self, height):
-            self.height = height
-
-        def on_batch_begin(self, net, **kwargs):
-            net.penalty_ = self.height
-
     def first_epoch(height):
         other = clone(model).set_params(
-            batch_size=20, net_params={"callbacks": [Penalise(height)]}
+            batch_size=20, net_params={"callbacks": [Put("penalty_", height)]}
         )
         other.fit(*data)
         return other.history_[0]["train_loss"], other.history_[0]["grad_norm"]

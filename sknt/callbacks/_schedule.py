@@ -236,10 +236,6 @@ class Consolidation(Callback):
                 length = min(length, left)
         schedule.consolidate(length)
 
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Leave no penalty and no noise behind."""
-        net.penalty_ = net.noise_ = 0.0
-
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the phase, and end the training when all is done."""
         schedule = net.schedule_
