@@ -2,8 +2,8 @@
 
 from sknt import datasets, inspection, metrics, nn, preprocessing
 from sknt.classifier import NTMSequenceClassifier
+from sknt.data.sequences import mark_padding, pad_sequences, unpad_sequences
 from sknt.regressor import NTMSequenceRegressor
-from sknt.sequences import mark_padding, pad_sequences, unpad_sequences
 
 __all__ = [
     "NTMSequenceClassifier",

@@ -1,176 +1,61 @@
-"""What both estimators share: parameters, checks of X and y, the fit, the outputs."""
+"""What both estimators share: checks of X and y, the fit, the outputs."""
 
 import functools
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
+from torch.utils.data import Dataset
 
-from sknt._fitting import (
-    TrainingData,
-    canonical_data,
-    make_net,
-    split_off_validation,
-    train,
-)
-from sknt._input import SequenceInputMixin
-from sknt._optimizers import OPTIMIZERS
+from sknt._declaration import declares_parameters
+from sknt._parameters import SequenceParameters
+from sknt._private import check_sample_weight
 from sknt._runtime import single_threaded
-from sknt._stream import chunks, is_stream, refuse_with_stream
-from sknt._targets import check_targets
-from sknt._training import SequenceNet
-from sknt.callbacks import (
-    Consolidation,
+from sknt.data.inputs import SequenceInputMixin
+from sknt.data.sequences import Sequences, check_sequences
+from sknt.data.streams import chunks, is_stream, refuse_with_stream
+from sknt.data.targets import check_targets
+from sknt.nn import gradient_norms
+from sknt.training.building import make_net
+from sknt.training.curriculum import LengthCurriculum
+from sknt.training.data import TrainingData, canonical_data, split_off_validation
+from sknt.training.epochs import (
+    EndWhenLearned,
     EpochProgress,
-    LengthCurriculum,
+    EpochRecord,
     ScikitLearnCallbacks,
-    TrainingGuard,
     ValidationScore,
 )
-from sknt.memories import MEMORIES
-from sknt.nn import BACKENDS, CONTROLLERS, gradient_norms
-from sknt.sequences import Sequences, check_sequences
+from sknt.training.guard import TrainingGuard
+from sknt.training.loop import train, transaction
+from sknt.training.net import SequenceNet
+from sknt.training.progress import Plan
 
 NESTED = ("memory_params", "net_params")
 """Dictionaries whose keys are parameters too: ``memory_params__shift_range``."""
 
 
-FIXED = (
-    "memory",
-    "memory_size",
-    "word_size",
-    "n_read_heads",
-    "n_write_heads",
-    "controller",
-    "hidden_size",
-    "n_layers",
-    "memory_params",
-    "return_sequences",
-    "optimizer",
-    "device",
-    "backend",
-    "net_params",
-)
-"""Parameters that a fit which goes on from the last one cannot change."""
-
-
-class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator):
+@declares_parameters
+class SequenceEstimator(
+    SequenceParameters, SequenceInputMixin, CallbackSupportMixin, BaseEstimator
+):
     """Base class of the estimators; they say how targets become numbers and back.
 
-    A subclass has ``_encode_targets`` and ``_finish_targets``, which turn targets into
-    numbers to train on, ``_criterion`` and ``_validation_score``.
+    A subclass has ``_encode_targets``, which turns targets into numbers to train on, and
+    may have ``_scale_targets`` and ``_weigh_targets``, which see those of all rows that are
+    trained on; further ``_chance_loss``, ``_criterion`` and ``_validation_score``.
     """
 
     net_: SequenceNet
-    _criterion: Any
     _n_outputs: int
     _fitted_params: dict[str, Any]
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "memory": [StrOptions(set(MEMORIES)), None],
-        "memory_size": [Interval(Integral, 1, None, closed="left")],
-        "word_size": [Interval(Integral, 1, None, closed="left")],
-        "n_read_heads": [Interval(Integral, 1, None, closed="left")],
-        "n_write_heads": [Interval(Integral, 1, None, closed="left")],
-        "controller": [StrOptions(set(CONTROLLERS))],
-        "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
-        "memory_params": [dict, None],
-        "return_sequences": ["boolean"],
-        "missing_target": [Real, str, None],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
-        # Beyond it the optimizers' own arithmetic overflows single precision.
-        "learning_rate": [Interval(Real, 0, 1e30, closed="right")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "schedule": [StrOptions({"auto", "constant", "consolidate"})],
-        "consolidation": [Interval(Real, 0, None, closed="neither")],
-        "max_grad_norm": [
-            Interval(Real, 0, None, closed="neither"),
-            StrOptions({"auto"}),
-            None,
-        ],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "warm_start": ["boolean"],
-        "device": [str, torch.device],
-        "backend": [StrOptions(set(BACKENDS))],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "net_params": [dict, None],
-    }
-
-    def __init__(
-        self,
-        memory,
-        memory_size,
-        word_size,
-        n_read_heads,
-        n_write_heads,
-        controller,
-        hidden_size,
-        n_layers,
-        memory_params,
-        return_sequences,
-        missing_target,
-        optimizer,
-        learning_rate,
-        max_epochs,
-        batch_size,
-        schedule,
-        consolidation,
-        max_grad_norm,
-        early_stopping,
-        validation_fraction,
-        n_iter_no_change,
-        tol,
-        warm_start,
-        device,
-        backend,
-        random_state,
-        verbose,
-        net_params,
-    ):
-        self.memory = memory
-        self.memory_size = memory_size
-        self.word_size = word_size
-        self.n_read_heads = n_read_heads
-        self.n_write_heads = n_write_heads
-        self.controller = controller
-        self.hidden_size = hidden_size
-        self.n_layers = n_layers
-        self.memory_params = memory_params
-        self.return_sequences = return_sequences
-        self.missing_target = missing_target
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.schedule = schedule
-        self.consolidation = consolidation
-        self.max_grad_norm = max_grad_norm
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.device = device
-        self.backend = backend
-        self.random_state = random_state
-        self.verbose = verbose
-        self.net_params = net_params
 
     # Parameters
 
@@ -222,8 +107,8 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
                 present = getattr(self, name)
                 if not isinstance(present, dict | None):
                     raise ValueError(
-                        f"{name}={present!r} is no dictionary, so {sorted(entries)} cannot "
-                        "be set in it"
+                        f"{name}={present!r} is not a dictionary, so {sorted(entries)} "
+                        "cannot be set in it"
                     )
                 setattr(self, name, {**(present or {}), **entries})
         return self
@@ -235,11 +120,39 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         tags.input_tags.allow_nan = True
         return tags
 
+    def _schedule(self) -> str:
+        """Return the schedule that "auto" stands for."""
+        if self.schedule != "auto":
+            return self.schedule
+        learns_steps = is_classifier(self) and self.return_sequences
+        return "consolidate" if learns_steps else "constant"
+
+    def _batch_size(self) -> int:
+        """Return the size that "auto" stands for."""
+        if isinstance(self.batch_size, str):
+            return 4 if self.return_sequences else 16
+        return self.batch_size
+
+    def _clip(self) -> float | None:
+        """Return the norm that "auto" stands for."""
+        if isinstance(self.max_grad_norm, str):
+            return 1.5 if self.return_sequences else 3.0
+        return self.max_grad_norm
+
+    def _fixed_params(self) -> dict[str, Any]:
+        fixed = (name for name, p in self._parameters.items() if p.fixed)
+        return {name: getattr(self, name) for name in fixed}
+
+    def _network_params(self) -> dict[str, Any]:
+        own = (name for name, p in self._parameters.items() if p.network)
+        sizes = {"n_inputs": self._n_inputs, "n_outputs": self._n_outputs}
+        return sizes | {name: getattr(self, name) for name in own}
+
     # Data
 
-    def _check_X(self, X: Any, *, reset: bool) -> Sequences:
+    def _check_sequences(self, X: Any, *, reset: bool) -> Sequences:
         """Check sequences; with ``reset``, remember their number of features."""
-        sequences = check_sequences(self._validate_X(X, reset=reset))
+        sequences = check_sequences(self._validate_table(X, reset=reset))
         self._check_n_inputs(sequences.values.shape[2], reset=reset)
         return sequences
 
@@ -266,6 +179,64 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
                 f"y has shape {y.shape}, but predictions have shape {predicted.shape}"
             )
 
+    def _training_data(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        reset: bool,
+        partial: bool = False,
+        classes: Any = None,
+    ) -> tuple[TrainingData, NDArray[np.int64]]:
+        """Check and encode what fit was given; also return the groups of equal rows."""
+        sequences = self._check_sequences(X, reset=reset)
+        y, valid = self._check_y(y, sequences, per_step=self.return_sequences)
+        sample_weight = check_sample_weight(
+            sample_weight, sequences.values, ensure_non_negative=True
+        )
+        targets, valid = self._encode_targets(
+            y, valid, reset=reset, partial=partial, classes=classes
+        )
+        if self.return_sequences:
+            targets, valid = sequences.pack(targets), sequences.pack(valid)
+        data, groups = canonical_data(
+            TrainingData(
+                sequences.values, sequences.lengths, targets, valid.astype(np.float64)
+            ),
+            sample_weight,
+        )
+        data = self._scale_targets(data, reset=reset, partial=partial)
+        return self._weigh_targets(data), groups
+
+    def _encode_targets(
+        self,
+        y: NDArray[Any],
+        valid: NDArray[np.bool_],
+        *,
+        reset: bool,
+        partial: bool,
+        classes: Any,
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        raise NotImplementedError
+
+    def _scale_targets(
+        self, data: TrainingData, *, reset: bool, partial: bool
+    ) -> TrainingData:
+        """Return the data with targets in the units in which they are learned."""
+        return data
+
+    def _weigh_targets(self, data: TrainingData) -> TrainingData:
+        """Return the data with all that weighs a target in its weight."""
+        return data
+
+    def _encode_dataset(self, dataset: Dataset) -> Dataset:
+        """Make packed sequences of a data set of pairs (X, y), such as skorch's."""
+        samples = [dataset[i] for i in range(len(dataset))]  # type: ignore[arg-type]
+        X, y = zip(*samples, strict=True)
+        data, _ = self._training_data(list(X), list(y), reset=False)
+        return data.dataset(self.return_sequences)
+
     # Fit
 
     def _fit(
@@ -281,29 +252,29 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
         """Fit; with ``partial``, do one epoch from where the last call ended."""
         goes_on = hasattr(self, "net_") and (partial or self.warm_start)
         n_epochs = 1 if partial else self.max_epochs
-        before = self.__dict__.copy()
         streams = is_stream(X) and not partial
-        try:
+        with transaction(self):
             if goes_on:
                 self._check_unchanged()
+            else:
+                self.__dict__.pop("net_", None)
             rng = check_random_state(self.random_state)
             seeds = rng.randint(2**31 - 1, size=3).tolist()
             rest: Iterator[Any] = iter(())
+            options = {"reset": not goes_on, "partial": partial, "classes": classes}
             if streams:
                 self._check_stream(y, sample_weight)
-                rest = chunks(X, seeds[2], self._progress(goes_on))
+                rest = chunks(X, seeds[2], self._stream_state())
                 first = next(rest, None)
                 if first is None:
                     raise ValueError("the stream is empty; nothing to train on")
-                data, groups = self._training_data(*first, reset=not goes_on)
+                data, groups = self._training_data(*first, **options)
             else:
-                data, groups = self._training_data(
-                    X, y, sample_weight, reset=not goes_on, partial=partial, classes=classes
-                )
+                data, groups = self._training_data(X, y, sample_weight, **options)
             if not goes_on:
                 self.net_ = self._make_net(*seeds[:2])
                 self.net_.chance_loss_ = self._chance_loss(data)
-                self._fitted_params = {name: getattr(self, name) for name in FIXED}
+                self._fitted_params = self._fixed_params()
             held_out = None
             if self.early_stopping and not partial:
                 data, held_out = split_off_validation(
@@ -313,23 +284,17 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             if streams:
                 more = (self._training_data(*chunk, reset=False)[0] for chunk in rest)
                 parts = ((part, 1) for part in islice(chain([data], more), n_epochs))
-            callbacks = self._make_callbacks(n_epochs, held_out)
-            stoppers = self._make_stoppers(held_out, context, X, y)
-            consolidates = self._schedule() == "consolidate"
-            if consolidates:
-                n_planned = None if partial else n_epochs * len(data.lengths)
-                stoppers.insert(
-                    0, Consolidation(n_planned, self.consolidation, stops=not partial)
-                )
+            validates = held_out is not None or bool(self.net_.train_split)
             train(
                 self.net_,
                 parts,
-                held_out,
+                held_out and held_out.dataset(self.return_sequences),
+                plan=self._plan(None if partial else n_epochs * len(data.lengths)),
+                encode=self._encode_dataset,
                 learning_rate=self.learning_rate,
-                constant_rate=not consolidates,
                 batch_size=self._batch_size(),
-                callbacks=callbacks,
-                stoppers=stoppers,
+                callbacks=self._make_callbacks(n_epochs, validates, held_out is not None),
+                stoppers=self._make_stoppers(partial, held_out is not None, context, X, y),
             )
             self.history_ = [
                 {name: value for name, value in epoch.items() if name != "batches"}
@@ -337,11 +302,16 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             ]
             self.n_iter_ = sum(epoch["epoch"] > 0 for epoch in self.history_)
             self.backend_ = self.net_.backend
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
         return self
+
+    def _check_unchanged(self) -> None:
+        fitted = self._fitted_params
+        changed = [n for n, value in self._fixed_params().items() if value != fitted[n]]
+        if changed:
+            raise ValueError(
+                f"{', '.join(changed)} changed since the last fit, from which warm_start "
+                "and partial_fit go on; use warm_start=False or a clone to start anew"
+            )
 
     def _check_stream(self, y: Any, sample_weight: Any) -> None:
         balanced = getattr(self, "class_weight", None) == "balanced"
@@ -354,131 +324,70 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
             }
         )
 
-    def _progress(self, goes_on: bool) -> Callable[[], tuple[int, dict[str, Any]]]:
+    def _stream_state(self) -> Callable[[], tuple[int, dict[str, Any]]]:
         """Return a function for what a stream depends on: how much was shown, and how.
 
         Until there is a net, a curriculum among the callbacks tells its first length.
         """
-        before = self.net_ if hasattr(self, "net_") and not goes_on else None
         callbacks = (self.net_params or {}).get("callbacks") or []
         callbacks = [c[1] if isinstance(c, tuple) else c for c in callbacks]
         first = {c.parameter: c.start for c in callbacks if isinstance(c, LengthCurriculum)}
 
-        def progress() -> tuple[int, dict[str, Any]]:
-            net: Any = getattr(self, "net_", None)
-            if net is before:  # that of an earlier fit, or none
+        def state() -> tuple[int, dict[str, Any]]:
+            if not hasattr(self, "net_"):
                 return 0, first
-            return net.schedule_.n_sequences, first | net.stream_params_
+            return self.net_.progress_.n_sequences, first | self.net_.stream_params_
 
-        return progress
-
-    def _schedule(self) -> str:
-        """Return the schedule that "auto" stands for."""
-        if self.schedule != "auto":
-            return self.schedule
-        learns_steps = is_classifier(self) and self.return_sequences
-        return "consolidate" if learns_steps else "constant"
-
-    def _batch_size(self) -> int:
-        """Return the size that "auto" stands for."""
-        if self.batch_size == "auto":
-            return 4 if self.return_sequences else 16
-        return self.batch_size
-
-    def _clip(self) -> float | None:
-        """Return the norm that "auto" stands for."""
-        if self.max_grad_norm == "auto":
-            return 1.5 if self.return_sequences else 3.0
-        return self.max_grad_norm
-
-    def _check_unchanged(self) -> None:
-        changed = [n for n in FIXED if getattr(self, n) != self._fitted_params[n]]
-        if changed:
-            raise ValueError(
-                f"{', '.join(changed)} changed since the last fit, from which warm_start "
-                "and partial_fit go on; use warm_start=False or a clone to start anew"
-            )
-
-    def _training_data(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        reset: bool,
-        partial: bool = False,
-        classes: Any = None,
-    ) -> tuple[TrainingData, NDArray[np.int64]]:
-        """Check and encode what fit was given; also return the groups of equal rows."""
-        sequences = self._check_X(X, reset=reset)
-        y, valid = self._check_y(y, sequences, per_step=self.return_sequences)
-        sample_weight = _check_sample_weight(
-            sample_weight, sequences.values, ensure_non_negative=True
-        )
-        targets, valid = self._encode_targets(
-            y, valid, reset=reset, partial=partial, classes=classes
-        )
-        if self.return_sequences:
-            targets, valid = sequences.pack(targets), sequences.pack(valid)
-        data, groups = canonical_data(
-            TrainingData(
-                sequences.values, sequences.lengths, targets, valid.astype(np.float64)
-            ),
-            sample_weight,
-        )
-        return self._finish_targets(data, reset=reset, partial=partial), groups
+        return state
 
     def _make_net(self, init_seed: int, shuffle_seed: int) -> SequenceNet:
-        network_params = {
-            "n_inputs": self._n_inputs,
-            "n_outputs": self._n_outputs,
-            "memory": self.memory,
-            "memory_size": self.memory_size,
-            "word_size": self.word_size,
-            "n_read_heads": self.n_read_heads,
-            "n_write_heads": self.n_write_heads,
-            "controller": self.controller,
-            "hidden_size": self.hidden_size,
-            "n_layers": self.n_layers,
-            "memory_params": self.memory_params,
-            "backend": self.backend,
-        }
         return make_net(
-            network_params,
+            self._network_params(),
             self.net_params,
             optimizer=self.optimizer,
             max_grad_norm=self._clip(),
             init_seed=init_seed,
             shuffle_seed=shuffle_seed,
-            criterion=self._criterion,
+            criterion=self._criterion(),
             per_step=self.return_sequences,
             lr=self.learning_rate,
             batch_size=self._batch_size(),
             device=self.device,
         )
 
-    def _make_callbacks(self, n_epochs: int, held_out: Any) -> list[Any]:
-        """Return what looks after a training, in the order in which it is called."""
-        callbacks: list[Any] = []
-        if held_out is not None or self.net_.train_split:
-            callbacks.append(ValidationScore(self._validation_score))
-        callbacks.append(
-            TrainingGuard(
-                self._clip(),
-                functools.partial(gradient_norms, self.net_.module_),
-                restore_best=held_out is not None,
-            )
+    def _plan(self, n_planned: int | None) -> Plan:
+        return Plan(
+            consolidates=self._schedule() == "consolidate",
+            duration=self.consolidation,
+            n_first=self.net_.progress_.n_sequences,
+            n_planned=n_planned,
         )
+
+    def _make_callbacks(
+        self, n_epochs: int, validates: bool, restore_best: bool
+    ) -> list[Any]:
+        """Return what looks after a training, in the order in which it is called."""
+        norms = functools.partial(gradient_norms, self.net_.module_)
+        callbacks: list[Any] = [
+            EpochRecord(),
+            TrainingGuard(self._clip(), norms, restore_best=restore_best),
+        ]
+        if validates:
+            callbacks.insert(0, ValidationScore(self._validation_score))
         if self.verbose:
             callbacks.append(EpochProgress(n_epochs, type(self).__name__))
         return callbacks
 
-    def _make_stoppers(self, held_out: Any, context: Any, X: Any, y: Any) -> list[Any]:
+    def _make_stoppers(
+        self, partial: bool, stops_early: bool, context: Any, X: Any, y: Any
+    ) -> list[Any]:
         """Return what may end a training."""
         stoppers: list[Any] = []
+        if self._schedule() == "consolidate" and not partial:
+            stoppers.append(EndWhenLearned())
         if context is not None:
             stoppers.append(self._scikit_learn_callbacks(context, X, y))
-        if held_out is not None:
+        if stops_early:
             stopping = EarlyStopping(
                 monitor="valid_score",
                 patience=self.n_iter_no_change,
@@ -508,10 +417,10 @@ class SequenceEstimator(SequenceInputMixin, CallbackSupportMixin, BaseEstimator)
 
     # Prediction
 
-    def _outputs(self, X: Any) -> tuple[Sequences, NDArray[np.float64]]:
+    def _predict_outputs(self, X: Any) -> tuple[Sequences, NDArray[np.float64]]:
         """Return the checked sequences and the network's outputs, packed."""
         check_is_fitted(self)
-        sequences = self._check_X(X, reset=False)
+        sequences = self._check_sequences(X, reset=False)
         with single_threaded():
             outputs = self.net_.predict_outputs(sequences.values, sequences.lengths)
         return sequences, outputs

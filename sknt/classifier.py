@@ -1,111 +1,31 @@
 """The classifier: labels for sequences, or for each of their steps."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr, expit, softmax
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d, compute_class_weight
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
 from sknt._base import SequenceEstimator
-from sknt._fitting import TrainingData
-from sknt._targets import check_every_output, typed_labels
+from sknt._declaration import declares_parameters, parameter
+from sknt._private import StrOptions, fit_context
+from sknt.data.sequences import Sequences, is_missing
+from sknt.data.targets import check_every_output, typed_labels
 from sknt.metrics import masked_accuracy
-from sknt.sequences import Sequences, is_missing
+from sknt.training.data import TrainingData
 
 
+@declares_parameters
 class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
     """Classify sequences, or each of their steps, with a memory network.
 
     Parameters
     ----------
-    memory : {"ntm"} or None, default="ntm"
-        Kind of external memory; None is the bare controller, the baseline that tells
-        whether memory helps.
-    memory_size : int, default=128
-        Number of memory rows N. Heads begin by writing a row a step, so that sequences of
-        which all is to be remembered want as many rows as they have steps.
-    word_size : int, default=20
-        Width W of a memory row.
-    n_read_heads : int, default=1
-        Number of read heads.
-    n_write_heads : int, default=1
-        Number of write heads.
-    controller : {"lstm", "gru", "feedforward"}, default="lstm"
-        Kind of controller.
-    hidden_size : int, default=100
-        Number of units of each of the controller's layers.
-    n_layers : int, default=1
-        Number of the controller's layers.
-    memory_params : dict or None, default=None
-        Options of the memory alone; for ``"ntm"`` these are ``shift_range`` (1),
-        ``memory_init`` ("random", "constant" or "learned") and ``interface_clip`` (20).
-        A search reaches them as ``memory_params__shift_range``.
-    return_sequences : bool, default=False
-        Whether there is a target for each step, rather than one for each sequence,
-        which is read at its last step.
-    missing_target : object, default=nan
-        What y holds where there is no target: such entries take no part in loss and
-        score. Predictions hold it at absent steps.
-    optimizer : {"adam", "adamw", "muon", "muon-adam", "rmsprop", "sgd"}, default="adam"
-        Kind of optimizer. Muon moves weight matrices as far in each direction, all else as
-        Adam does: an update takes longer, and some tasks take fewer of them. "muon-adam"
-        turns to Adam once a task is learned, where the schedule is "consolidate".
-    learning_rate : float, default=0.01
-        Step size of the optimizer.
-    max_epochs : int, default=50
-        Number of passes over the training data in a call of `fit`.
-    batch_size : int or "auto", default="auto"
-        Number of sequences in a step of the optimizer; "auto" is 4 with
-        `return_sequences`, and 16 otherwise.
-    schedule : {"auto", "constant", "consolidate"}, default="auto"
-        Course of the training. "constant" is `max_epochs` at one learning rate.
-        "consolidate" waits for the task to be learned (the running mean of the loss falls
-        below 5 % of that of guessing); then, for `consolidation` times as many sequences
-        as that took, the rate falls to 2 %, inputs have noise and heads a penalty for a
-        while, and `fit` ends. If `max_epochs` are nearly over before that, the rate falls
-        over the last 40 % of them. "auto" is "consolidate" for a classifier with
-        `return_sequences`, and "constant" otherwise.
-    consolidation : float, default=1.4
-        How long the schedule "consolidate" goes on, relative to the number of sequences
-        that learning took. A longer one leaves fewer errors.
-    max_grad_norm : float, "auto" or None, default="auto"
-        Gradients of a larger global norm are scaled down to it; ε of Adam is 2e-4 of it.
-        "auto" is 1.5 with `return_sequences`, and 3 otherwise.
-        Tasks that look up what they read are learned more reliably with 5.
-    early_stopping : bool, default=False
-        Whether to hold out a part of the training data, stop when its score does not
-        improve any more, and keep the weights with which it was best.
-    validation_fraction : float, default=0.1
-        Part of the training data held out by `early_stopping`, of each class if
-        possible.
-    n_iter_no_change : int, default=10
-        Number of epochs without improvement after which `early_stopping` stops.
-    tol : float, default=1e-4
-        What `early_stopping` takes for an improvement of the validation score.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the last fit's weights; sizes and classes then stay.
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the loss; "balanced" makes all weigh the same. Not for
-        0/1 indicator targets.
-    device : str, default="cpu"
-        Where torch computes, such as "cuda".
-    backend : {"auto", "fused", "reference"}, default="auto"
-        How sequences are run: "reference" is step by step in torch's operations, "fused"
-        in compiled kernels, many times faster and with the same results but for rounding;
-        "auto" takes the kernels wherever there are some (an NTM on a CPU). The first use
-        on a machine compiles them, which takes about 30 seconds.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the shuffling and the held-out part.
-    verbose : int, default=0
-        Whether to show a progress bar with loss, validation score and time left.
-    net_params : dict or None, default=None
-        Any other argument of skorch's net, such as ``{"optimizer__eps": 1e-3,
-        "callbacks": [...]}``. A search reaches them as ``net_params__optimizer__eps``.
+    {parameters}
 
     Attributes
     ----------
@@ -153,84 +73,27 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
     (40,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **SequenceEstimator._parameter_constraints,
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-    }
-
-    def __init__(
-        self,
-        *,
-        memory="ntm",
-        memory_size=128,
-        word_size=20,
-        n_read_heads=1,
-        n_write_heads=1,
-        controller="lstm",
-        hidden_size=100,
-        n_layers=1,
-        memory_params=None,
-        return_sequences=False,
-        missing_target=np.nan,
-        optimizer="adam",
-        learning_rate=0.01,
-        max_epochs=50,
-        batch_size="auto",
-        schedule="auto",
-        consolidation=1.4,
-        max_grad_norm="auto",
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        warm_start=False,
-        class_weight=None,
-        device="cpu",
-        backend="auto",
-        random_state=None,
-        verbose=0,
-        net_params=None,
-    ):
-        super().__init__(
-            memory=memory,
-            memory_size=memory_size,
-            word_size=word_size,
-            n_read_heads=n_read_heads,
-            n_write_heads=n_write_heads,
-            controller=controller,
-            hidden_size=hidden_size,
-            n_layers=n_layers,
-            memory_params=memory_params,
-            return_sequences=return_sequences,
-            missing_target=missing_target,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            schedule=schedule,
-            consolidation=consolidation,
-            max_grad_norm=max_grad_norm,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            warm_start=warm_start,
-            device=device,
-            backend=backend,
-            random_state=random_state,
-            verbose=verbose,
-            net_params=net_params,
-        )
-        self.class_weight = class_weight
+    class_weight: dict[Any, float] | str | None = parameter(
+        default=None,
+        constraint=[dict, StrOptions({"balanced"}), None],
+        after="warm_start",
+        doc="""dict, "balanced" or None, default=None
+        Weights of the classes in the loss; with "balanced" all classes weigh the same. Not
+        for 0/1 indicator targets.""",
+    )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
     ) -> "NTMSequenceClassifier":
         """Fit to sequences and their labels.
 
@@ -246,11 +109,13 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs); with \
                 `return_sequences` (n_samples, n_timesteps) or \
                 (n_samples, n_timesteps, n_outputs), or a list of such samples
-            Labels, or with an axis of outputs 0/1 indicators. A stream's labels are
-            those of its first pair.
+            Labels, or with an axis of outputs 0/1 indicators.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weight of each sequence; if all are whole numbers, each is worth as many
             repetitions.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All labels that there are, where y (of a stream: that of its first pair) may
+            lack some of them. Not for 0/1 indicator targets.
 
         Returns
         -------
@@ -263,11 +128,11 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             as it was.
         """
         context = self._begin_callbacks(X, y)
-        self._fit(X, y, sample_weight, context=context)
+        self._fit(X, y, sample_weight, context=context, classes=classes)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: Any,
@@ -323,7 +188,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             At absent steps `missing_target`, for which integers become floats if need
             be.
         """
-        sequences, outputs = self._outputs(X)
+        sequences, outputs = self._predict_outputs(X)
         return self._labels(outputs, sequences)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -341,7 +206,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             In the order of `classes_`, NaN at absent steps; for 0/1 indicator targets
             the probability of a 1 for each output.
         """
-        sequences, outputs = self._outputs(X)
+        sequences, outputs = self._predict_outputs(X)
         probabilities = expit(outputs) if self._multilabel else softmax(outputs, axis=-1)
         return self._like_X(probabilities, sequences)
 
@@ -361,7 +226,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             Of two classes, only the second one's, above 0 where it is predicted. NaN at
             absent steps.
         """
-        sequences, outputs = self._outputs(X)
+        sequences, outputs = self._predict_outputs(X)
         if not self._multilabel and len(self.classes_) == 2:
             outputs = outputs[..., 1] - outputs[..., 0]
         return self._like_X(outputs, sequences)
@@ -382,7 +247,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             Of 0/1 indicator targets, the part of the sequences (with
             `return_sequences`, of the steps) of which all are right.
         """
-        sequences, outputs = self._outputs(X)
+        sequences, outputs = self._predict_outputs(X)
         y, valid = self._check_y(y, sequences, per_step=self.net_.per_step)
         labels = self._labels(outputs, sequences)
         if y.ndim == labels.ndim + 1 and y.shape[-1] == 1:
@@ -466,8 +331,8 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             announced = typed_labels(np.asarray(classes))
             if announced.ndim != 1 or is_missing(announced).any():
                 raise ValueError(
-                    f"classes={classes!r} is no list of labels; give all labels that will "
-                    "ever be seen, without missing ones"
+                    f"classes={classes!r} is not a list of labels; give all labels that "
+                    "will ever be seen, without missing ones"
                 )
             announced = np.unique(announced)
         if not reset:
@@ -490,7 +355,8 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         if len(unknown):
             raise ValueError(
                 f"y has classes {unknown.tolist()} that are not among {allowed.tolist()}, "
-                "the classes announced or of the first fit; start anew with all of them"
+                "the classes announced, of the first fit or of a stream's first pair; "
+                "start anew with classes=[...], all of them"
             )
         if len(allowed) < 2:
             raise ValueError(
@@ -499,9 +365,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             )
         return allowed
 
-    def _finish_targets(
-        self, data: TrainingData, *, reset: bool, partial: bool
-    ) -> TrainingData:
+    def _weigh_targets(self, data: TrainingData) -> TrainingData:
         """Multiply the weights of the classes into those of the targets."""
         if self.class_weight is None:
             return data
@@ -545,7 +409,6 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         shares = np.divide(ones, totals, out=np.zeros(n_outputs), where=totals > 0)
         return float((totals * (entr(shares) + entr(1 - shares))).sum() / totals.sum())
 
-    @property
     def _criterion(self) -> Any:
         if self._multilabel:
             return torch.nn.BCEWithLogitsLoss

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from sknt._base import SequenceEstimator
+from sknt._private import check_matplotlib_support
 from sknt._runtime import single_threaded
 
 
@@ -98,7 +98,7 @@ class MemoryTraceDisplay:
             raise ValueError(
                 "the estimator was fitted with memory=None, so there is nothing to show"
             )
-        values, lengths, _ = estimator._check_X(sequence, reset=False)
+        values, lengths, _ = estimator._check_sequences(sequence, reset=False)
         parameter = next(network.parameters())
         with torch.no_grad(), single_threaded():
             outputs, _, trace = network(

@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -18,9 +17,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sknt._input import SequenceInputMixin
-from sknt._targets import align_targets
-from sknt.sequences import is_list_of_sequences, is_table, padded_steps
+from sknt._private import HasMethods, Interval, fit_context
+from sknt.data.inputs import SequenceInputMixin
+from sknt.data.sequences import is_list_of_sequences, is_table, padded_steps
+from sknt.data.targets import align_targets
 
 
 def _inverts(stepwise: "StepwiseTransformer") -> bool:
@@ -73,7 +73,7 @@ class StepwiseTransformer(
         tags.input_tags.allow_nan = True
         return tags
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None) -> "StepwiseTransformer":
         """Fit the transformer to the present steps.
 
@@ -96,7 +96,7 @@ class StepwiseTransformer(
         """
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        values, present = self._check_X(X, reset=True)
+        values, present = self._check_steps(X, reset=True)
         y_steps = None if y is None else _targets_of_steps(y, present)
         inner = StandardScaler() if self.transformer is None else clone(self.transformer)
         self.transformer_ = inner.fit(values[present], y_steps)
@@ -118,7 +118,7 @@ class StepwiseTransformer(
             step of the result has one feature.
         """
         check_is_fitted(self)
-        values, present = self._check_X(X, reset=False)
+        values, present = self._check_steps(X, reset=False)
         return _apply(self.transformer_.transform, values, present, flat=is_table(X))
 
     @available_if(_inverts)
@@ -139,10 +139,10 @@ class StepwiseTransformer(
             self.transformer_.inverse_transform, values, present, flat=is_table(X)
         )
 
-    def _check_X(
+    def _check_steps(
         self, X: Any, *, reset: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        values, present = padded_steps(self._validate_X(X, reset=reset))
+        values, present = padded_steps(self._validate_table(X, reset=reset))
         self._check_n_inputs(values.shape[2], reset=reset)
         if np.isinf(values).any():
             sample, step, feature = np.argwhere(np.isinf(values))[0]
@@ -192,7 +192,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> "ToSequence":
         """Check that the columns make whole steps.
 
@@ -209,7 +209,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the number of columns is no multiple of `n_features`.
+            If the number of columns is not a multiple of `n_features`.
         """
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -253,7 +253,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     def _check_columns(self, X: NDArray[np.float64]) -> None:
         if X.shape[1] % self.n_features:
             raise ValueError(
-                f"X has {X.shape[1]} columns, which is no multiple of "
+                f"X has {X.shape[1]} columns, which is not a multiple of "
                 f"n_features={self.n_features}; give n_timesteps * n_features columns"
             )
 

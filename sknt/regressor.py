@@ -5,14 +5,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin
 
 from sknt._base import SequenceEstimator
-from sknt._fitting import TrainingData
-from sknt._targets import check_every_output
+from sknt._declaration import declares_parameters
+from sknt._private import fit_context
+from sknt.data.targets import check_every_output
 from sknt.metrics import masked_r2
+from sknt.training.data import TrainingData
 
 
+@declares_parameters
 class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     """Predict values for sequences, or for each of their steps, with a memory network.
 
@@ -20,85 +23,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
 
     Parameters
     ----------
-    memory : {"ntm"} or None, default="ntm"
-        Kind of external memory; None is the bare controller, the baseline that tells
-        whether memory helps.
-    memory_size : int, default=128
-        Number of memory rows N. Heads begin by writing a row a step, so that sequences of
-        which all is to be remembered want as many rows as they have steps.
-    word_size : int, default=20
-        Width W of a memory row.
-    n_read_heads : int, default=1
-        Number of read heads.
-    n_write_heads : int, default=1
-        Number of write heads.
-    controller : {"lstm", "gru", "feedforward"}, default="lstm"
-        Kind of controller.
-    hidden_size : int, default=100
-        Number of units of each of the controller's layers.
-    n_layers : int, default=1
-        Number of the controller's layers.
-    memory_params : dict or None, default=None
-        Options of the memory alone; for ``"ntm"`` these are ``shift_range`` (1),
-        ``memory_init`` ("random", "constant" or "learned") and ``interface_clip`` (20).
-        A search reaches them as ``memory_params__shift_range``.
-    return_sequences : bool, default=False
-        Whether there is a target for each step, rather than one for each sequence,
-        which is read at its last step.
-    missing_target : object, default=nan
-        What y holds where there is no target: such entries take no part in loss and
-        score. Predictions hold it at absent steps.
-    optimizer : {"adam", "adamw", "muon", "muon-adam", "rmsprop", "sgd"}, default="adam"
-        Kind of optimizer. Muon moves weight matrices as far in each direction, all else as
-        Adam does: an update takes longer, and some tasks take fewer of them. "muon-adam"
-        turns to Adam once a task is learned, where the schedule is "consolidate".
-    learning_rate : float, default=0.01
-        Step size of the optimizer.
-    max_epochs : int, default=50
-        Number of passes over the training data in a call of `fit`.
-    batch_size : int or "auto", default="auto"
-        Number of sequences in a step of the optimizer; "auto" is 4 with
-        `return_sequences`, and 16 otherwise.
-    schedule : {"auto", "constant", "consolidate"}, default="auto"
-        Course of the training. "constant" is `max_epochs` at one learning rate.
-        "consolidate" waits for the task to be learned (the running mean of the loss falls
-        below 5 % of that of guessing); then, for `consolidation` times as many sequences
-        as that took, the rate falls to 2 %, inputs have noise and heads a penalty for a
-        while, and `fit` ends. If `max_epochs` are nearly over before that, the rate falls
-        over the last 40 % of them. "auto" is "consolidate" for a classifier with
-        `return_sequences`, and "constant" otherwise.
-    consolidation : float, default=1.4
-        How long the schedule "consolidate" goes on, relative to the number of sequences
-        that learning took. A longer one leaves fewer errors.
-    max_grad_norm : float, "auto" or None, default="auto"
-        Gradients of a larger global norm are scaled down to it; ε of Adam is 2e-4 of it.
-        "auto" is 1.5 with `return_sequences`, and 3 otherwise.
-    early_stopping : bool, default=False
-        Whether to hold out a part of the training data, stop when its score does not
-        improve any more, and keep the weights with which it was best.
-    validation_fraction : float, default=0.1
-        Part of the training data held out by `early_stopping`.
-    n_iter_no_change : int, default=10
-        Number of epochs without improvement after which `early_stopping` stops.
-    tol : float, default=1e-4
-        What `early_stopping` takes for an improvement of the validation score.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the last fit's weights; sizes and units of the
-        targets then stay.
-    device : str, default="cpu"
-        Where torch computes, such as "cuda".
-    backend : {"auto", "fused", "reference"}, default="auto"
-        How sequences are run: "reference" is step by step in torch's operations, "fused"
-        in compiled kernels, many times faster and with the same results but for rounding;
-        "auto" takes the kernels wherever there are some (an NTM on a CPU). The first use
-        on a machine compiles them, which takes about 30 seconds.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the shuffling and the held-out part.
-    verbose : int, default=0
-        Whether to show a progress bar with loss, validation score and time left.
-    net_params : dict or None, default=None
-        Any other argument of skorch's net, such as ``{"optimizer__eps": 1e-3,
-        "callbacks": [...]}``. A search reaches them as ``net_params__optimizer__eps``.
+    {parameters}
 
     Attributes
     ----------
@@ -145,75 +70,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     (40,)
     """
 
-    def __init__(
-        self,
-        *,
-        memory="ntm",
-        memory_size=128,
-        word_size=20,
-        n_read_heads=1,
-        n_write_heads=1,
-        controller="lstm",
-        hidden_size=100,
-        n_layers=1,
-        memory_params=None,
-        return_sequences=False,
-        missing_target=np.nan,
-        optimizer="adam",
-        learning_rate=0.01,
-        max_epochs=50,
-        batch_size="auto",
-        schedule="auto",
-        consolidation=1.4,
-        max_grad_norm="auto",
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        warm_start=False,
-        device="cpu",
-        backend="auto",
-        random_state=None,
-        verbose=0,
-        net_params=None,
-    ):
-        super().__init__(
-            memory=memory,
-            memory_size=memory_size,
-            word_size=word_size,
-            n_read_heads=n_read_heads,
-            n_write_heads=n_write_heads,
-            controller=controller,
-            hidden_size=hidden_size,
-            n_layers=n_layers,
-            memory_params=memory_params,
-            return_sequences=return_sequences,
-            missing_target=missing_target,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            schedule=schedule,
-            consolidation=consolidation,
-            max_grad_norm=max_grad_norm,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            warm_start=warm_start,
-            device=device,
-            backend=backend,
-            random_state=random_state,
-            verbose=verbose,
-            net_params=net_params,
-        )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> "NTMSequenceRegressor":
@@ -251,7 +108,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None
     ) -> "NTMSequenceRegressor":
@@ -296,7 +153,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
                 (n_samples, n_timesteps, n_outputs)
             In the targets' units; at absent steps NaN, or `missing_target`.
         """
-        sequences, outputs = self._outputs(X)
+        sequences, outputs = self._predict_outputs(X)
         values = outputs * self.target_scale_ + self.target_mean_
         if self._single_output:
             values = values[..., 0]
@@ -316,7 +173,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         -------
         r2 : float
         """
-        sequences, outputs = self._outputs(X)
+        sequences, outputs = self._predict_outputs(X)
         y, valid = self._check_y(y, sequences, per_step=self.net_.per_step)
         y, valid = self._with_output_axis(y, valid, per_step=self.net_.per_step)
         values = outputs * self.target_scale_ + self.target_mean_
@@ -326,7 +183,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
 
     # Targets
 
-    _criterion = torch.nn.MSELoss
+    def _criterion(self) -> Any:
+        return torch.nn.MSELoss
 
     def _with_output_axis(
         self, y: NDArray[Any], valid: NDArray[np.bool_], *, per_step: bool
@@ -367,7 +225,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
             )
         return y, valid
 
-    def _finish_targets(
+    def _scale_targets(
         self, data: TrainingData, *, reset: bool, partial: bool
     ) -> TrainingData:
         """Standardise the targets, by the mean and scale of the first fit."""

@@ -5,7 +5,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-
 from sknt._optimizers import N_ITERATIONS, STEP_SIZE, Muon, orthogonalize
 
 SHAPES = [(40, 12), (12, 40), (7, 7), (1, 9), (9, 1)]

@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-
 from sknt._targets import align_targets
 from sknt.sequences import (
     Sequences,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sknt.sequences import check_sequences
+from sknt.data.sequences import check_sequences
 
 
 def bits_per_sequence(y: ArrayLike, proba: ArrayLike, *, reduce: bool = True) -> Any:

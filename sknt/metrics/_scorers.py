@@ -11,9 +11,9 @@ from sklearn.metrics import get_scorer, make_scorer
 from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils import get_tags
 
-from sknt._targets import align_targets, typed_labels
+from sknt.data.sequences import is_missing, padded_steps
+from sknt.data.targets import align_targets, typed_labels
 from sknt.metrics._masked import entry_weights
-from sknt.sequences import is_missing, padded_steps
 
 
 def make_sequence_scorer(

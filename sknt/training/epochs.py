@@ -9,6 +9,27 @@ import torch
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
+from sknt.training.interrupts import TrainingStopped
+
+
+class EpochRecord(Callback):
+    """Record how far a training has come: ``n_sequences`` and, if any, its ``phase``."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Record it."""
+        net.history.record("n_sequences", net.progress_.n_sequences)
+        if net.plan_.consolidates:
+            net.history.record("phase", net.progress_.phase)
+
+
+class EndWhenLearned(Callback):
+    """End the training once the task is learned and consolidated."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """End it if so."""
+        if net.progress_.phase == "learned":
+            raise TrainingStopped
+
 
 class ValidationScore(Callback):
     """Record the score of each epoch's validation predictions as ``valid_score``.
@@ -85,7 +106,7 @@ class ScikitLearnCallbacks(Callback):
     Parameters
     ----------
     begin : callable
-        Called without arguments at each epoch's begin; returns the task's context.
+        Called without arguments when an epoch begins; returns the task's context.
     end : callable
         Called with that context at each epoch's end; training stops if it returns True.
     """
@@ -101,4 +122,4 @@ class ScikitLearnCallbacks(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """End the epoch's task."""
         if self.end(self.context_):
-            raise KeyboardInterrupt  # skorch's way to end a training
+            raise TrainingStopped

@@ -11,6 +11,8 @@ from skorch.callbacks import Callback
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from sknt.training.interrupts import TrainingFailed
+
 MAX_SKIPPED = 10
 """Training stops after so many updates in a row that could not be done."""
 
@@ -37,11 +39,11 @@ class TrainingGuard(Callback):
     Best is the highest validation score (of equal ones, the lowest validation loss), or
     the lowest training loss where nothing is held out.
 
-    The history has for each epoch ``n_sequences``, the number of sequences shown so far,
-    ``grad_norm``, the largest norm of a gradient before clipping, ``grad_source``, the part
-    of the network that it comes from for the most, ``n_clipped`` and ``n_skipped``, the
-    updates that were scaled down and left out. After a stop ``guard`` says in the last
-    finished epoch (or without one in an epoch 0) what was done.
+    The history has for each epoch ``grad_norm``, the largest norm of a gradient before
+    clipping, ``grad_source``, the part of the network that most of it comes from,
+    ``n_clipped`` and ``n_skipped``, the updates that were scaled down and left out. After a
+    stop, ``guard`` in the last finished epoch (if there is none, in an epoch 0) says what
+    was done.
     """
 
     def __init__(
@@ -102,7 +104,6 @@ class TrainingGuard(Callback):
             self._stop("the gradient", net)
         self.n_epochs_ = len(net.history)
         record = net.history[-1]
-        record["n_sequences"] = net.schedule_.n_sequences
         record["grad_norm"], record["grad_source"] = self.largest_, self.source_
         record["n_clipped"], record["n_skipped"] = self.n_clipped_, self.n_skipped_
         quality = [-record[loss] for loss in ("valid_loss", "train_loss") if loss in record]
@@ -116,7 +117,7 @@ class TrainingGuard(Callback):
 
     def _stop(self, what: str, net: Any) -> None:
         self.failure_ = f"{what} became non-finite in epoch {len(net.history)}"
-        raise KeyboardInterrupt  # skorch's way to end a training
+        raise TrainingFailed
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Bring the best weights back if need be."""

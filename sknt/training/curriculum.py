@@ -21,20 +21,21 @@ class LengthCurriculum(Callback):
     step : int, default=1
         By how much it rises.
     parameter : str, default="max_length"
-        Argument of the stream that is the length, such as ``"max_items"``.
+        Argument of the stream that sets the length, such as ``"max_items"``.
     learned : float, default=0.2
         The length rises when the loss of a target is below this part of that of guessing.
 
     Raises
     ------
     ValueError
-        At the begin of a training, if the numbers are no range or no part.
+        When a training begins, if the lengths are not a range, or ``step`` or ``learned``
+        is not positive.
 
     Notes
     -----
     The history's ``curriculum`` is the length of each epoch. Until the last one is reached,
-    the task is not taken for learned (see :class:`Consolidation`). It is for tasks
-    that are not learned without.
+    the task is not taken for learned, and not consolidated. It is for tasks that are not
+    learned without it.
 
     Examples
     --------
@@ -74,18 +75,17 @@ class LengthCurriculum(Callback):
         if not (1 <= self.start <= self.stop and self.step >= 1 and self.learned > 0):
             raise ValueError(
                 f"LengthCurriculum(stop={self.stop!r}, start={self.start!r}, "
-                f"step={self.step!r}, learned={self.learned!r}) is no curriculum; use "
+                f"step={self.step!r}, learned={self.learned!r}) is not a curriculum; use "
                 "1 <= start <= stop, step >= 1 and learned > 0"
             )
-        self._set(net, net.stream_params_.get(self.parameter, self.start))
+        self._ask(net, net.stream_params_.get(self.parameter, self.start))
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the length, and go to the next one if it is learned."""
-        length, mean_loss = net.stream_params_[self.parameter], net.schedule_.mean_loss
+        length, mean_loss = net.stream_params_[self.parameter], net.progress_.mean_loss
         net.history.record("curriculum", length)
         if mean_loss is not None and mean_loss < self.learned:
-            self._set(net, min(self.stop, length + self.step))
+            self._ask(net, min(self.stop, length + self.step))
 
-    def _set(self, net: Any, length: int) -> None:
-        net.stream_params_[self.parameter] = length
-        net.schedule_.held = length < self.stop
+    def _ask(self, net: Any, length: int) -> None:
+        net.ask_of_stream(is_final=length >= self.stop, **{self.parameter: length})

@@ -135,7 +135,7 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
 }
 """Names of the optimizers, with the settings in which they differ from torch's."""
 
-EPSILON = {"adam": 2e-4, "adamw": 2e-4, "muon": 5e-4, "muon-adam": 5e-4}
+RELATIVE_EPSILON = {"adam": 2e-4, "adamw": 2e-4, "muon": 5e-4, "muon-adam": 5e-4}
 """ε: so much of max_grad_norm, for both are sizes of gradients.
 
 It keeps steps small where gradients are.

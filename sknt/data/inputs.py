@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from sknt.sequences import is_table
+from sknt.data.sequences import is_table
 
 
 class SequenceInputMixin:
@@ -20,7 +20,7 @@ class SequenceInputMixin:
     _n_inputs: int
     _fitted_on_table: bool
 
-    def _validate_X(self, X: Any, *, reset: bool) -> Any:
+    def _validate_table(self, X: Any, *, reset: bool) -> Any:
         """Check a table as scikit-learn does; leave sequences as they are."""
         table = is_table(X)
         if reset:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from sknt.sequences import (
+from sknt.data.sequences import (
     as_labels,
     is_list_of_sequences,
     is_missing,

@@ -1,0 +1,238 @@
+"""Every parameter that the estimators share, said once.
+
+A new parameter is declared here (or in the one estimator that has it), and used where it
+matters: if it goes to the network (``network=True``), in ``SequenceNetwork``; otherwise in
+``SequenceEstimator``.
+"""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+
+from sknt._declaration import declares_parameters, parameter
+from sknt._private import Interval, StrOptions
+from sknt.memories import MEMORIES
+from sknt.nn import BACKENDS, CONTROLLERS
+from sknt.training.optimizers import OPTIMIZERS
+
+_COUNT = [Interval(Integral, 1, None, closed="left")]
+
+
+@declares_parameters
+class SequenceParameters:
+    """What both estimators are configured by."""
+
+    memory: str | None = parameter(
+        default="ntm",
+        constraint=[StrOptions(set(MEMORIES)), None],
+        network=True,
+        doc="""{"ntm"} or None, default="ntm"
+        Kind of external memory; None is the bare controller, the baseline that tells
+        whether memory helps.""",
+    )
+    memory_size: int = parameter(
+        default=128,
+        constraint=_COUNT,
+        network=True,
+        doc="""int, default=128
+        Number of memory rows N. Heads begin by writing one row at each step, so sequences
+        that are to be remembered as a whole need as many rows as they have steps.""",
+    )
+    word_size: int = parameter(
+        default=20,
+        constraint=_COUNT,
+        network=True,
+        doc="""int, default=20
+        Width W of a memory row.""",
+    )
+    n_read_heads: int = parameter(
+        default=1,
+        constraint=_COUNT,
+        network=True,
+        doc="""int, default=1
+        Number of read heads.""",
+    )
+    n_write_heads: int = parameter(
+        default=1,
+        constraint=_COUNT,
+        network=True,
+        doc="""int, default=1
+        Number of write heads.""",
+    )
+    controller: str = parameter(
+        default="lstm",
+        constraint=[StrOptions(set(CONTROLLERS))],
+        network=True,
+        doc="""{"lstm", "gru", "feedforward"}, default="lstm"
+        Kind of controller.""",
+    )
+    hidden_size: int = parameter(
+        default=100,
+        constraint=_COUNT,
+        network=True,
+        doc="""int, default=100
+        Number of units in each layer of the controller.""",
+    )
+    n_layers: int = parameter(
+        default=1,
+        constraint=_COUNT,
+        network=True,
+        doc="""int, default=1
+        Number of layers of the controller.""",
+    )
+    memory_params: dict[str, Any] | None = parameter(
+        default=None,
+        constraint=[dict, None],
+        network=True,
+        doc="""dict or None, default=None
+        Options of the memory alone; for ``"ntm"`` these are ``shift_range`` (1),
+        ``memory_init`` ("random", "constant" or "learned") and ``interface_clip`` (20).
+        A search reaches them as ``memory_params__shift_range``.""",
+    )
+    return_sequences: bool = parameter(
+        default=False,
+        constraint=["boolean"],
+        fixed=True,
+        doc="""bool, default=False
+        Whether there is a target for each step, rather than one for each sequence,
+        which is read at its last step.""",
+    )
+    missing_target: Any = parameter(
+        default=np.nan,
+        constraint=[Real, str, None],
+        doc="""object, default=nan
+        What y holds where there is no target: such entries take no part in loss and
+        score. Predictions hold it at absent steps.""",
+    )
+    optimizer: str = parameter(
+        default="adam",
+        constraint=[StrOptions(set(OPTIMIZERS))],
+        fixed=True,
+        doc="""{"adam", "adamw", "muon", "muon-adam", "rmsprop", "sgd"}, default="adam"
+        Kind of optimizer. Muon moves a weight matrix equally far in each direction, and
+        everything else as Adam does: an update takes longer, and some tasks take fewer of
+        them. "muon-adam" turns to Adam once a task is learned, where the schedule is
+        "consolidate".""",
+    )
+    learning_rate: float = parameter(
+        default=0.01,
+        # Beyond it the optimizers' own arithmetic overflows single precision.
+        constraint=[Interval(Real, 0, 1e30, closed="right")],
+        doc="""float, default=0.01
+        Step size of the optimizer.""",
+    )
+    max_epochs: int = parameter(
+        default=50,
+        constraint=_COUNT,
+        doc="""int, default=50
+        Number of passes over the training data in a call of `fit`.""",
+    )
+    batch_size: int | str = parameter(
+        default="auto",
+        constraint=[*_COUNT, StrOptions({"auto"})],
+        doc="""int or "auto", default="auto"
+        Number of sequences in an update; "auto" is 4 with `return_sequences`, and 16
+        otherwise.""",
+    )
+    schedule: str = parameter(
+        default="auto",
+        constraint=[StrOptions({"auto", "constant", "consolidate"})],
+        doc="""{"auto", "constant", "consolidate"}, default="auto"
+        Course of the training. "constant" is `max_epochs` at one learning rate.
+        "consolidate" waits until the task is learned (the running mean of the loss falls
+        below 5 % of that of guessing); then, for `consolidation` times as many sequences
+        as that took, the rate falls to 2 %, noise is added to the inputs and a penalty on
+        the heads to the loss for a while, and `fit` ends. If the task is not learned by
+        then, the rate falls over the last 40 % of `max_epochs`. "auto" is "consolidate"
+        for a classifier with `return_sequences`, and "constant" otherwise.""",
+    )
+    consolidation: float = parameter(
+        default=1.4,
+        constraint=[Interval(Real, 0, None, closed="neither")],
+        doc="""float, default=1.4
+        How long the schedule "consolidate" goes on after the task is learned, relative to
+        the number of sequences that learning took. A longer one leaves fewer errors.""",
+    )
+    max_grad_norm: float | str | None = parameter(
+        default="auto",
+        constraint=[
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
+        doc="""float, "auto" or None, default="auto"
+        Gradients of a larger global norm are scaled down to it; ε of Adam is 2e-4 of it.
+        "auto" is 1.5 with `return_sequences`, and 3 otherwise.
+        Tasks that look up what they have read are learned more reliably with 5.""",
+    )
+    early_stopping: bool = parameter(
+        default=False,
+        constraint=["boolean"],
+        doc="""bool, default=False
+        Whether to hold out a part of the training data, stop when its score no longer
+        improves, and keep the weights with which it was best.""",
+    )
+    validation_fraction: float = parameter(
+        default=0.1,
+        constraint=[Interval(Real, 0, 1, closed="neither")],
+        doc="""float, default=0.1
+        Part of the training data held out by `early_stopping`, of each class if
+        possible.""",
+    )
+    n_iter_no_change: int = parameter(
+        default=10,
+        constraint=_COUNT,
+        doc="""int, default=10
+        Number of epochs without improvement after which `early_stopping` stops.""",
+    )
+    tol: float = parameter(
+        default=1e-4,
+        constraint=[Interval(Real, 0, None, closed="left")],
+        doc="""float, default=1e-4
+        What `early_stopping` takes for an improvement of the validation score.""",
+    )
+    warm_start: bool = parameter(
+        default=False,
+        constraint=["boolean"],
+        doc="""bool, default=False
+        Whether `fit` goes on from the last fit's weights; sizes and classes then stay.""",
+    )
+    device: Any = parameter(
+        default="cpu",
+        constraint=[str, torch.device],
+        fixed=True,
+        doc="""str, default="cpu"
+        Where torch computes, such as "cuda".""",
+    )
+    backend: str = parameter(
+        default="auto",
+        constraint=[StrOptions(set(BACKENDS))],
+        network=True,
+        doc="""{"auto", "fused", "reference"}, default="auto"
+        How sequences are run: "reference" is step by step in torch's operations, "fused"
+        in compiled kernels, many times faster and with the same results up to rounding;
+        "auto" takes the kernels wherever there are any (an NTM on a CPU). The first use
+        on a machine compiles them, which takes about 30 seconds.""",
+    )
+    random_state: Any = parameter(
+        default=None,
+        constraint=["random_state"],
+        doc="""int, RandomState instance or None, default=None
+        Seed of the initial weights, the shuffling and the held-out part.""",
+    )
+    verbose: int = parameter(
+        default=0,
+        constraint=["verbose"],
+        doc="""int, default=0
+        Whether to show a progress bar with loss, validation score and time left.""",
+    )
+    net_params: dict[str, Any] | None = parameter(
+        default=None,
+        constraint=[dict, None],
+        fixed=True,
+        doc="""dict or None, default=None
+        Any other argument of skorch's net, such as ``{"optimizer__eps": 1e-3,
+        "callbacks": [...]}``. A search reaches them as ``net_params__optimizer__eps``.""",
+    )

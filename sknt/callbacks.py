@@ -1,0 +1,6 @@
+"""skorch callbacks for training on sequences, to be given in ``net_params``."""
+
+from sknt.training.curriculum import LengthCurriculum
+from sknt.training.interrupts import TrainingStopped
+
+__all__ = ["LengthCurriculum", "TrainingStopped"]

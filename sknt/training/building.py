@@ -1,0 +1,162 @@
+"""The net of an estimator, built of its parameters and what the user put in net_params."""
+
+import copy
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from sknt._runtime import seeded_construction
+from sknt.nn import SequenceNetwork
+from sknt.training.net import SequenceNet
+from sknt.training.optimizers import OPTIMIZERS, RELATIVE_EPSILON, UNCLIPPED_EPSILON
+
+OWN_PARAMETERS = {
+    "lr": "learning_rate",
+    "max_epochs": "max_epochs",
+    "batch_size": "batch_size",
+    "device": "device",
+    "warm_start": "warm_start",
+    "verbose": "verbose",
+    "per_step": "return_sequences",
+    "optimizer__lr": "learning_rate",
+}
+"""Arguments of the net that the estimators have as parameters of their own."""
+
+
+def make_net(
+    network_params: Mapping[str, Any],
+    net_params: Mapping[str, Any] | None,
+    *,
+    optimizer: str,
+    max_grad_norm: float | None,
+    init_seed: int,
+    shuffle_seed: int,
+    **kwargs: Any,
+) -> SequenceNet:
+    """Build an initialized net.
+
+    Parameters
+    ----------
+    network_params : mapping
+        Arguments of SequenceNetwork.
+    net_params : mapping or None
+        The user's arguments of the net; they win over the others. Copied, so that
+        callbacks given there serve one fit alone.
+    optimizer : str
+        A key of OPTIMIZERS.
+    max_grad_norm : float or None
+        What ε is relative to.
+    init_seed, shuffle_seed : int
+    **kwargs
+        Other arguments of the net.
+
+    Raises
+    ------
+    ValueError
+        If net_params has a name that skorch does not know or the estimator owns, or the
+        device is not available.
+    """
+    chosen = copy.deepcopy(dict(net_params or {}))
+    _check_net_params(chosen, network_params)
+    _check_device(kwargs["device"])
+    ours = {
+        "module": SequenceNetwork,
+        "train_split": None,
+        "verbose": 0,
+        **_module_params(chosen.get("module", SequenceNetwork), network_params),
+        **_optimizer_params(optimizer, max_grad_norm, "optimizer" in chosen),
+        **kwargs,
+    }
+    if ours["criterion"] is torch.nn.BCEWithLogitsLoss:
+        ours["predict_nonlinearity"] = torch.sigmoid  # skorch's own is for one output
+    if "iterator_train" not in chosen:
+        ours["iterator_train__random_state"] = np.random.RandomState(shuffle_seed)
+    net = SequenceNet(**ours | chosen)
+    with seeded_construction(init_seed):
+        net.initialize()
+    return net
+
+
+def _module_params(module: Any, network_params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that a module is built with; one that is built takes none.
+
+    A module of the user's own takes ``n_inputs`` and ``n_outputs``, and of the others those
+    that its constructor names.
+    """
+    if isinstance(module, torch.nn.Module):
+        return {}
+    try:
+        parameters = inspect.signature(module).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"net_params has module={module!r}; give a class of torch.nn.Module, or a "
+            "module"
+        ) from error
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    named = {parameter.name for parameter in parameters}
+    missing = {"n_inputs", "n_outputs"} - named
+    if missing and not takes_all:
+        raise ValueError(
+            f"net_params has module={module.__name__}, whose constructor does not take "
+            f"{sorted(missing)}; it is called with n_inputs and n_outputs, the numbers of "
+            "features of a step and of outputs, and with those of the estimator's "
+            f"parameters that it names, of {sorted(network_params)}"
+        )
+    return {
+        f"module__{name}": value
+        for name, value in network_params.items()
+        if takes_all or name in named
+    }
+
+
+def _optimizer_params(
+    name: str, max_grad_norm: float | None, is_users: bool
+) -> dict[str, Any]:
+    optimizer, settings = OPTIMIZERS[name]
+    params: dict[str, Any] = {"optimizer": optimizer}
+    if is_users:  # theirs has settings of its own
+        return params
+    params |= {f"optimizer__{key}": value for key, value in settings.items()}
+    if name in RELATIVE_EPSILON:
+        epsilon = RELATIVE_EPSILON[name] * max_grad_norm if max_grad_norm else None
+        params["optimizer__eps"] = epsilon or UNCLIPPED_EPSILON
+    return params
+
+
+def _check_device(device: Any) -> None:
+    try:
+        torch.empty(0, device=device)
+        reason = ""
+        if torch.device(device).type == "meta":
+            reason = "it holds no numbers"
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+    if reason:
+        raise ValueError(
+            f"device={str(device)!r} is not available here ({reason}); use device='cpu'"
+        )
+
+
+def _check_net_params(chosen: Mapping[Any, Any], network_params: Mapping[str, Any]) -> None:
+    own = OWN_PARAMETERS | {f"module__{name}": name for name in network_params}
+    for name in chosen:
+        if not isinstance(name, str):
+            raise ValueError(f"net_params has the key {name!r}; give names of arguments")
+        if name in own:
+            raise ValueError(
+                f"net_params has {name!r}, which is a parameter of the estimator; set "
+                f"{own[name]} instead"
+            )
+    if "criterion__reduction" in chosen:
+        raise ValueError(
+            "net_params has 'criterion__reduction', which is always 'none': the loss is "
+            "summed over a sequence's targets, without the missing ones"
+        )
+    if isinstance(chosen.get("optimizer"), str):
+        raise ValueError(
+            f"net_params has optimizer={chosen['optimizer']!r}, which is not a class of "
+            f"torch.optim; for one of {sorted(OPTIMIZERS)} set optimizer itself"
+        )

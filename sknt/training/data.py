@@ -1,0 +1,133 @@
+"""What is trained on: packed sequences and targets, in an order of their own, in parts."""
+
+import hashlib
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from sknt.training.batches import SequenceDataset
+
+MAX_REPETITIONS = 10
+"""Whole sample weights of at most this on average are taken as so many equal samples."""
+
+
+class TrainingData(NamedTuple):
+    """Packed sequences and their targets, one row a sequence."""
+
+    values: NDArray[np.float64]  # (n_samples, longest, n_features)
+    lengths: NDArray[np.int64]  # (n_samples,)
+    targets: NDArray[Any]  # (n_samples, [longest,] [n_outputs])
+    weights: NDArray[np.float64]  # of the targets' shape; 0 where there is none
+
+    def take(self, rows: NDArray[np.int64]) -> "TrainingData":
+        """Select rows."""
+        return TrainingData(
+            self.values[rows], self.lengths[rows], self.targets[rows], self.weights[rows]
+        )
+
+    def dataset(self, per_step: bool) -> SequenceDataset:
+        """Return the data in single precision, as the net trains on it."""
+        targets = self.targets
+        if targets.dtype.kind == "f":
+            targets = targets.astype(np.float32)
+        return SequenceDataset(
+            self.values.astype(np.float32),
+            self.lengths,
+            targets,
+            self.weights.astype(np.float32),
+            per_step=per_step,
+        )
+
+
+def canonical_data(
+    data: TrainingData, sample_weight: NDArray[np.float64]
+) -> tuple[TrainingData, NDArray[np.int64]]:
+    """Bring data into an order of its own, in which weights equal repetitions.
+
+    Rows of weight 0 or without a target are left out. Rows whose weights are whole
+    numbers are repeated as often (unless that made the data more than MAX_REPETITIONS
+    times as large); other weights go into the loss, scaled to a mean of 1. The order
+    comes from the rows' content alone: neither the order in which they were given nor
+    the way in which repeated rows were written changes a fit.
+
+    Parameters
+    ----------
+    data : TrainingData
+        With weights of 0 and 1: whether there is a target.
+    sample_weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    data : TrainingData
+        With the sample weights in its weights.
+    groups : ndarray of shape (n_samples,)
+        Equal numbers for equal rows.
+
+    Raises
+    ------
+    ValueError
+        If every row has weight 0.
+    """
+    has_target = data.weights.reshape(len(sample_weight), -1).any(axis=1)
+    sample_weight = sample_weight * has_target
+    used = np.flatnonzero(sample_weight)
+    if not len(used):
+        raise ValueError(
+            "sample_weight is 0 for every sample that has a target; give at least one "
+            "a positive weight"
+        )
+    data, sample_weight = data.take(used), sample_weight[used]
+    # Values that are one number in single precision are one to the net as well.
+    values = data.values.astype(np.float32) + 0  # adding 0 makes 0 of -0
+    parts = (values, data.lengths, data.targets + 0, data.weights)
+    keys = [_digest(*row) for row in zip(*parts, strict=True)]
+    groups = np.unique(keys, return_inverse=True)[1]
+    order = np.lexsort((sample_weight, groups))
+    whole = (sample_weight == np.floor(sample_weight)).all()
+    if whole and sample_weight.mean() <= MAX_REPETITIONS:
+        order = np.repeat(order, sample_weight[order].astype(int))
+        return data.take(order), groups[order]
+    data, sample_weight, groups = data.take(order), sample_weight[order], groups[order]
+    scale = (sample_weight / sample_weight.mean()).reshape(
+        -1, *[1] * (data.weights.ndim - 1)
+    )
+    return data._replace(weights=data.weights * scale), groups
+
+
+def _digest(*parts: Any) -> str:
+    content = b"".join(part.tobytes() for part in parts)
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def split_off_validation(
+    data: TrainingData, groups: NDArray[np.int64], fraction: float, seed: int
+) -> tuple[TrainingData, TrainingData]:
+    """Hold out a fraction of the sequences, of each class where that is possible.
+
+    At least two are held out, for R² needs so many, and equal rows stay together.
+
+    Raises
+    ------
+    ValueError
+        If there are too few sequences.
+    """
+    rows = np.unique(groups, return_index=True)[1]  # one of each kind
+    n_samples = len(rows)
+    n_held_out = max(2, int(np.ceil(fraction * n_samples)))
+    if n_held_out >= n_samples:
+        raise ValueError(
+            f"early_stopping with validation_fraction={fraction} would hold out "
+            f"{n_held_out} of {n_samples} different samples and leave none to train on; "
+            "give more samples or set early_stopping=False"
+        )
+    is_class = data.targets.ndim == 1 and data.targets.dtype.kind == "i"
+    options = {"test_size": n_held_out, "random_state": seed}
+    try:
+        stratify = data.targets[rows] if is_class else None
+        _, held_out = train_test_split(rows, stratify=stratify, **options)
+    except ValueError:  # a class with a single member, or more classes than places
+        _, held_out = train_test_split(rows, **options)
+    is_held_out = np.isin(groups, groups[held_out])
+    return data.take(np.flatnonzero(~is_held_out)), data.take(np.flatnonzero(is_held_out))

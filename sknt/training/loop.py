@@ -1,0 +1,164 @@
+"""A training, and the transaction it is done in: all of it, or nothing."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+from skorch.callbacks.scoring import ScoringBase
+from skorch.helper import predefined_split
+from torch.utils.data import Dataset
+
+from sknt._runtime import single_threaded
+from sknt.training.data import TrainingData
+from sknt.training.interrupts import Interrupts, TrainingStopped
+from sknt.training.net import SequenceNet
+from sknt.training.progress import Plan
+
+RECORDERS = ("epoch_timer", "train_loss", "valid_loss")
+"""Callbacks of skorch that put an epoch's numbers into the history."""
+
+
+@contextmanager
+def transaction(estimator: Any) -> Iterator[None]:
+    """Undo all that happens inside if it fails or is interrupted.
+
+    The estimator has its attributes again, and a net that it had before the state it was
+    in: weights, optimizer, progress, history, callbacks, generators. The undoing itself
+    cannot be interrupted. This is the one place where a fit that fails is undone.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With an attribute ``random_state`` and, once fitted, a ``net_``.
+    """
+    attributes = vars(estimator).copy()
+    generators = [attributes["random_state"]]
+    net, undo_net = attributes.get("net_"), None
+    if net is not None:
+        generators.append(getattr(net, "iterator_train__random_state", None))
+        undo_net = _Checkpoint(net)
+    generators = [g for g in generators if isinstance(g, np.random.RandomState)]
+    states = [generator.get_state() for generator in generators]
+    interrupts = Interrupts()
+    with interrupts.watched():
+        try:
+            yield
+        except BaseException:
+            with interrupts.held():
+                estimator.__dict__ = attributes
+                if undo_net is not None:
+                    undo_net.restore()
+                for generator, state in zip(generators, states, strict=True):
+                    generator.set_state(state)
+            raise
+
+
+class _Checkpoint:
+    """All that a training changes in a net."""
+
+    def __init__(self, net: SequenceNet):
+        self.net = net
+        self.attributes = vars(net).copy()
+        self.snapshot = net.snapshot()
+        self.n_records = len(net.history)
+        self.callbacks = [
+            (callback, vars(callback).copy()) for _, callback in net.callbacks_
+        ]
+
+    def restore(self) -> None:
+        """Bring it back."""
+        self.net.__dict__ = self.attributes
+        self.net.restore(self.snapshot)
+        del self.net.history[self.n_records :]
+        for callback, attributes in self.callbacks:
+            callback.__dict__ = attributes
+
+
+def train(
+    net: SequenceNet,
+    parts: Iterable[tuple[TrainingData, int]],
+    held_out: Dataset | None,
+    *,
+    plan: Plan,
+    encode: Callable[[Dataset], Dataset],
+    learning_rate: float,
+    batch_size: int,
+    callbacks: Sequence[Callback],
+    stoppers: Sequence[Callback],
+) -> None:
+    """Train a net.
+
+    Parameters
+    ----------
+    net : SequenceNet
+    parts : iterable of TrainingData and int
+        Data, and for how many epochs they are trained on.
+    held_out : Dataset or None
+        What each epoch is validated on; None: what the net's own ``train_split`` says.
+    plan : Plan
+    encode : callable
+        Makes packed sequences of a data set of pairs (X, y) that a ``train_split`` gives.
+    learning_rate : float
+    batch_size : int
+    callbacks, stoppers : sequence of skorch callbacks
+        For this training alone: those called before the user's own, and those after them.
+    """
+    own = net.callbacks_, net.train_split
+    recorders = [pair for pair in net.callbacks_ if pair[0] in RECORDERS]
+    users = [pair for pair in net.callbacks_ if pair[0] not in RECORDERS]
+    net.batch_size = batch_size
+    if learning_rate != net.lr:
+        net.set_learning_rate(learning_rate)
+    try:
+        net.plan_, net.encode_ = plan, encode
+        net.callbacks_ = [*recorders, *_named(callbacks), *users, *_named(stoppers)]
+        if held_out is not None:
+            net.train_split = predefined_split(held_out)
+        _check_monitors(users, bool(net.train_split))
+        _check_scoring(users, held_out)
+        # Whatever the caller has set, such as torch.inference_mode().
+        with single_threaded(), torch.inference_mode(False), torch.enable_grad():
+            net.notify("on_train_begin", X=None, y=None)
+            with suppress(TrainingStopped):
+                for data, n_epochs in parts:
+                    dataset = data.dataset(net.per_step)
+                    _check_scoring(users, dataset)
+                    net.fit_loop(dataset, epochs=n_epochs)
+            net.notify("on_train_end", X=None, y=None)
+    finally:
+        net.callbacks_, net.train_split = own
+        net.plan_, net.encode_ = Plan(), None
+
+
+def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
+    return [(type(callback).__name__, callback) for callback in callbacks]
+
+
+def _check_monitors(users: Sequence[tuple[str, Callback]], validates: bool) -> None:
+    """Refuse callbacks that wait for validation results where there will be none."""
+    for name, callback in users:
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(monitor, str) and monitor.startswith("valid_") and not validates:
+            raise ValueError(
+                f"the callback {name} monitors {monitor!r}, but nothing is held out to "
+                "validate on; set early_stopping=True, give a train_split such as "
+                "skorch.dataset.ValidSplit(5) in net_params, or monitor 'train_loss'"
+            )
+
+
+def _check_scoring(users: Sequence[tuple[str, Callback]], dataset: Any) -> None:
+    """Refuse skorch's scoring where it would count what is padding or has no target."""
+    for name, callback in users:
+        caches = isinstance(callback, ScoringBase) and callback.use_caching
+        if not caches or dataset is None:
+            continue
+        if dataset.per_step or not (dataset.weights > 0).all():
+            raise ValueError(
+                f"the callback {name} scores all entries of y, and some of them have no "
+                "target (absent steps, missing outputs); give it use_caching=False and a "
+                "function of (net, dataset, y), or set early_stopping=True, whose "
+                "valid_score counts the targets that are there"
+            )
