@@ -18,7 +18,9 @@ import inspect
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
+
+Class = TypeVar("Class")
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,20 @@ def parameter(
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(parameter,))
-def declares_parameters(cls: Any) -> Any:
+def declares_parameters(cls: type[Class]) -> type[Class]:
     """Give a class the constructor, constraints and docstring of its parameters.
 
     They are those of its base class and its own; ``cls._parameters`` has them by name.
     """
+    target: Any = cls
     inherited: Mapping[str, Parameter] = getattr(cls, "_parameters", {})
     own = {name: part for name, part in vars(cls).items() if isinstance(part, Parameter)}
     parameters = _in_order(inherited, own)
     for name in own:
         delattr(cls, name)  # values are attributes of instances alone
-    cls._parameters = parameters
-    cls._parameter_constraints = {name: p.constraint for name, p in parameters.items()}
-    cls.__init__ = _constructor(cls, parameters)
+    target._parameters = parameters
+    target._parameter_constraints = {name: p.constraint for name, p in parameters.items()}
+    target.__init__ = _constructor(cls, parameters)
     if cls.__doc__ is not None and "{parameters}" in cls.__doc__:  # not with python -OO
         paragraphs = "\n".join(p.paragraph(name) for name, p in parameters.items())
         indented = textwrap.indent(paragraphs, "    ").strip()
