@@ -6,6 +6,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
 import pytest
+import torch
+from helpers import MODEST
+from network_helpers import make_network
+
+from sknt import NTMSequenceClassifier
 
 
 @pytest.fixture
@@ -17,3 +22,27 @@ def sequences():
     X[np.arange(6) >= lengths[:, np.newaxis]] = np.nan
     y = np.where(X[:, 0, 0] > 0, "up", "down")
     return X, y
+
+
+@pytest.fixture
+def values(sequences):
+    """The same sequences; the value goes with the first step."""
+    X, _ = sequences
+    return X, 3 + 10 * X[:, 0, 0]
+
+
+@pytest.fixture
+def model():
+    return NTMSequenceClassifier(**MODEST)
+
+
+@pytest.fixture
+def torch_seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(params=["reference", "fused"])
+def backend(request):
+    """Both paths are held to the same: fused wherever there are kernels."""
+    torch.manual_seed(0)
+    make_network.backend = request.param

@@ -5,7 +5,31 @@ import copy
 import numpy as np
 import pytest
 import torch
+from helpers import stepwise_classifier, tiny_copy
+
 from sknt._optimizers import N_ITERATIONS, STEP_SIZE, Muon, orthogonalize
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, 3e-4),
+        ({"max_grad_norm": "auto", "return_sequences": False}, 6e-4),
+        ({"max_grad_norm": 5}, 1e-3),
+        ({"max_grad_norm": 5, "optimizer": "adamw"}, 1e-3),
+        ({"max_grad_norm": 5, "optimizer": "muon"}, 2.5e-3),
+        ({"max_grad_norm": None}, 3e-4),
+        ({"net_params": {"optimizer__eps": 1e-5}}, 1e-5),
+        ({"net_params": {"optimizer": torch.optim.Adam}}, 1e-8),
+        ({"optimizer": "sgd"}, None),
+    ],
+)
+def test_epsilon_goes_by_the_clip_unless_it_is_given(params, expected):
+    model = stepwise_classifier(max_epochs=1, **params)
+    X, y = tiny_copy(random_state=0)
+    model.fit(X, y if model.return_sequences else np.arange(len(X)) % 2)
+    assert model.net_.optimizer_.param_groups[0].get("eps") == pytest.approx(expected)
+
 
 SHAPES = [(40, 12), (12, 40), (7, 7), (1, 9), (9, 1)]
 

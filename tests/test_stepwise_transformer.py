@@ -1,13 +1,13 @@
-"""Transformers for sequences, against scikit-learn's own on the present steps."""
+"""StepwiseTransformer, against the transformer itself on the present steps."""
 
 import numpy as np
 import pytest
 import sklearn
+from gap_helpers import is_absent, present_steps, sequences_with_gaps
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
-from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -22,42 +22,17 @@ from sklearn.preprocessing import (
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sknt import NTMSequenceClassifier, pad_sequences, unpad_sequences
-from sknt.preprocessing import StepwiseTransformer, ToSequence
+from sknt.preprocessing import StepwiseTransformer
 
 nan = np.nan
 
 
-@parametrize_with_checks(
-    [
-        ToSequence(),
-        ToSequence(n_features=1),
-        StepwiseTransformer(),
-        StepwiseTransformer(StandardScaler()),
-    ]
-)
+@parametrize_with_checks([StepwiseTransformer(), StepwiseTransformer(StandardScaler())])
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 
 
 # StepwiseTransformer
-
-
-def sequences_with_gaps(seed=0):
-    """Six sequences of five steps of three features, absent before, inside, after."""
-    X = np.random.RandomState(seed).normal(size=(6, 5, 3)) * [1, 5, 30] + [0, 2, -9]
-    X[0, 3:] = nan
-    X[1, :2] = nan
-    X[2, [1, 3]] = nan
-    X[3, [0, 2, 4]] = nan
-    return X
-
-
-def is_absent(step):
-    return all(np.isnan(value) for value in np.atleast_1d(step))
-
-
-def present_steps(X):
-    return np.array([step for sample in X for step in sample if not is_absent(step)])
 
 
 def laid_out_like(X, steps):
@@ -296,91 +271,6 @@ def test_a_pipeline_fit_on_univariate_lists_predicts_longer_ones():
     assert model.predict([*X, rng.normal(size=9)]).shape == (5,)
 
 
-# Targets
-
-
-def targets_for_selection():
-    """Feature 2 tells the sequence's value, feature 0 the step's."""
-    rng = np.random.RandomState(0)
-    X = rng.normal(size=(12, 5, 3))
-    of_sequence, of_step = rng.normal(size=12), rng.normal(size=(12, 5))
-    X[..., 2] += 5 * of_sequence[:, np.newaxis]
-    X[..., 0] += 5 * of_step
-    X[:4, 3:] = X[4:8, 0] = X[8, [1, 3]] = nan
-    return X, of_sequence, of_step
-
-
-def select():
-    return SelectKBest(f_regression, k=1)
-
-
-def test_steps_get_their_sequences_target():
-    X, y, _ = targets_for_selection()
-    targets = [y[i] for i, x in enumerate(X) for step in x if not is_absent(step)]
-    expected = select().fit(present_steps(X), targets)
-    assert_array_equal(expected.get_support(), [False, False, True])
-    stepwise = StepwiseTransformer(select())
-    result = stepwise.fit_transform(X, y)
-    assert_allclose(stepwise.transformer_.scores_, expected.scores_)
-    assert_array_equal(result, X[..., 2:])
-
-
-def of_present(X, y):
-    return [
-        [target for step, target in zip(x, row, strict=True) if not is_absent(step)]
-        for x, row in zip(X, y, strict=True)
-    ]
-
-
-@pytest.mark.parametrize(
-    "convert",
-    [
-        lambda X, y: y,
-        lambda X, y: np.where(np.isnan(X).all(axis=2), nan, y),
-        lambda X, y: y.tolist(),
-        of_present,
-        lambda X, y: [np.array(row) for row in of_present(X, y)],
-    ],
-    ids=["array", "NaN at absent steps", "lists", "ragged lists", "list of arrays"],
-)
-def test_steps_get_their_own_targets(convert):
-    X, _, y = targets_for_selection()
-    targets = np.concatenate(of_present(X, y))
-    expected = select().fit(present_steps(X), targets)
-    assert_array_equal(expected.get_support(), [True, False, False])
-    stepwise = StepwiseTransformer(select()).fit(X, convert(X, y))
-    assert_allclose(stepwise.transformer_.scores_, expected.scores_)
-
-
-def test_lists_of_targets_of_one_length_are_as_good_as_ragged_ones():
-    X, _, y = targets_for_selection()
-    X[:, 1:4], X[:, [0, 4]] = np.random.RandomState(1).normal(size=(12, 3, 3)), nan
-    lists = of_present(X, y)
-    assert {len(row) for row in lists} == {3}
-    expected = select().fit(present_steps(X), np.concatenate(lists))
-    stepwise = StepwiseTransformer(select()).fit(X, lists)
-    assert_allclose(stepwise.transformer_.scores_, expected.scores_)
-
-
-@pytest.mark.parametrize(
-    "shorten",
-    [lambda y, t: y[:-1], lambda y, t: t[:-1], lambda y, t: list(t[:-1])],
-    ids=["of sequences", "of steps", "list"],
-)
-def test_another_number_of_targets_is_refused_as_scikit_learn_does(shorten):
-    X, y, of_step = targets_for_selection()
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        StepwiseTransformer(select()).fit(X, shorten(y, of_step))
-
-
-def test_a_list_of_targets_that_does_not_fit_names_the_sample():
-    X, _, y = targets_for_selection()
-    lists = of_present(X, y)
-    lists[3] = lists[3][:-1]
-    with pytest.raises(ValueError, match="sample 3 "):
-        StepwiseTransformer(select()).fit(X, lists)
-
-
 # Inverse, parameters, errors
 
 
@@ -477,80 +367,3 @@ def test_a_sample_without_steps_passes_for_the_estimator_to_refuse():
     X = np.array([[[1.0], [3.0]], [[nan], [nan]]])
     result = StepwiseTransformer().fit_transform(X)
     assert_array_equal(result, [[[-1.0], [1.0]], [[nan], [nan]]])
-
-
-# ToSequence
-
-
-@pytest.mark.parametrize("n_features", [1, 2, 3, 6])
-def test_rows_hold_the_first_steps_features_then_the_seconds(n_features):
-    table = np.random.RandomState(0).normal(size=(4, 6))
-    result = ToSequence(n_features=n_features).fit_transform(table)
-    assert result.shape == (4, 6 // n_features, n_features)
-    for row, sequence in zip(table, result, strict=True):
-        assert_array_equal(np.concatenate(list(sequence)), row)
-
-
-def test_rows_of_sequences_and_back_are_the_same_with_absent_steps_too():
-    X = sequences_with_gaps()
-    table = X.reshape(len(X), -1)
-    to_sequence = ToSequence(n_features=3).fit(table)
-    assert to_sequence.n_features_in_ == 15
-    assert_array_equal(to_sequence.transform(table), X)
-    assert_array_equal(to_sequence.inverse_transform(X), table)
-
-
-def test_a_data_frame_becomes_sequences_by_the_order_of_its_columns():
-    pd = pytest.importorskip("pandas")
-    frame = pd.DataFrame({"b": [1, 5], "a": [2, 6], "d": [3, 7], "c": [4, 8]})
-    result = ToSequence(n_features=2).fit_transform(frame)
-    assert_array_equal(result, [[[1, 2], [3, 4]], [[5, 6], [7, 8]]])
-
-
-def test_columns_that_make_no_whole_steps_are_refused_with_both_numbers():
-    with pytest.raises(ValueError, match=r"5 columns.*n_features=2"):
-        ToSequence(n_features=2).fit(np.ones((3, 5)))
-
-
-def test_another_number_of_columns_than_in_fit_is_refused():
-    to_sequence = ToSequence(n_features=2).fit(np.ones((3, 4)))
-    with pytest.raises(ValueError, match=r"6 features.*expecting 4"):
-        to_sequence.transform(np.ones((3, 6)))
-
-
-@pytest.mark.parametrize("n_features", [0, -1, 1.5, "2", None])
-def test_a_step_has_a_whole_positive_number_of_features(n_features):
-    with pytest.raises(ValueError, match="'n_features' parameter"):
-        ToSequence(n_features=n_features).fit(np.ones((3, 4)))
-
-
-@pytest.mark.parametrize(
-    ("X", "message"),
-    [
-        (np.ones((2, 3, 1)), "dim 3"),
-        (np.array([[1.0, np.inf]]), "infinity"),
-        ([["a", "b"]], "could not convert"),
-    ],
-)
-def test_what_is_no_table_of_numbers_is_refused(X, message):
-    with pytest.raises(ValueError, match=message):
-        ToSequence().fit(X)
-
-
-def test_a_pipeline_from_a_table_equals_one_from_the_sequences():
-    X, y = sequences_with_gaps(), np.array([0, 1, 0, 1, 0, 1])
-    model = NTMSequenceClassifier(
-        memory_size=4, word_size=3, hidden_size=6, max_epochs=1, random_state=0
-    )
-    table = X.reshape(len(X), -1)
-    pipeline = make_pipeline(ToSequence(n_features=3), model).fit(table, y)
-    assert_array_equal(
-        pipeline.predict_proba(table), clone(model).fit(X, y).predict_proba(X)
-    )
-
-
-def test_columns_that_make_no_whole_steps_are_refused_in_transform_too():
-    table = np.ones((3, 6))
-    to_sequence = ToSequence(2).fit(table).set_params(n_features=5)
-    with pytest.raises(ValueError, match="no multiple of n_features=5"):
-        to_sequence.transform(table)

@@ -1,0 +1,32 @@
+"""The examples run."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from helpers import ROOT
+
+
+@pytest.mark.parametrize(
+    ("example", "pictures"),
+    [
+        ("speaker_identification.py", ["speaker_confusion.png", "speaker_attention.png"]),
+        ("copy_beyond_training.py", ["copy_heads.png"]),
+    ],
+)
+def test_examples_run_when_shortened(tmp_path, example, pictures):
+    subprocess.run(
+        [sys.executable, ROOT / "examples" / example],
+        cwd=tmp_path,
+        check=True,
+        timeout=300,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SKNT_EXAMPLE_EPOCHS": "1",
+            "SKNT_EXAMPLE_CHUNKS": "1",
+        },
+    )
+    for picture in pictures:
+        assert (tmp_path / picture).stat().st_size > 10_000

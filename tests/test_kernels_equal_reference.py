@@ -1,0 +1,103 @@
+"""The fused path gives the results and gradients of the reference."""
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from kernel_helpers import (
+    assert_gradients_close,
+    assert_same,
+    make_batch,
+    make_network,
+    run,
+)
+from torch.testing import assert_close
+
+from sknt.nn import SequenceNetwork
+from sknt.nn.unroll import map_state
+
+pytestmark = pytest.mark.usefixtures("torch_seed")
+
+
+def random_configuration(seed):
+    rng = np.random.RandomState(seed)
+    rows = int(rng.randint(1, 70))
+    return {
+        "controller": rng.choice(["lstm", "gru", "feedforward"]).item(),
+        "n_layers": int(rng.randint(1, 4)),
+        "hidden_size": int(rng.randint(1, 40)),
+        "memory_size": rows,
+        "word_size": int(rng.randint(1, 30)),
+        "n_read_heads": int(rng.randint(1, 5)),
+        "n_write_heads": int(rng.randint(1, 4)),
+        "memory_params": {
+            "shift_range": int(rng.randint(0, min(4, (rows - 1) // 2 + 1))),
+            "memory_init": rng.choice(["random", "constant", "learned"]).item(),
+            "interface_clip": [20.0, 1.5, None][rng.randint(3)],
+        },
+    }
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_configuration_gives_the_references_results_and_gradients(seed):
+    torch.manual_seed(seed)
+    network = SequenceNetwork(3, 2, **random_configuration(seed))
+    x, lengths = make_batch(*np.random.RandomState(seed).randint(1, 25, size=2).tolist())
+    expected, expected_gradients = run(network, "reference", x, lengths, traces=True)
+    actual, gradients = run(network, "fused", x, lengths, traces=True)
+    for one, other in zip(actual, expected, strict=True):
+        assert_close(one, other, rtol=1e-5, atol=1e-5)
+    # Where rounding itself moves the reference by more, at most twice as far from exact.
+    double = deepcopy(network).double()
+    _, exact = run(double, "reference", x.double(), lengths, traces=True)
+    exact = [part.float() for part in exact]
+    rounding = max(
+        float((one - other).abs().max() / other.abs().max().clamp(min=1e-7))
+        for one, other in zip(expected_gradients, exact, strict=True)
+    )
+    assert_gradients_close(gradients, exact, max(1e-4, 2 * rounding))
+
+
+@pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
+def test_in_double_precision_nothing_but_rounding_is_different(controller):
+    network = make_network(controller=controller, n_layers=2, n_write_heads=2).double()
+    x, lengths = make_batch()
+    expected = run(network, "reference", x.double(), lengths, traces=True)
+    assert_close(run(network, "fused", x.double(), lengths, traces=True), expected)
+
+
+def test_lengths_of_any_integer_type_and_strided_inputs_are_taken():
+    network = make_network()
+    x, lengths = make_batch()
+    expected = run(network, "fused", x, lengths)
+    strided = x.transpose(0, 1).contiguous().transpose(0, 1)
+    assert_same(run(network, "fused", strided, lengths.to(torch.int32)), expected)
+
+
+def test_a_penalty_on_heads_trains_what_it_trains_on_the_reference_path():
+    network = make_network(n_read_heads=2)
+    x, lengths = make_batch()
+
+    def gradients(backend):
+        network.backend = backend
+        _, _, trace = network(x, lengths, return_states=True)
+        blur = (1 - trace.states.memory.read_weights.square().sum(-1)).sum()
+        told = trace.interfaces
+        loss = blur + 0.03 * (told.erase.square().sum() + told.add.square().sum())
+        return torch.autograd.grad(loss, list(network.cell.parameters()))
+
+    assert_gradients_close(gradients("fused"), gradients("reference"))
+
+
+def test_a_state_from_one_path_is_taken_by_the_other():
+    network = make_network(controller="gru", n_layers=2)
+    x, _ = make_batch(n_steps=6)
+    network.backend = "reference"
+    whole, _ = network(x)
+    _, state = network(x[:, :3])
+    network.backend = "fused"
+    rest, final = network(x[:, 3:], state=state)
+    assert_close(rest, whole[:, 3:], rtol=1e-4, atol=1e-5)
+    assert type(final) is type(state)
+    assert map_state(lambda s: s, final).memory.memory.shape == state.memory.memory.shape

@@ -1,0 +1,69 @@
+"""How much memory the kernels take."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import leaves
+from kernel_helpers import make_network
+
+from sknt.kernels import buffers
+from sknt.nn import SequenceNetwork
+
+pytestmark = pytest.mark.usefixtures("torch_seed")
+
+
+class Ledger:
+    """The bytes that are leased at the same time."""
+
+    def __init__(self, monkeypatch):
+        self.now = self.most = 0
+        take = buffers.take
+
+        def counting(size, dtype):
+            lease = take(size, dtype)
+            n_bytes = lease.array.nbytes
+            self.now += n_bytes
+            self.most = max(self.most, self.now)
+            give_back = type("Held", (), {"__del__": lambda _: self.leave(n_bytes)})
+            lease.held = give_back()
+            return lease
+
+        monkeypatch.setattr(buffers, "take", counting)
+
+    def leave(self, n_bytes):
+        self.now -= n_bytes
+
+
+def test_a_long_training_step_takes_what_its_checkpoints_take(monkeypatch):
+    ledger = Ledger(monkeypatch)
+    network = SequenceNetwork(9, 8)
+    x = torch.randn(8, 2000, 9)
+    outputs, state = network(x)
+    n_state = sum(leaf[0].numel() for leaf in leaves(state))
+    checkpoints = 45 * len(x) * n_state  # √2000 steps apart
+    allowed = 3 * 4 * (x.numel() + outputs.numel() + checkpoints)
+    del state
+    outputs.sum().backward()
+    # The gradient of the outputs and what is returned come on top.
+    assert ledger.most + 4 * outputs.numel() < allowed
+
+
+def test_prediction_takes_the_same_for_any_number_of_steps(monkeypatch):
+    ledger = Ledger(monkeypatch)
+    network = make_network()
+    most = []
+    for n_steps in (10, 1000):
+        ledger.most = ledger.now
+        with torch.no_grad():
+            network(torch.randn(4, n_steps, 3))
+        most.append(ledger.most)
+    assert most[0] == most[1]
+
+
+def test_buffers_are_used_again_once_nothing_refers_to_them():
+    first = buffers.take(12_345, np.float32)
+    second = buffers.take(12_345, np.float32)
+    assert not np.shares_memory(first.array, second.array)
+    address = first.array.ctypes.data
+    del first
+    assert buffers.take(12_300, np.float32).array.ctypes.data == address

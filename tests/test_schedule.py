@@ -1,0 +1,182 @@
+"""The schedule: warm-up, consolidation, and when a task counts as learned."""
+
+import math
+import pickle
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from helpers import SMALL, stepwise_classifier, tiny_copy, weights_of
+from numpy.testing import assert_allclose
+from skorch.callbacks import Callback
+
+from sknt import NTMSequenceClassifier
+from sknt.callbacks import Schedule
+from sknt.callbacks import _schedule as schedule_module
+
+
+class Rates(Callback):
+    """Record the rate, the penalty and the noise of each update."""
+
+    def __init__(self):
+        self.rows = []
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def on_grad_computed(self, net, **kwargs):
+        rate = net.optimizer_.param_groups[0]["lr"]
+        self.rows.append((rate, net.penalty_, net.noise_))
+
+
+def rates_of(monkeypatch, learned, exact, *callbacks, **params):
+    monkeypatch.setattr(schedule_module, "LEARNED", learned)
+    monkeypatch.setattr(schedule_module, "EXACT", exact)
+    monkeypatch.setattr(schedule_module, "LOST", math.inf)
+    rates = Rates()
+    params = {"learning_rate": 0.01, "batch_size": 1, **params}
+    model = stepwise_classifier(net_params={"callbacks": [rates, *callbacks]}, **params)
+    model.fit(partial(tiny_copy))
+    return model, np.array(rates.rows)
+
+
+def test_the_rate_warms_up_and_falls_at_the_end_of_what_is_planned(monkeypatch):
+    _, rows = rates_of(monkeypatch, 0.0, 0.0, max_epochs=20)
+    rate, penalty, noise = rows.T
+    assert len(rows) == 400
+    assert_allclose(rate[:100], 0.01 * np.arange(1, 101) / 100)
+    assert_allclose(rate[100:240], 0.01)
+    assert (np.diff(rate[241:]) <= 0).all()
+    assert_allclose(rate[240 + 80], 0.005, rtol=1e-6)  # half of a cosine over 160
+    assert rate[-1] < 0.00021
+    assert (penalty == 0).all()
+    assert (noise == 0).all()
+
+
+def test_once_learned_it_is_consolidated_and_then_ends(monkeypatch):
+    model, rows = rates_of(monkeypatch, 1e9, 1e9, max_epochs=50)
+    # Learned at the first sequence: 2 more, in one of which the penalty is on.
+    assert model.n_iter_ == 1
+    assert model.history_[-1]["phase"] == "learned"
+    assert rows[-1, 0] == pytest.approx(0.01 * 0.02)
+    assert model.net_.penalty_ == model.net_.noise_ == 0
+
+
+def test_what_is_learned_late_goes_on_from_the_rate_that_is_left(monkeypatch):
+    class LearnedLate(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if net.schedule_.n_sequences == 320:
+                monkeypatch.setattr(schedule_module, "LEARNED", math.inf)
+
+    model, rows = rates_of(monkeypatch, 0.0, math.inf, LearnedLate(), max_epochs=20)
+    assert model.net_.schedule_.learned_at == 321
+    rate, penalty, noise = rows.T
+    assert len(rows) == 400
+    assert_allclose(rate[320], 0.005, rtol=1e-6)  # where the rate was half down
+    assert (np.diff(rate[240:]) <= 0).all()
+    assert rate[-1] == pytest.approx(0.01 * 0.02, rel=0.1)
+    # As large a part as there is of the rate, and of a consolidation's sequences.
+    assert 0 < penalty.max() <= 0.5 * 79 / math.ceil(1.4 * 321)
+    assert_allclose(noise, 0.4 * penalty)
+
+
+def test_what_is_not_exact_is_annealed_again_three_times_at_most(monkeypatch):
+    model, rows = rates_of(monkeypatch, 1e9, 0.0, max_epochs=50, consolidation=40)
+    assert model.net_.schedule_.n_rounds == schedule_module.MAX_ROUNDS == 3
+    assert model.history_[-1]["phase"] == "learned"
+    rate, penalty, noise = rows[1:101].T  # after the first update: 40, thrice 20
+    assert_allclose(rate[[0, 20]], [0.01, 0.005])
+    assert_allclose(rate[[40, 50, 60, 70, 80]], [1e-3, 5e-4, 1e-3, 5e-4, 1e-3])
+    assert_allclose(penalty[[0, 3, 6, 19, 23, 26]], [0, 0.5, 1, 1, 0.5, 0], atol=1e-12)
+    assert not penalty[26:].any()
+    assert_allclose(noise, 0.4 * penalty)
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "muon-adam"])
+def test_muon_adam_turns_to_adam_once_a_task_is_learned(monkeypatch, optimizer):
+    class Kinds(Rates):
+        def on_grad_computed(self, net, **kwargs):
+            self.rows.append(net.optimizer_.param_groups[0]["orthogonal"])
+
+    kinds = Kinds()
+    params = {"optimizer": optimizer, "consolidation": 40, "warm_start": True}
+    model, _ = rates_of(monkeypatch, 1e9, 1e9, kinds, **params)  # learned at once
+    assert kinds.rows[:3] == [True, *[optimizer == "muon"] * 2]
+    assert kinds.rows[-1] == (optimizer == "muon")
+    model.set_params(schedule="constant").fit(partial(tiny_copy))
+    assert model.net_.optimizer_.param_groups[0]["orthogonal"]
+
+
+def test_a_lapse_spoils_exactness_for_15_percent_of_the_consolidation():
+    schedule = Schedule(n_late=1, length=100, n_sequences=1000, last_lapse=985)
+    assert schedule.exact
+    assert not replace(schedule, last_lapse=986).exact
+    assert not replace(schedule, late_loss=0.002).exact
+    assert not replace(schedule, n_late=0).exact
+
+
+def test_what_is_exact_is_told_by_the_mean_of_the_last_15_percent():
+    schedule = Schedule(n_sequences=50)
+    schedule.consolidate(100)
+    losses = np.random.RandomState(0).rand(50) / 100
+    for loss in losses:
+        schedule.count(2, loss)
+    late = losses[2 * (np.arange(50) + 1) > 85]
+    assert schedule.n_late == len(late) == 8
+    assert schedule.late_loss == pytest.approx(late.mean())
+    schedule.consolidate(50)
+    assert schedule.n_late == 0
+
+
+def test_the_schedule_counts_and_tells_learned_from_lost():
+    schedule = Schedule()
+    for _ in range(200):
+        schedule.count(4, 0.0)
+    schedule.count(4, math.nan)  # a batch without a finite loss is none
+    assert schedule.n_sequences == 804
+    assert schedule.n_updates == 201
+    assert schedule.mean_loss == 0
+    schedule.count(4, 1.0)
+    assert schedule.mean_loss == pytest.approx(0.05)
+    assert schedule.phase == "learning"
+
+
+def test_auto_is_to_consolidate_for_labels_of_steps_alone(sequences):
+    X, y = sequences
+    plain = NTMSequenceClassifier(**SMALL).fit(X, y)
+    assert "phase" not in plain.history_[0]
+    assert plain.history_[0]["train_batch_count"] == math.ceil(60 / 16)
+    stepwise = stepwise_classifier().fit(*tiny_copy(random_state=0))
+    assert stepwise.history_[0]["phase"] == "learning"
+    assert stepwise.history_[0]["train_batch_count"] == 20 / 4
+
+
+def test_two_and_two_partial_fits_are_four_with_the_schedule_too():
+    data = tiny_copy(random_state=0)
+    whole, halves = stepwise_classifier(), stepwise_classifier()
+    for _ in range(4):
+        whole.partial_fit(*data)
+    for _ in range(2):
+        halves.partial_fit(*data)
+    assert vars(halves.net_.schedule_) == {
+        **vars(whole.net_.schedule_),
+        "n_sequences": 40,
+        "n_updates": 10,
+        "mean_loss": halves.net_.schedule_.mean_loss,
+        "last_lapse": 40,
+        "factor": 0.1,
+    }
+    halves = pickle.loads(pickle.dumps(halves))
+    for _ in range(2):
+        halves.partial_fit(*data)
+    assert torch.equal(weights_of(whole), weights_of(halves))
+    assert whole.net_.schedule_ == halves.net_.schedule_
+
+
+def test_a_constant_schedule_does_not_keep_the_rate_of_another_one():
+    model = stepwise_classifier(warm_start=True).fit(*tiny_copy(random_state=0))
+    assert model.net_.optimizer_.param_groups[0]["lr"] < 0.01
+    model.set_params(schedule="constant").fit(*tiny_copy(random_state=0))
+    assert model.net_.optimizer_.param_groups[0]["lr"] == pytest.approx(0.01)
