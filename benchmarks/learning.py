@@ -159,7 +159,7 @@ class Curve(Callback):
         outputs = net.predict_outputs(self.sequences, self.lengths)
         proba = np.exp(-np.logaddexp(0, -outputs))
         bits = bits_per_sequence(self.y, proba)
-        self.points.append((net.schedule_.n_sequences, round(bits, 4)))
+        self.points.append((net.progress_.n_sequences, round(bits, 4)))
         self.away += time.thread_time() - begin
 
 

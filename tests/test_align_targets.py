@@ -15,10 +15,10 @@ from sequence_helpers import (
     ragged,
 )
 
-from sknt._targets import align_targets
-from sknt.sequences import (
+from sknt.data.sequences import (
     is_missing,
 )
+from sknt.data.targets import align_targets
 
 nan = np.nan
 

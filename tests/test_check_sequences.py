@@ -14,7 +14,7 @@ from sequence_helpers import (
     ragged,
 )
 
-from sknt.sequences import (
+from sknt.data.sequences import (
     check_sequences,
     pad_sequences,
     step_mask,

@@ -24,11 +24,11 @@ def test_a_curriculum_gives_longer_sequences_as_they_are_learned():
     never = LengthCurriculum(4, start=2, learned=1e-9)
     model.set_params(net_params={"callbacks": [never]}).fit(stream)
     assert lengths[6:] == [2] * 6
-    assert model.net_.schedule_.held
+    assert model.net_.progress_.held
 
 
 @pytest.mark.parametrize("wrong", [{"start": 5}, {"step": 0}, {"learned": 0}])
 def test_a_curriculum_that_is_none_is_refused(wrong):
     model = stepwise_classifier(net_params={"callbacks": [LengthCurriculum(4, **wrong)]})
-    with pytest.raises(ValueError, match="is no curriculum"):
+    with pytest.raises(ValueError, match="is not a curriculum"):
         model.fit(partial(tiny_copy))

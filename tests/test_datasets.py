@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.utils import check_random_state
-from sknt.sequences import check_sequences
 
+from sknt.data.sequences import check_sequences
 from sknt.datasets import make_copy
 
 

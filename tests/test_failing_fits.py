@@ -8,10 +8,10 @@ from helpers import small_classifier, stepwise_classifier, tiny_copy, weights_of
 from numpy.testing import assert_array_equal
 from skorch.callbacks import Callback
 
-from sknt.callbacks import _schedule as schedule_module
+from sknt.training import progress
 
 
-def test_a_training_that_fails_leaves_no_penalty_and_no_noise_behind(monkeypatch):
+def test_a_training_that_fails_in_a_consolidation_leaves_all_as_it_was(monkeypatch):
     class Fail(Callback):
         armed = False
 
@@ -19,18 +19,19 @@ def test_a_training_that_fails_leaves_no_penalty_and_no_noise_behind(monkeypatch
             return self
 
         def on_grad_computed(self, net, **kwargs):
-            if self.armed and net.penalty_ and net.noise_:
+            if self.armed and net.update_.penalty and net.update_.noise:
                 raise RuntimeError("on purpose")
 
-    monkeypatch.setattr(schedule_module, "LEARNED", 1e9)  # at once
-    monkeypatch.setattr(schedule_module, "LOST", math.inf)
+    monkeypatch.setattr(progress, "LEARNED", 1e9)  # at once
+    monkeypatch.setattr(progress, "LOST", math.inf)
     fail = Fail()
     model = stepwise_classifier(consolidation=400, net_params={"callbacks": [fail]})
     model.partial_fit(*tiny_copy(random_state=0))
     fail.armed = True
+    before = vars(model.net_).copy()
     with pytest.raises(RuntimeError, match="on purpose"):
         model.partial_fit(*tiny_copy(random_state=1))
-    assert model.net_.penalty_ == model.net_.noise_ == 0
+    assert vars(model.net_) == before
 
 
 def test_an_interrupt_is_not_swallowed_and_changes_nothing(sequences):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sknt.sequences import (
+from sknt.data.sequences import (
     is_missing,
 )
 

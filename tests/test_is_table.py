@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sequence_helpers import object_array
 
-from sknt.sequences import (
+from sknt.data.sequences import (
     check_sequences,
     is_table,
     pad_sequences,

@@ -8,16 +8,15 @@ from helpers import ROOT
 LAYERS = [
     ["sknt"],
     ["sknt.classifier", "sknt.regressor", "sknt.inspection"],
-    ["sknt._base"],
-    ["sknt._fitting"],
-    ["sknt._training"],
-    ["sknt.callbacks", "sknt.metrics", "sknt.preprocessing"],
-    ["sknt._input", "sknt._targets", "sknt._stream"],
+    ["sknt._base", "sknt.callbacks"],
+    ["sknt._parameters"],
+    ["sknt.training"],
+    ["sknt.metrics", "sknt.preprocessing"],
     ["sknt.nn"],
     ["sknt.memories"],
     ["sknt.kernels"],
     ["sknt.ops"],
-    ["sknt.sequences", "sknt.datasets", "sknt._runtime", "sknt._optimizers"],
+    ["sknt.data", "sknt.datasets", "sknt._runtime", "sknt._private", "sknt._declaration"],
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers import stepwise_classifier, tiny_copy
 
-from sknt._optimizers import N_ITERATIONS, STEP_SIZE, Muon, orthogonalize
+from sknt.training.optimizers import N_ITERATIONS, STEP_SIZE, Muon, orthogonalize
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from sequence_helpers import LENGTHS, WHOLE, every_layout, lay_out, ragged
 
-from sknt.sequences import (
+from sknt.data.sequences import (
     Sequences,
     check_sequences,
 )

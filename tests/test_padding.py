@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from sequence_helpers import every_layout, lay_out, ragged
 
-from sknt.sequences import (
+from sknt.data.sequences import (
     check_sequences,
     is_missing,
     mark_padding,

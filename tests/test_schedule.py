@@ -2,7 +2,7 @@
 
 import math
 import pickle
-from dataclasses import replace
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -13,8 +13,7 @@ from numpy.testing import assert_allclose
 from skorch.callbacks import Callback
 
 from sknt import NTMSequenceClassifier
-from sknt.callbacks import Schedule
-from sknt.callbacks import _schedule as schedule_module
+from sknt.training import progress
 
 
 class Rates(Callback):
@@ -28,13 +27,13 @@ class Rates(Callback):
 
     def on_grad_computed(self, net, **kwargs):
         rate = net.optimizer_.param_groups[0]["lr"]
-        self.rows.append((rate, net.penalty_, net.noise_))
+        self.rows.append((rate, net.update_.penalty, net.update_.noise))
 
 
 def rates_of(monkeypatch, learned, exact, *callbacks, **params):
-    monkeypatch.setattr(schedule_module, "LEARNED", learned)
-    monkeypatch.setattr(schedule_module, "EXACT", exact)
-    monkeypatch.setattr(schedule_module, "LOST", math.inf)
+    monkeypatch.setattr(progress, "LEARNED", learned)
+    monkeypatch.setattr(progress, "EXACT", exact)
+    monkeypatch.setattr(progress, "LOST", math.inf)
     rates = Rates()
     params = {"learning_rate": 0.01, "batch_size": 1, **params}
     model = stepwise_classifier(net_params={"callbacks": [rates, *callbacks]}, **params)
@@ -61,17 +60,16 @@ def test_once_learned_it_is_consolidated_and_then_ends(monkeypatch):
     assert model.n_iter_ == 1
     assert model.history_[-1]["phase"] == "learned"
     assert rows[-1, 0] == pytest.approx(0.01 * 0.02)
-    assert model.net_.penalty_ == model.net_.noise_ == 0
 
 
 def test_what_is_learned_late_goes_on_from_the_rate_that_is_left(monkeypatch):
     class LearnedLate(Callback):
         def on_epoch_end(self, net, **kwargs):
-            if net.schedule_.n_sequences == 320:
-                monkeypatch.setattr(schedule_module, "LEARNED", math.inf)
+            if net.progress_.n_sequences == 320:
+                monkeypatch.setattr(progress, "LEARNED", math.inf)
 
     model, rows = rates_of(monkeypatch, 0.0, math.inf, LearnedLate(), max_epochs=20)
-    assert model.net_.schedule_.learned_at == 321
+    assert model.net_.progress_.learned_at == 321
     rate, penalty, noise = rows.T
     assert len(rows) == 400
     assert_allclose(rate[320], 0.005, rtol=1e-6)  # where the rate was half down
@@ -84,7 +82,7 @@ def test_what_is_learned_late_goes_on_from_the_rate_that_is_left(monkeypatch):
 
 def test_what_is_not_exact_is_annealed_again_three_times_at_most(monkeypatch):
     model, rows = rates_of(monkeypatch, 1e9, 0.0, max_epochs=50, consolidation=40)
-    assert model.net_.schedule_.n_rounds == schedule_module.MAX_ROUNDS == 3
+    assert model.net_.progress_.n_rounds == progress.MAX_ROUNDS == 3
     assert model.history_[-1]["phase"] == "learned"
     rate, penalty, noise = rows[1:101].T  # after the first update: 40, thrice 20
     assert_allclose(rate[[0, 20]], [0.01, 0.005])
@@ -109,40 +107,6 @@ def test_muon_adam_turns_to_adam_once_a_task_is_learned(monkeypatch, optimizer):
     assert model.net_.optimizer_.param_groups[0]["orthogonal"]
 
 
-def test_a_lapse_spoils_exactness_for_15_percent_of_the_consolidation():
-    schedule = Schedule(n_late=1, length=100, n_sequences=1000, last_lapse=985)
-    assert schedule.exact
-    assert not replace(schedule, last_lapse=986).exact
-    assert not replace(schedule, late_loss=0.002).exact
-    assert not replace(schedule, n_late=0).exact
-
-
-def test_what_is_exact_is_told_by_the_mean_of_the_last_15_percent():
-    schedule = Schedule(n_sequences=50)
-    schedule.consolidate(100)
-    losses = np.random.RandomState(0).rand(50) / 100
-    for loss in losses:
-        schedule.count(2, loss)
-    late = losses[2 * (np.arange(50) + 1) > 85]
-    assert schedule.n_late == len(late) == 8
-    assert schedule.late_loss == pytest.approx(late.mean())
-    schedule.consolidate(50)
-    assert schedule.n_late == 0
-
-
-def test_the_schedule_counts_and_tells_learned_from_lost():
-    schedule = Schedule()
-    for _ in range(200):
-        schedule.count(4, 0.0)
-    schedule.count(4, math.nan)  # a batch without a finite loss is none
-    assert schedule.n_sequences == 804
-    assert schedule.n_updates == 201
-    assert schedule.mean_loss == 0
-    schedule.count(4, 1.0)
-    assert schedule.mean_loss == pytest.approx(0.05)
-    assert schedule.phase == "learning"
-
-
 def test_auto_is_to_consolidate_for_labels_of_steps_alone(sequences):
     X, y = sequences
     plain = NTMSequenceClassifier(**SMALL).fit(X, y)
@@ -160,19 +124,19 @@ def test_two_and_two_partial_fits_are_four_with_the_schedule_too():
         whole.partial_fit(*data)
     for _ in range(2):
         halves.partial_fit(*data)
-    assert vars(halves.net_.schedule_) == {
-        **vars(whole.net_.schedule_),
+    assert asdict(halves.net_.progress_) == {
+        **asdict(whole.net_.progress_),
         "n_sequences": 40,
         "n_updates": 10,
-        "mean_loss": halves.net_.schedule_.mean_loss,
+        "mean_loss": halves.net_.progress_.mean_loss,
         "last_lapse": 40,
-        "factor": 0.1,
     }
+    assert halves.net_.optimizer_.param_groups[0]["rate_factor"] == 0.1
     halves = pickle.loads(pickle.dumps(halves))
     for _ in range(2):
         halves.partial_fit(*data)
     assert torch.equal(weights_of(whole), weights_of(halves))
-    assert whole.net_.schedule_ == halves.net_.schedule_
+    assert whole.net_.progress_ == halves.net_.progress_
 
 
 def test_a_constant_schedule_does_not_keep_the_rate_of_another_one():
