@@ -6,6 +6,7 @@ from itertools import chain, islice
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.callback import CallbackSupportMixin
@@ -19,7 +20,7 @@ from sknt._parameters import SequenceParameters
 from sknt._private import check_sample_weight
 from sknt._runtime import single_threaded
 from sknt.data.inputs import SequenceInputMixin
-from sknt.data.sequences import Sequences, check_sequences
+from sknt.data.sequences import Sequences, as_numpy, check_sequences
 from sknt.data.streams import chunks, is_stream, refuse_with_stream
 from sknt.data.targets import check_targets
 from sknt.nn import gradient_norms
@@ -193,7 +194,7 @@ class SequenceEstimator(
         sequences = self._check_sequences(X, reset=reset)
         y, valid = self._check_y(y, sequences, per_step=self.return_sequences)
         sample_weight = check_sample_weight(
-            sample_weight, sequences.values, ensure_non_negative=True
+            as_numpy(sample_weight), sequences.values, ensure_non_negative=True
         )
         targets, valid = self._encode_targets(
             y, valid, reset=reset, partial=partial, classes=classes
@@ -253,7 +254,8 @@ class SequenceEstimator(
         goes_on = hasattr(self, "net_") and (partial or self.warm_start)
         n_epochs = 1 if partial else self.max_epochs
         streams = is_stream(X) and not partial
-        with transaction(self):
+        # Whatever the caller has set, such as torch.inference_mode().
+        with torch.inference_mode(False), torch.enable_grad(), transaction(self):
             if goes_on:
                 self._check_unchanged()
             else:

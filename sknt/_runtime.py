@@ -23,7 +23,8 @@ def seeded_construction(seed: int = 0) -> Iterator[None]:
         torch.default_generator.manual_seed(seed)
         torch.set_default_dtype(torch.float32)
         try:
-            yield
+            with torch.inference_mode(False):
+                yield
         finally:
             torch.default_generator.set_state(state)
             torch.set_default_dtype(dtype)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknt._base import SequenceEstimator
 from sknt._private import check_matplotlib_support
 from sknt._runtime import single_threaded
+from sknt.data.sequences import as_numpy
 
 
 class MemoryTraceDisplay:
@@ -166,7 +167,7 @@ class MemoryTraceDisplay:
 def _as_batch(sequence: Any) -> Any:
     if hasattr(sequence, "to_frame"):  # a row of a data frame, with its columns' names
         return sequence.to_frame().T
-    array = np.asarray(sequence)
+    array = np.asarray(as_numpy(sequence))
     if array.ndim > 2:
         raise ValueError(
             f"sequence has shape {array.shape}; give one sequence, such as X[0]"

@@ -19,7 +19,12 @@ from sklearn.utils.validation import (
 
 from sknt._private import HasMethods, Interval, fit_context
 from sknt.data.inputs import SequenceInputMixin
-from sknt.data.sequences import is_list_of_sequences, is_table, padded_steps
+from sknt.data.sequences import (
+    as_numpy,
+    is_list_of_sequences,
+    is_table,
+    padded_steps,
+)
 from sknt.data.targets import align_targets
 
 
@@ -213,7 +218,9 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        X = validate_data(
+            self, as_numpy(X), dtype=np.float64, ensure_all_finite="allow-nan"
+        )
         self._check_columns(X)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
@@ -231,7 +238,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(
-            self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan"
+            self, as_numpy(X), reset=False, dtype=np.float64, ensure_all_finite="allow-nan"
         )
         self._check_columns(X)
         return X.reshape(len(X), -1, self.n_features)
@@ -247,7 +254,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         -------
         X_original : ndarray of shape (n_samples, n_timesteps * n_features)
         """
-        X = np.asarray(X)
+        X = np.asarray(as_numpy(X))
         return X.reshape(len(X), -1)
 
     def _check_columns(self, X: NDArray[np.float64]) -> None:
@@ -283,6 +290,6 @@ def _targets_of_steps(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
     except ValueError:  # not a target for each step
         if is_list_of_sequences(y) and not is_table(y):
             raise
-        y = np.asarray(y)
+        y = np.asarray(as_numpy(y))
         check_consistent_length(present, y)
         return np.repeat(y, present.sum(axis=1), axis=0)

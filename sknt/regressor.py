@@ -194,7 +194,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
             if y.dtype.kind not in "biufO":
                 raise ValueError(f"it is of dtype {y.dtype}")
             values = np.where(valid, y, 0).astype(np.float64)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise ValueError(
                 f"y is not numeric: {error}. Give numbers, or use NTMSequenceClassifier "
                 "for labels"

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from sknt.data.sequences import is_table
+from sknt.data.sequences import as_numpy, is_list, is_table
 
 
 class SequenceInputMixin:
@@ -22,13 +22,13 @@ class SequenceInputMixin:
 
     def _validate_table(self, X: Any, *, reset: bool) -> Any:
         """Check a table as scikit-learn does; leave sequences as they are."""
+        X = as_numpy(X)
         table = is_table(X)
         if reset:
             self._fitted_on_table = table
             if not table:
                 self.__dict__.pop("feature_names_in_", None)
-        is_list = isinstance(X, list | tuple)
-        if table and (reset or (self._fitted_on_table and not is_list)):
+        if table and (reset or (self._fitted_on_table and not is_list(X))):
             return validate_data(self, X, reset=reset, ensure_all_finite=False)
         return np.asarray(X) if table else X
 

@@ -4,6 +4,7 @@ An absent step is one that is all NaN, wherever it lies. The mask is made once, 
 everything below sees sequences packed to the left, and their lengths.
 """
 
+from collections.abc import Sequence
 from numbers import Number
 from typing import Any, NamedTuple
 
@@ -84,9 +85,25 @@ def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
     return np.asarray(values == marker, dtype=bool)
 
 
+def as_numpy(values: Any) -> Any:
+    """Return a torch tensor as an array, without its gradient; anything else as it is."""
+    if not hasattr(values, "detach"):
+        return values
+    tensor = values.detach().cpu()
+    try:
+        return tensor.numpy()
+    except TypeError:  # NumPy has no bfloat16
+        return tensor.float().numpy()
+
+
+def is_list(X: Any) -> bool:
+    """Whether X is a list, a tuple, a deque or another sequence of Python's own."""
+    return isinstance(X, Sequence) and not isinstance(X, str | bytes)
+
+
 def is_list_of_sequences(X: Any) -> bool:
     """Whether X is a list (or an array or series of objects) of a sequence a sample."""
-    if isinstance(X, list | tuple):
+    if is_list(X):
         return any(_has_length(item) for item in X)
     is_objects = getattr(X, "ndim", None) == 1 and getattr(X, "dtype", None) == np.dtype(
         object
@@ -103,14 +120,14 @@ def is_table(X: Any) -> bool:
     if not is_list_of_sequences(X):
         return getattr(X, "ndim", 2) < 3
     return (
-        all(isinstance(row, list | tuple) for row in X)
+        all(is_list(row) for row in X)
         and len({len(row) for row in X}) == 1
         and not any(_has_length(value) for row in X for value in row)
     )
 
 
 def _has_length(item: Any) -> bool:
-    if isinstance(item, np.ndarray):
+    if hasattr(item, "ndim"):  # also where len() of no dimension fails
         return item.ndim > 0
     return hasattr(item, "__len__") and not isinstance(item, str | bytes)
 
@@ -120,6 +137,9 @@ def as_labels(values: Any) -> NDArray[Any]:
 
     Missing values of pandas become NaN as well.
     """
+    values = as_numpy(values)
+    if is_list(values):
+        values = [as_numpy(value) for value in values]
     if hasattr(values, "isna"):
         missing, values = np.asarray(values.isna()), values.to_numpy()
         if values.dtype == object and missing.any():
@@ -354,7 +374,7 @@ def padded_steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
 def _rectangular(array: ArrayLike) -> NDArray[Any]:
     try:
-        return np.asarray(array)
+        return np.asarray(as_numpy(array))
     except ValueError as error:
         raise ValueError(
             "the sequences are of unequal length; make one array of them with "
@@ -374,7 +394,7 @@ def _all_features(entries: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _as_floats(X: Any) -> NDArray[np.float64]:
     if is_list_of_sequences(X):
         X = pad_sequences(X)
-    array = np.asarray(X)
+    array = np.asarray(as_numpy(X))
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported: X has complex numbers")
     if array.dtype.kind not in "biufO":

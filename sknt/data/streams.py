@@ -9,7 +9,18 @@ Chunk = tuple[Any, Any]
 
 
 def is_stream(X: Any) -> bool:
-    """Tell a stream from data: it is an iterator, or can be called."""
+    """Tell a stream from data: it is an iterator, or can be called.
+
+    Raises
+    ------
+    ValueError
+        If it is a torch DataLoader, which is neither.
+    """
+    if type(X).__name__ == "DataLoader":
+        raise ValueError(
+            "X is a DataLoader; give iter(loader), a stream of which each batch is an "
+            "epoch, or the data as arrays"
+        )
     return callable(X) or isinstance(X, Iterator)
 
 
@@ -48,27 +59,27 @@ def chunks(
     Raises
     ------
     ValueError
-        If the stream gives something else than pairs, or is called with arguments that
-        it does not take.
+        If the stream does not give pairs, or is called with arguments that it does not
+        take.
     """
     while True:
         n_sequences, params = progress()
-        if callable(stream):
-            random_state = np.random.RandomState([seed, n_sequences])
-            chunk = stream(random_state=random_state, **params)
-        else:
-            if params:
-                raise ValueError(
-                    f"callbacks set {sorted(params)} of the stream, which an iterator does "
-                    "not take; give a function such as sknt.datasets.make_copy"
-                )
-            try:
+        if params and not callable(stream):
+            raise ValueError(
+                f"callbacks set {sorted(params)} of the stream, which an iterator does "
+                "not take; give a function such as sknt.datasets.make_copy"
+            )
+        try:
+            if callable(stream):
+                random_state = np.random.RandomState([seed, n_sequences])
+                chunk = stream(random_state=random_state, **params)
+            else:
                 chunk = next(stream)
-            except StopIteration:
-                return
-        if not isinstance(chunk, tuple) or len(chunk) != 2:
+        except StopIteration:
+            return
+        if not isinstance(chunk, tuple | list) or len(chunk) != 2:
             raise ValueError(
                 f"the stream gave a {type(chunk).__name__}; it should give a tuple "
                 "(X, y) for each epoch"
             )
-        yield chunk
+        yield tuple(chunk)

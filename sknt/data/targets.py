@@ -1,5 +1,6 @@
 """Targets brought into the layout of X, and which of their entries hold one."""
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -86,16 +87,27 @@ def typed_labels(labels: NDArray[Any]) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If they are of both kinds.
+        If they are of both kinds, of another one, or too large.
     """
     if labels.dtype != object:
         return labels
     values = labels.tolist()
+    for value in values:
+        if not isinstance(value, str | Number | np.generic):
+            raise ValueError(
+                f"y has the label {value!r} of type {type(value).__name__}; labels are "
+                "text or numbers"
+            )
     if len({isinstance(value, str) for value in values}) > 1:
         raise ValueError(
             "y mixes text with other labels; make all of them text or all numbers"
         )
-    return np.array(values)
+    typed = np.array(values)
+    if typed.dtype == object:
+        raise ValueError(
+            "y has labels that are too large for 64 bits; use smaller numbers, or text"
+        )
+    return typed
 
 
 def _dense(y: Any) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sknt.data.sequences import check_sequences
+from sknt.data.sequences import as_numpy, check_sequences
 
 
 def bits_per_sequence(y: ArrayLike, proba: ArrayLike, *, reduce: bool = True) -> Any:
@@ -226,7 +226,7 @@ def optimal_ngram_proba(X: ArrayLike, order: int = 6) -> NDArray[np.float64]:
 
 def _check_bits(y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return targets, and where there is one."""
-    y = np.asarray(y, dtype=np.float64)
+    y = np.asarray(as_numpy(y), dtype=np.float64)
     if y.ndim != 3:
         raise ValueError(
             f"y has shape {y.shape}; expected (n_samples, n_timesteps, n_outputs)"
@@ -253,7 +253,7 @@ def _wrong_bits(
 
 
 def _same_shape(name: str, values: ArrayLike, y: NDArray[Any]) -> NDArray[np.float64]:
-    values = np.asarray(values, dtype=np.float64)
+    values = np.asarray(as_numpy(values), dtype=np.float64)
     if values.shape != y.shape:
         raise ValueError(f"{name} has shape {values.shape}, but y has shape {y.shape}")
     return values

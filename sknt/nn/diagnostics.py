@@ -34,7 +34,7 @@ def gradient_norms(network: SequenceNetwork) -> dict[str, float]:
     (True, True)
     """
     norms: dict[str, float] = {}
-    memory = getattr(network.cell, "memory", None)
+    memory = getattr(getattr(network, "cell", None), "memory", None)
     named = dict(network.named_parameters())
     if isinstance(memory, NTMMemory):
         named = {k: p for k, p in named.items() if "memory.projection." not in k}

@@ -5,7 +5,6 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
-import torch
 from skorch.callbacks import Callback
 from skorch.callbacks.scoring import ScoringBase
 from skorch.helper import predefined_split
@@ -119,8 +118,7 @@ def train(
             net.train_split = predefined_split(held_out)
         _check_monitors(users, bool(net.train_split))
         _check_scoring(users, held_out)
-        # Whatever the caller has set, such as torch.inference_mode().
-        with single_threaded(), torch.inference_mode(False), torch.enable_grad():
+        with single_threaded():
             net.notify("on_train_begin", X=None, y=None)
             with suppress(TrainingStopped):
                 for data, n_epochs in parts:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import ClassifierTags
 from skorch import NeuralNet
 from skorch.dataset import ValidSplit
 from skorch.exceptions import DeviceWarning
@@ -38,6 +39,8 @@ class SequenceNet(NeuralNet):
     per_step : bool, default=False
         Whether there is a target for each step; otherwise the output is read at each
         sequence's last step.
+    n_classes : int or None, default=None
+        Number of classes, if outputs are their logits.
 
     Attributes
     ----------
@@ -61,6 +64,7 @@ class SequenceNet(NeuralNet):
         criterion: Any,
         *,
         per_step: bool = False,
+        n_classes: int | None = None,
         iterator_train: Any = sequence_loader,
         iterator_valid: Any = sequence_loader,
         criterion__reduction: str = "none",
@@ -75,6 +79,7 @@ class SequenceNet(NeuralNet):
             **kwargs,
         )
         self.per_step = per_step
+        self.n_classes = n_classes
 
     def initialize(self) -> "SequenceNet":
         """Build the modules and the optimizer; nothing is learned yet."""
@@ -204,6 +209,20 @@ class SequenceNet(NeuralNet):
 
     # Prediction
 
+    def __sklearn_tags__(self):
+        """Say what the net is, as scikit-learn's scorers ask."""
+        tags = super().__sklearn_tags__()
+        if self.n_classes is not None:
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags
+
+    @property
+    def classes_(self) -> NDArray[np.int64]:
+        """Class numbers, as trained on."""
+        if self.n_classes is None:
+            raise AttributeError("the net does not tell classes apart")
+        return np.arange(self.n_classes)
+
     def predict(self, X: Any) -> NDArray[Any]:
         """Return class numbers, 0/1 indicators or standardised values, as trained on.
 
@@ -211,7 +230,7 @@ class SequenceNet(NeuralNet):
         labels and values in their units.
         """
         outputs = self.predict_proba(X)
-        if isinstance(self.criterion_, torch.nn.CrossEntropyLoss):
+        if self.n_classes is not None:
             return outputs.argmax(axis=-1)
         if isinstance(self.criterion_, torch.nn.BCEWithLogitsLoss):
             return (outputs > 0.5).astype(np.int64)
@@ -328,7 +347,7 @@ class SequenceNet(NeuralNet):
         self.__dict__.update(params, history_=None, initialized_=False, virtual_params_={})
         with seeded_construction():
             self.initialize()
-        self.restore(_map_leaves(torch.tensor, np.ndarray, state["weights"]))
+            self.restore(_map_leaves(torch.tensor, np.ndarray, state["weights"]))
         self.history_ = History([{**epoch, "batches": []} for epoch in state["history"]])
 
 

@@ -1,0 +1,225 @@
+"""Ctrl-C propagates from everywhere, at once; only callbacks end a training quietly."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from helpers import small_classifier, weights_of
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
+
+from sknt.callbacks import TrainingStopped
+from sknt.training.interrupts import Interrupts
+
+
+def press():
+    """Ctrl-C, as the terminal sends it."""
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+class Act(Callback):
+    """Do something at an event of the second epoch."""
+
+    def __init__(self, event, action):
+        self.event, self.action = event, action
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def act(self, event, net):
+        if event == self.event and len(net.history) == 2:
+            self.action()
+
+    def on_train_begin(self, net, **kwargs):
+        if self.event == "on_train_begin":
+            self.action()
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.act("on_epoch_begin", net)
+
+    def on_batch_begin(self, net, **kwargs):
+        self.act("on_batch_begin", net)
+
+    def on_grad_computed(self, net, **kwargs):
+        self.act("on_grad_computed", net)
+
+    def on_batch_end(self, net, **kwargs):
+        self.act("on_batch_end", net)
+
+    def on_epoch_end(self, net, **kwargs):
+        self.act("on_epoch_end", net)
+
+
+EVENTS = [
+    "on_epoch_begin",
+    "on_batch_begin",
+    "on_grad_computed",
+    "on_batch_end",
+    "on_epoch_end",
+]
+
+
+def press_and_wait():
+    press()
+    for _ in range(1000):  # for Python to take notice
+        time.sleep(0.001)
+
+
+def wrap_the_interrupt():
+    try:
+        press_and_wait()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt from None
+
+
+@pytest.mark.parametrize("action", [press_and_wait, wrap_the_interrupt])
+@pytest.mark.parametrize("event", ["on_train_begin", *EVENTS])
+def test_ctrl_c_inside_a_callback_is_the_users(sequences, event, action):
+    callback = Act(event, lambda: None)
+    model = small_classifier(warm_start=True, net_params={"callbacks": [callback]})
+    model.fit(*sequences)
+    before, attributes = weights_of(model).clone(), vars(model).copy()
+    if event != "on_train_begin":
+        model.net_.history.clear()  # so that the second epoch comes again
+    callback.action = action
+    with pytest.raises(KeyboardInterrupt) as caught:
+        model.fit(*sequences)
+    assert not isinstance(caught.value, TrainingStopped)
+    assert torch.equal(weights_of(model), before)
+    assert vars(model) == attributes
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def raise_keyboard_interrupt():
+    raise KeyboardInterrupt  # as skorch's EarlyStopping does
+
+
+def raise_training_stopped():
+    raise TrainingStopped
+
+
+@pytest.mark.parametrize("action", [raise_keyboard_interrupt, raise_training_stopped])
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_callback_ends_the_training_and_what_was_learned_is_kept(
+    sequences, event, action
+):
+    model = small_classifier(
+        max_epochs=5,
+        schedule="consolidate",
+        net_params={"callbacks": [Act(event, action)]},
+    )
+    model.fit(*sequences)
+    assert model.n_iter_ == (2 if event == "on_epoch_end" else 1)
+    assert all("phase" in epoch for epoch in model.history_)
+
+
+def test_all_callbacks_see_the_end_of_the_epoch_in_which_one_stops(sequences):
+    seen = []
+
+    class See(Callback):
+        def __deepcopy__(self, memo):
+            return self
+
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(len(net.history))
+
+    callbacks = [Act("on_epoch_end", raise_keyboard_interrupt), See()]
+    small_classifier(max_epochs=5, net_params={"callbacks": callbacks}).fit(*sequences)
+    assert seen == [1, 2]
+
+
+def test_a_stop_in_a_thread_is_the_callbacks_too(sequences):
+    results = []
+
+    def work():
+        callbacks = [Act("on_epoch_end", raise_keyboard_interrupt)]
+        model = small_classifier(max_epochs=5, net_params={"callbacks": callbacks})
+        results.append(model.fit(*sequences).n_iter_)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert results == [2]
+
+
+def test_a_handler_that_does_not_raise_leaves_stopping_to_the_callback(sequences):
+    """Programs that catch SIGINT to finish the epoch and stop then, in a callback."""
+    asked = []
+    before = signal.signal(signal.SIGINT, lambda signum, frame: asked.append(signum))
+    try:
+
+        def stop_if_asked():
+            press_and_wait()
+            if asked:
+                raise KeyboardInterrupt
+
+        callbacks = [Act("on_epoch_end", stop_if_asked)]
+        model = small_classifier(max_epochs=5, net_params={"callbacks": callbacks})
+        assert model.fit(*sequences).n_iter_ == 2
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_held_interrupts_arrive_at_the_end():
+    interrupts, done = Interrupts(), []
+
+    def restore():
+        with interrupts.watched():
+            with interrupts.held():
+                press_and_wait()
+                done.append("restored")
+            done.append("not reached")
+
+    with pytest.raises(KeyboardInterrupt):
+        restore()
+    assert done == ["restored"]
+
+
+class Pressing:
+    """Press Ctrl-C after a random time."""
+
+    def __init__(self, rng, longest):
+        self.timer = threading.Timer(rng.uniform(0, longest), press)
+
+    def __enter__(self):
+        self.timer.start()
+
+    def __exit__(self, *args):
+        self.timer.cancel()
+        self.timer.join()
+
+
+@pytest.mark.slow
+def test_interrupts_at_any_time_propagate_and_change_nothing(sequences):
+    X, y = sequences
+    rng = np.random.RandomState(0)
+    model = small_classifier(warm_start=True).fit(X, y)
+    before, proba = weights_of(model).clone(), model.predict_proba(X)
+    model.set_params(max_epochs=100_000)
+    for _ in range(60):
+        attributes = vars(model).copy()
+        with pytest.raises(KeyboardInterrupt), Pressing(rng, 0.15):
+            model.fit(X, y)
+        assert torch.equal(weights_of(model), before)
+        assert vars(model) == attributes
+        assert len(model.net_.history) == model.n_iter_ == 3
+    np.testing.assert_array_equal(model.predict_proba(X), proba)
+    twin = small_classifier(warm_start=True).fit(X, y)
+    for estimator in (model, twin):
+        estimator.set_params(max_epochs=2).fit(X, y)
+    assert torch.equal(weights_of(model), weights_of(twin))
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_a_grid_search(sequences):
+    X, y = sequences
+    rng = np.random.RandomState(0)
+    grid = {"memory_size": [4, 6], "n_read_heads": [1, 2]}
+    for _ in range(10):
+        model = small_classifier(max_epochs=400)
+        with pytest.raises(KeyboardInterrupt), Pressing(rng, 0.5):
+            GridSearchCV(model, grid, cv=2).fit(X, y)
