@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 from torch.utils.data import Dataset
 
-from sknt._declaration import declares_parameters
 from sknt._parameters import SequenceParameters
 from sknt._private import check_sample_weight
 from sknt._runtime import single_threaded
@@ -43,7 +42,6 @@ NESTED = ("memory_params", "net_params")
 """Dictionaries whose keys are parameters too: ``memory_params__shift_range``."""
 
 
-@declares_parameters
 class SequenceEstimator(
     SequenceParameters, SequenceInputMixin, CallbackSupportMixin, BaseEstimator
 ):
