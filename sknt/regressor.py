@@ -70,6 +70,11 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     (40,)
     """
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None

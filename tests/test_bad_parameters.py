@@ -76,7 +76,7 @@ def test_memory_params_without_a_memory(sequences):
         ({"optimizer__lr": 1.0}, "'optimizer__lr'.*set learning_rate"),
         ({"module__hidden_size": 5}, "'module__hidden_size'.*set hidden_size"),
         ({"criterion__reduction": "mean"}, "'criterion__reduction'.*always 'none'"),
-        ({"optimizer": "adam"}, "no class of torch.optim.*set optimizer"),
+        ({"optimizer": "adam"}, "not a class of torch.optim.*set optimizer"),
         ({1: "x"}, "key 1"),
     ],
 )
@@ -88,5 +88,5 @@ def test_net_params_that_the_estimator_has_itself(sequences, net_params, message
 
 def test_nothing_can_be_set_inside_what_is_no_dictionary():
     model = NTMSequenceClassifier(net_params=[1])
-    with pytest.raises(ValueError, match=r"net_params=\[1\] is no dictionary"):
+    with pytest.raises(ValueError, match=r"net_params=\[1\] is not a dictionary"):
         model.set_params(net_params__optimizer__eps=1)

@@ -87,5 +87,5 @@ def test_a_pipeline_from_a_table_equals_one_from_the_sequences():
 def test_columns_that_make_no_whole_steps_are_refused_in_transform_too():
     table = np.ones((3, 6))
     to_sequence = ToSequence(2).fit(table).set_params(n_features=5)
-    with pytest.raises(ValueError, match="no multiple of n_features=5"):
+    with pytest.raises(ValueError, match="not a multiple of n_features=5"):
         to_sequence.transform(table)
