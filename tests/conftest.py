@@ -7,10 +7,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import numpy as np
 import pytest
 import torch
-from helpers import MODEST
-from network_helpers import make_network
 
-from sknt import NTMSequenceClassifier
+# What imports sknt is imported by the fixtures: test_private_names.py has to be collected
+# even where another library's upgrade keeps sknt from being imported.
 
 
 @pytest.fixture
@@ -33,6 +32,10 @@ def values(sequences):
 
 @pytest.fixture
 def model():
+    from helpers import MODEST
+
+    from sknt import NTMSequenceClassifier
+
     return NTMSequenceClassifier(**MODEST)
 
 
@@ -44,5 +47,7 @@ def torch_seed():
 @pytest.fixture(params=["reference", "fused"])
 def backend(request):
     """Both paths are held to the same: fused wherever there are kernels."""
+    from network_helpers import make_network
+
     torch.manual_seed(0)
     make_network.backend = request.param

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+import sknt
 from sknt import NTMSequenceClassifier, NTMSequenceRegressor
 from sknt.datasets import make_copy
 
@@ -50,6 +51,12 @@ def leaves(state):
     return [leaf for field in state for leaf in leaves(field)]
 
 
+def environment(**changes):
+    """What a process needs to import the package under test, wherever it runs."""
+    package = Path(sknt.__file__).parent
+    return {**os.environ, "PYTHONPATH": str(package.parent), **changes}
+
+
 def in_subprocess(code, cwd=None, **env):
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
@@ -58,5 +65,5 @@ def in_subprocess(code, cwd=None, **env):
         text=True,
         timeout=300,
         check=True,
-        env={**os.environ, **env},
+        env=environment(**env),
     )

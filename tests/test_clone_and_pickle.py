@@ -1,15 +1,14 @@
 """Clones and pickles of the estimators."""
 
-import os
 import pickle
 import subprocess
 import sys
 import textwrap
 
 import torch
+from helpers import environment
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 
 
 def test_clone_has_the_parameters_and_nothing_else(sequences, model):
@@ -76,6 +75,6 @@ def test_classes_of_main_survive_worker_processes(tmp_path):
         text=True,
         timeout=120,
         check=True,
-        env={**os.environ, "PYTHONWARNINGS": "default"},
+        env=environment(PYTHONWARNINGS="default"),
     )
     assert done.stdout.split() == ["Mine", "(20,)"]

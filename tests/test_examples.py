@@ -1,11 +1,10 @@
 """The examples run."""
 
-import os
 import subprocess
 import sys
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, environment
 
 
 @pytest.mark.parametrize(
@@ -21,12 +20,7 @@ def test_examples_run_when_shortened(tmp_path, example, pictures):
         cwd=tmp_path,
         check=True,
         timeout=300,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "SKNT_EXAMPLE_EPOCHS": "1",
-            "SKNT_EXAMPLE_CHUNKS": "1",
-        },
+        env=environment(SKNT_EXAMPLE_EPOCHS="1", SKNT_EXAMPLE_CHUNKS="1"),
     )
     for picture in pictures:
         assert (tmp_path / picture).stat().st_size > 10_000

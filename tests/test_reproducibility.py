@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from helpers import small_classifier, weights_of
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 
 from sknt import NTMSequenceRegressor
 

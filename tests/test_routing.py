@@ -5,7 +5,6 @@ import pytest
 import sklearn
 from helpers import MODEST
 from numpy.testing import assert_array_equal
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import (
     KFold,

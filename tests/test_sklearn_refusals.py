@@ -7,7 +7,6 @@ from sklearn.ensemble import (
     BaggingClassifier,
     StackingClassifier,
 )
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression, RANSACRegressor
 from sklearn.multiclass import OneVsOneClassifier
 from sklearn.multioutput import ClassifierChain

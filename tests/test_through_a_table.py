@@ -5,7 +5,6 @@ from helpers import MODEST
 from sklearn.ensemble import (
     BaggingClassifier,
 )
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import RANSACRegressor
 from sklearn.multiclass import OneVsOneClassifier
