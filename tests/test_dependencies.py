@@ -1,0 +1,55 @@
+"""What sknt imports is what pyproject.toml declares, with the oldest version that works."""
+
+import ast
+import re
+import sys
+import tomllib
+
+import pytest
+from helpers import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+"""Distributions by the name of their package, where the two differ."""
+
+
+def names_of(requirements):
+    return {re.match(r"[\w.-]+", requirement)[0] for requirement in requirements}
+
+
+def imports_of(tree):
+    """The distributions that the nodes import, without sknt and Python's own modules."""
+    found = set()
+    for node in tree:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+    packages = {name.partition(".")[0] for name in found}
+    packages -= {"sknt", *sys.stdlib_module_names}
+    return {DISTRIBUTIONS.get(package, package) for package in packages}
+
+
+def of_all_modules(nodes):
+    """Imports of all modules among the nodes that a function takes of each tree."""
+    trees = (ast.parse(path.read_text()) for path in (ROOT / "sknt").rglob("*.py"))
+    return set().union(*(imports_of(nodes(tree)) for tree in trees))
+
+
+def test_every_import_is_declared_and_every_declaration_imported():
+    declared = names_of(PROJECT["dependencies"]) | names_of(EXTRAS["plot"])
+    assert of_all_modules(ast.walk) == declared
+
+
+def test_what_is_optional_is_imported_where_it_is_used_alone():
+    at_the_top = of_all_modules(lambda tree: tree.body)
+    assert at_the_top <= names_of(PROJECT["dependencies"])
+
+
+@pytest.mark.parametrize(
+    "requirement", sum(EXTRAS.values(), PROJECT["dependencies"]), ids=str
+)
+def test_every_requirement_says_the_oldest_version(requirement):
+    """From these bounds .ci/oldest.py makes the environment of the oldest versions."""
+    assert re.match(r"[\w.-]+>=\d+(\.\d+)*(,|$)|sknt\[", requirement)
