@@ -26,7 +26,7 @@ class SequenceParameters:
 
     memory: str | None = parameter(
         default="ntm",
-        constraint=[StrOptions(set(MEMORIES)), None],
+        constraint=[StrOptions(MEMORIES.keys()), None],  # those registered later, too
         network=True,
         doc="""{"ntm"} or None, default="ntm"
         Kind of external memory; None is the bare controller, the baseline that tells

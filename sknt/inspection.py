@@ -1,5 +1,6 @@
 """What a memory network did, as arrays and as a picture."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,22 +18,29 @@ from sknt.data.sequences import as_numpy
 class MemoryTraceDisplay:
     """Where the heads wrote and read, step by step.
 
-    Make it with :meth:`from_estimator`. Absent steps are left out.
+    Make it with :meth:`from_estimator`. Absent steps are left out. A memory itself says
+    what there is to show (:meth:`sknt.memories.Memory.weightings`): the weightings of write
+    and read heads, and any others. If it names none, inputs and outputs are shown alone.
 
     Parameters
     ----------
     inputs : ndarray of shape (n_steps, n_features)
         The sequence as the network saw it.
-    write_weights : ndarray of shape (n_steps, n_write_heads, memory_size)
-        Weighting of each write head over the memory's rows; each sums to 1.
-    read_weights : ndarray of shape (n_steps, n_read_heads, memory_size)
+    write_weights : ndarray of shape (n_steps, n_write_heads, memory_size) or None
+        Weighting of each write head over the memory's rows; an NTM's each sum to 1. None of
+        a memory without write heads.
+    read_weights : ndarray of shape (n_steps, n_read_heads, memory_size) or None
         Weighting of each read head.
     outputs : ndarray of shape (n_steps, n_outputs) or None
         The network's outputs, before they become probabilities or values; None where
         only the last step has a target.
+    other_weights : dict of str to ndarray of shape (n_steps, n_rows) or None
+        Weightings of other names that the memory has, in the order of the picture.
 
     Attributes
     ----------
+    weightings : dict of str to ndarray of shape (n_steps, n_rows)
+        All weightings by name, such as "write head 0", in the order of the picture.
     figure_ : Figure
         After :meth:`plot`.
     axes_ : ndarray of Axes
@@ -56,14 +64,28 @@ class MemoryTraceDisplay:
         self,
         *,
         inputs: NDArray[np.float64],
-        write_weights: NDArray[np.float64],
-        read_weights: NDArray[np.float64],
+        write_weights: NDArray[np.float64] | None = None,
+        read_weights: NDArray[np.float64] | None = None,
         outputs: NDArray[np.float64] | None = None,
+        other_weights: Mapping[str, NDArray[np.float64]] | None = None,
     ):
         self.inputs = inputs
         self.write_weights = write_weights
         self.read_weights = read_weights
         self.outputs = outputs
+        self.other_weights = other_weights
+
+    @property
+    def weightings(self) -> dict[str, NDArray[np.float64]]:
+        """All weightings by name, in the order of the picture."""
+        heads = {"write head": self.write_weights, "read head": self.read_weights}
+        named = {
+            f"{kind} {head}": weights[:, head]
+            for kind, weights in heads.items()
+            if weights is not None
+            for head in range(weights.shape[1])
+        }
+        return named | dict(self.other_weights or {})
 
     @classmethod
     def from_estimator(cls, estimator: Any, sequence: Any) -> "MemoryTraceDisplay":
@@ -95,7 +117,7 @@ class MemoryTraceDisplay:
             )
         check_is_fitted(estimator)
         network = estimator.net_.module_
-        if not hasattr(network.cell, "memory"):
+        if not getattr(network, "has_memory", False):
             raise ValueError(
                 "the estimator was fitted with memory=None, so there is nothing to show"
             )
@@ -105,14 +127,15 @@ class MemoryTraceDisplay:
             outputs, _, trace = network(
                 torch.from_numpy(values).to(parameter),
                 torch.from_numpy(lengths),
-                return_states=True,
+                return_states="heads",
             )
-        heads = trace.states.memory
+        weightings = {k: _array(w) for k, w in network.weightings(trace).items()}
         return cls(
             inputs=values[0],
-            write_weights=_array(heads.write_weights),
-            read_weights=_array(heads.read_weights),
+            write_weights=_take_heads("write head", weightings),
+            read_weights=_take_heads("read head", weightings),
             outputs=_array(outputs) if estimator.net_.per_step else None,
+            other_weights=weightings or None,
         )
 
     def plot(self, *, cmap: str = "viridis") -> "MemoryTraceDisplay":
@@ -135,15 +158,12 @@ class MemoryTraceDisplay:
         panels: list[tuple[str, Any, dict[str, Any]]] = [
             ("inputs", self.inputs, {"cmap": "RdBu_r", "norm": CenteredNorm()})
         ]
-        for kind, weights in [
-            ("write", self.write_weights),
-            ("read", self.read_weights),
-        ]:
-            for head in range(weights.shape[1]):
-                name = f"{kind} head" + (f" {head}" if weights.shape[1] > 1 else "")
-                panels.append(
-                    (f"{name}\nmemory row", weights[:, head], {"cmap": cmap, "vmin": 0})
-                )
+        weightings = self.weightings
+        for name, weights in weightings.items():
+            kind = name.removesuffix(" 0")
+            is_alone = f"{kind} 1" not in weightings
+            label = f"{kind if is_alone else name}\nmemory row"
+            panels.append((label, weights, {"cmap": cmap, "vmin": 0}))
         if self.outputs is not None:
             style = {"cmap": "RdBu_r", "norm": CenteredNorm()}
             panels.append(("outputs", self.outputs, style))
@@ -162,6 +182,16 @@ class MemoryTraceDisplay:
             self.figure_.colorbar(image, ax=ax)
         self.axes_[-1].set_xlabel("step")
         return self
+
+
+def _take_heads(
+    kind: str, weightings: dict[str, NDArray[np.float64]]
+) -> NDArray[np.float64] | None:
+    """Take the weightings of "<kind> 0", "<kind> 1" and so on out, as one array."""
+    heads: list[NDArray[np.float64]] = []
+    while (name := f"{kind} {len(heads)}") in weightings:
+        heads.append(weightings.pop(name))
+    return np.stack(heads, axis=1) if heads else None
 
 
 def _as_batch(sequence: Any) -> Any:

@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from sknt.kernels import blocks, buffers, sequences
 from sknt.kernels.layout import Sizes, history_size, scratch_size, weight_shapes
 from sknt.kernels.parameters import places
+from sknt.kernels.states import join, join_trace, no_trace, split
 
 HISTORY_LIMIT = 64 * 2**20
 """Bytes of history up to which it is kept from the forward to the backward pass."""
@@ -42,15 +43,40 @@ def make_batch(lengths: NDArray[np.int64]) -> Batch:
     return Batch(order, rows)
 
 
-class FusedSequences(torch.autograd.Function):
-    """Padded sequences through a controller, an NTM and a readout.
+class Weights:
+    """A network's weights where the kernels look for them.
 
-    ``apply(sizes, batch, keeps, traces, shared, x, *state, *parameters)`` returns the
-    outputs (B, T, O), the final state and a trace, all of them in one flat tuple. The trace
-    is, with ``traces="states"``, the states and interfaces of every step, with "heads" the
-    same without the memories (of which no row is left), and with None there is none.
-    ``keeps`` says whether there will be a backward pass, and ``shared`` whether the first
-    state is one for all sequences, without the axis of the batch.
+    Parameters
+    ----------
+    sizes : Sizes
+    parameters : sequence of Tensor
+        As :func:`sknt.kernels.parameters.places` takes them; they are copied.
+
+    Attributes
+    ----------
+    matrices, transposed : list of ndarray
+        Those of :mod:`sknt.kernels.layout` as the backward pass takes them, and each matrix
+        transposed, as the forward pass does.
+    """
+
+    def __init__(self, sizes: Sizes, parameters: Sequence[Tensor]):
+        arrays = [parameter.detach().numpy() for parameter in parameters]
+        dtype = arrays[0].dtype
+        self.matrices = [np.zeros(shape, dtype) for shape in weight_shapes(sizes)]
+        for source, target in places(sizes, arrays, self.matrices):
+            target[...] = source
+        self.transposed = [
+            np.ascontiguousarray(part.swapaxes(-1, -2)) for part in self.matrices
+        ]
+
+
+class FusedSequences(torch.autograd.Function):
+    """Padded sequences through a controller, an NTM and a readout, with gradients.
+
+    ``apply(sizes, batch, keeps, traces, shared, x, *state, *parameters)`` returns what
+    :meth:`Call.run` does. ``keeps`` says whether there will be a backward pass, and
+    ``shared`` whether the first state is one for all sequences, without the axis of the
+    batch.
     """
 
     @staticmethod
@@ -58,38 +84,24 @@ class FusedSequences(torch.autograd.Function):
         """Run all steps."""
         ctx.set_materialize_grads(False)
         ctx.shared = shared
-        ctx.save_for_backward(x, *tensors[5:])
-        n_sequences, n_steps = x.shape[:2]
-        arrays = [tensor.detach().numpy() for tensor in (x, *tensors)]
-        ctx.call = _Call(sizes, batch, np.ascontiguousarray(arrays[0]), arrays[6:])
-        state = _join(sizes, arrays[1:6], n_sequences, arrays[0].dtype)
-        outputs = x.new_zeros(n_sequences, n_steps, sizes.outputs)
-        memories, trace = _no_trace(arrays[0].dtype)
-        if traces is not None:
-            n_memory = sizes.memory if traces == "states" else 0
-            memories = np.zeros((n_sequences, n_steps, n_memory), memories.dtype)
-            n_rest = sizes.state - sizes.memory + sizes.interface
-            trace = np.zeros((n_sequences, n_steps, n_rest), memories.dtype)
-        ctx.call.forward(state, outputs.numpy(), memories, trace, keeps)
-        final = _split(sizes, torch.from_numpy(state))
-        if traces is None:
-            return outputs, *final
-        both = _split(sizes, torch.from_numpy(memories), torch.from_numpy(trace))
-        return outputs, *final, *both
+        state, parameters = tensors[:5], tensors[5:]
+        ctx.save_for_backward(x, *parameters)
+        ctx.call = Call(sizes, batch, Weights(sizes, parameters), x)
+        return ctx.call.run(state, traces, keeps)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, d_outputs, *gradients):
-        """Lead the gradients back to the inputs, the first state and the weights."""
+        """Backpropagate to the inputs, the first state and the weights."""
         x, *parameters = ctx.saved_tensors  # raises if one was changed in place
         sizes, dtype = ctx.call.sizes, ctx.call.x.dtype
         if d_outputs is None:
             d_outputs = x.new_zeros(*x.shape[:2], sizes.outputs)
         given = [None if part is None else part.numpy() for part in gradients]
-        carry = _join(sizes, given[:5], len(x), dtype)
-        d_memories, d_trace = _no_trace(dtype)
+        carry = join(sizes, given[:5], len(x), dtype)
+        d_memories, d_trace = no_trace(dtype)
         if any(part is not None for part in given[5:]):
-            d_memories, d_trace = _join_trace(sizes, given[5:], x.shape, dtype)
+            d_memories, d_trace = join_trace(sizes, given[5:], x.shape, dtype)
         d_x = np.zeros(x.shape if ctx.needs_input_grad[5] else (0, 0, 0), dtype)
         d_weights = ctx.call.backward(
             carry, d_x, d_outputs.contiguous().numpy(), d_memories, d_trace
@@ -100,7 +112,7 @@ class FusedSequences(torch.autograd.Function):
         d_state = [
             part.sum(0) if ctx.shared and needed else part
             for part, needed in zip(
-                _split(sizes, torch.from_numpy(carry)),
+                split(sizes, torch.from_numpy(carry)),
                 ctx.needs_input_grad[6:11],
                 strict=True,
             )
@@ -113,88 +125,55 @@ class FusedSequences(torch.autograd.Function):
         )
 
 
-def _fields(sizes: Sizes) -> list[tuple[int, tuple[int, ...]]]:
-    """Return where the parts of a state after its memory begin, and their shapes."""
-    return [
-        (sizes.weights_at, (sizes.heads, sizes.rows)),
-        (sizes.reads_at, (sizes.read_heads, sizes.width)),
-        (sizes.hidden_at, (sizes.layers, sizes.hidden)),
-        (sizes.cell_at, (sizes.layers, sizes.hidden)),
-        (sizes.state, (1, sizes.interface)),
-    ]
-
-
-def _split(sizes: Sizes, states: Tensor, rest: Tensor | None = None) -> list[Tensor]:
-    """Return views of the parts of states: memory, weightings, reads, hidden and cell.
-
-    Given the memories and the rest of a trace, also those of the interface.
-    """
-    before = states.shape[:-1]
-    strides = states.stride()[:-1]
-    n_rows = sizes.rows if states.shape[-1] else 0  # a trace may be without memories
-    memory = states.as_strided((*before, n_rows, sizes.width), (*strides, 1, n_rows), 0)
-    fields, origin = _fields(sizes), sizes.memory
-    if rest is None:
-        rest, fields, origin = states, fields[:-1], 0
-    strides = rest.stride()[:-1]
-    return [
-        memory,
-        *(
-            rest.as_strided((*before, *shape), (*strides, shape[1], 1), at - origin)
-            for at, shape in fields
-        ),
-    ]
-
-
-def _join(sizes: Sizes, parts: Sequence[Any], n_sequences: int, dtype: Any) -> Array:
-    """Lay out states, or gradients of which some may be missing, as the kernels do."""
-    states = np.zeros((n_sequences, sizes.state), dtype)
-    memory, *rest = parts
-    if memory is not None:
-        target = states[:, : sizes.memory].reshape(n_sequences, sizes.width, sizes.rows)
-        target[...] = memory.swapaxes(-1, -2)
-    for (at, shape), part in zip(_fields(sizes)[:-1], rest, strict=True):
-        if part is not None:
-            n = shape[0] * shape[1]
-            states[:, at : at + n].reshape(n_sequences, *shape)[...] = part
-    return states
-
-
-def _no_trace(dtype: Any) -> tuple[Array, Array]:
-    return np.zeros((0, 0, 0), dtype), np.zeros((0, 0, 0), dtype)
-
-
-def _join_trace(
-    sizes: Sizes, parts: Sequence[Any], shape: Any, dtype: Any
-) -> tuple[Array, Array]:
-    """Lay out the gradients with respect to a trace."""
-    n_sequences, n_steps = shape[:2]
-    memory, *rest = parts
-    memories, _ = _no_trace(dtype)
-    if memory is not None and memory.size:
-        memories = np.ascontiguousarray(memory.swapaxes(-1, -2))
-        memories = memories.reshape(n_sequences, n_steps, sizes.memory)
-    n_rest = sizes.state - sizes.memory + sizes.interface
-    trace = np.zeros((n_sequences, n_steps, n_rest), dtype)
-    for (at, (n, m)), part in zip(_fields(sizes), rest, strict=True):
-        if part is not None:
-            at -= sizes.memory
-            trace[..., at : at + n * m] = part.reshape(n_sequences, n_steps, n * m)
-    return memories, trace
-
-
-class _Call:
+class Call:
     """What the two directions of a pass over a batch share."""
 
-    def __init__(self, sizes: Sizes, batch: Batch, x: Array, parameters: Sequence[Array]):
-        self.sizes, self.batch, self.x = sizes, batch, x
+    def __init__(self, sizes: Sizes, batch: Batch, weights: Weights, x: Tensor):
+        self.sizes, self.batch, self.weights = sizes, batch, weights
+        self.x = np.ascontiguousarray(x.detach().numpy())
         self.n_sequences, self.n_steps = len(batch.order), len(batch.rows) - 1
         self.interval = math.isqrt(self.n_steps - 1) + 1
-        self.weights = [np.zeros(shape, x.dtype) for shape in weight_shapes(sizes)]
-        for source, target in places(sizes, parameters, self.weights):
-            target[...] = source
         self.history: Any = None
         self.saved: Any = None
+
+    def run(
+        self, state: Sequence[Tensor], traces: str | None, keeps: bool
+    ) -> tuple[Tensor, ...]:
+        """Run all steps.
+
+        Parameters
+        ----------
+        state : sequence of 5 Tensor
+            Parts of the first state, with or without the axis of the batch: memory,
+            weightings, reads, hidden and cell.
+        traces : {"states", "heads"} or None
+            With "states" there is a trace, of the states and interfaces of every step, with
+            "heads" the same without the memories (of which no row is left).
+        keeps : bool
+            Whether there will be a backward pass.
+
+        Returns
+        -------
+        outputs : Tensor of shape (batch, n_timesteps, n_outputs)
+        *rest : Tensor
+            The final state, in 5 parts, and those of a trace, and its interface.
+        """
+        sizes, dtype, axes = self.sizes, self.x.dtype, self.x.shape[:2]
+        parts = [part.detach().numpy() for part in state]
+        final = join(sizes, parts, self.n_sequences, dtype)
+        outputs = np.zeros((*axes, sizes.outputs), dtype)
+        memories, trace = no_trace(dtype)
+        if traces is not None:
+            n_memory = sizes.memory if traces == "states" else 0
+            memories = np.zeros((*axes, n_memory), dtype)
+            n_rest = sizes.state - sizes.memory + sizes.interface
+            trace = np.zeros((*axes, n_rest), dtype)
+        self.forward(final, outputs, memories, trace, keeps)
+        results = torch.from_numpy(outputs), *split(sizes, torch.from_numpy(final))
+        if traces is None:
+            return results
+        both = torch.from_numpy(memories), torch.from_numpy(trace)
+        return *results, *split(sizes, *both)
 
     def forward(
         self, state: Array, outputs: Array, memories: Array, trace: Array, keeps: bool
@@ -229,12 +208,10 @@ class _Call:
             n_kept = max(int(rows[stop] - rows[begin]) for begin, stop in spans)
             history = self._take(history_size(sizes, n_kept))
             state = np.empty((self.n_sequences, sizes.state), self.x.dtype)
-            no_outputs = d_outputs[:0], *_no_trace(self.x.dtype)
+            no_outputs = d_outputs[:0], *no_trace(self.x.dtype)
         plan = blocks.make_plan(self.n_sequences)
         scratch = self._scratch(plan.n_threads, plan.block)
-        d_weights = [
-            np.zeros(part.swapaxes(-1, -2).shape, part.dtype) for part in self.weights
-        ]
+        d_weights = [np.zeros(part.shape, part.dtype) for part in self.weights.transposed]
         for begin, stop in reversed(spans):
             base = int(rows[begin])
             if replays:
@@ -244,7 +221,7 @@ class _Call:
             def lead_back(first, stride, thread, span=(begin, stop, base)):
                 sequences.backward(
                     *(sizes, first, stride, order, rows, *span, self.interval),
-                    *(*self.weights, d_x, d_outputs, carry, history.array, n_kept),
+                    *(*self.weights.matrices, d_x, d_outputs, carry, history.array, n_kept),
                     *(
                         self.saved.array,
                         d_memories,
@@ -274,13 +251,13 @@ class _Call:
     ) -> None:
         """Run the steps of a span forward."""
         order, rows = self.batch
-        transposed = [np.ascontiguousarray(part.swapaxes(-1, -2)) for part in self.weights]
         scratch = self._scratch(plan.n_threads, 0)
         outputs, memories, trace = results
 
         def advance(first, stride, thread):
             sequences.forward(
-                *(self.sizes, first, stride, order, rows, *span, *transposed, self.x),
+                *(self.sizes, first, stride, order, rows, *span),
+                *(*self.weights.transposed, self.x),
                 *(outputs, state, history.array, n_kept, self.saved.array),
                 *(memories, trace, scratch[thread].array),
             )

@@ -16,6 +16,7 @@ Weights have the biases as columns, which belong to inputs of 1:
 - readout (O, F), columns [reads, h, 1].
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sknt.kernels._compile import helper
@@ -62,8 +63,11 @@ class Sizes(NamedTuple):
     cell_at: int
     state: int  # numbers of a state
     clip: float  # inf for none
+    squashes_keys: int  # 1: keys go through tanh, 0: they are linear
+    squashes_adds: int  # the same for add vectors
 
 
+@lru_cache(maxsize=64)
 def make_sizes(
     *,
     controller: int,
@@ -77,8 +81,10 @@ def make_sizes(
     width: int,
     shifts: int,
     clip: float,
+    squashes_keys: int,
+    squashes_adds: int,
 ) -> Sizes:
-    """Work out all sizes."""
+    """Work out all sizes, once for networks of one structure."""
     heads, reads, own = read_heads + write_heads, read_heads * width, 0
     if controller != FEED_FORWARD:
         own = 1 + hidden
@@ -126,6 +132,8 @@ def make_sizes(
         cell_at=cell_at,
         state=cell_at + layers * hidden,
         clip=clip,
+        squashes_keys=squashes_keys,
+        squashes_adds=squashes_adds,
     )
 
 

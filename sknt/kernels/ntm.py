@@ -40,10 +40,12 @@ def activate(sizes, raw, interface, room):
         interface[i] = squashed[i]
     for i in range(n):
         squashed[i] = tanh(clipped[i])
+    keys = squashed if sizes.squashes_keys else clipped
+    adds = squashed if sizes.squashes_adds else clipped
     for i in range(sizes.strength):
-        interface[i] = squashed[i]
+        interface[i] = keys[i]
     for i in range(sizes.add, sizes.interface):
-        interface[i] = squashed[i]
+        interface[i] = adds[i]
     for head in range(sizes.heads):
         first = sizes.shift + head * sizes.shifts
         shift, out = at(clipped, first), at(interface, first)
@@ -66,8 +68,9 @@ def activate(sizes, raw, interface, room):
 def activate_backward(sizes, raw, interface, gradient):
     """Lead the interface's gradient through the activations, to the place of ``raw``."""
     zero, one, clip = number(raw, 0.0), number(raw, 1.0), number(raw, sizes.clip)
-    for i in range(sizes.strength):
-        gradient[i] *= one - interface[i] * interface[i]
+    if sizes.squashes_keys:
+        for i in range(sizes.strength):
+            gradient[i] *= one - interface[i] * interface[i]
     for head in range(sizes.heads):
         first, total = sizes.shift + head * sizes.shifts, zero
         for i in range(first, first + sizes.shifts):
@@ -82,8 +85,9 @@ def activate_backward(sizes, raw, interface, gradient):
         gradient[i] *= one - exp(one - interface[i])
     for i in range(sizes.erase, sizes.add):
         gradient[i] *= interface[i] * (one - interface[i])
-    for i in range(sizes.add, sizes.interface):
-        gradient[i] *= one - interface[i] * interface[i]
+    if sizes.squashes_adds:
+        for i in range(sizes.add, sizes.interface):
+            gradient[i] *= one - interface[i] * interface[i]
     for i in range(sizes.interface):
         x = raw[i]
         raw[i] = gradient[i] if -clip <= x and x <= clip else zero
@@ -213,7 +217,7 @@ def write_in_place(sizes, v, interface, weights, memory):
             row[i] = row[i] * (one - focus[i] * e) + focus[i] * a
 
 
-# Backward: MATH.md, section 1
+# Backward: docs/equations.md, "Backward of one step"
 
 
 @helper

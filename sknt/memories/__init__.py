@@ -1,18 +1,54 @@
 """Memories, and the registry that names them.
 
-A new memory is one file with a subclass of :class:`~sknt.memories._base.Memory` and one
-line in ``MEMORIES``.
+A new memory is one file with a subclass of :class:`~sknt.memories.Memory` and one line in
+``MEMORIES``, or, outside of this package, a call of :func:`register_memory`.
 """
 
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from sknt.memories._base import Memory
+from sknt.memories._base import Memory, Trace
 from sknt.memories.ntm import NTMInterface, NTMMemory, NTMState
 
 MEMORIES: dict[str, type[Memory]] = {"ntm": NTMMemory}
 """Names of the memories; ``memory=None`` is the controller alone."""
+
+_OWN = frozenset(MEMORIES)
+
+
+def register_memory(name: str, memory_class: type[Memory]) -> None:
+    """Make a memory known by a name, as which estimators and networks take it.
+
+    Parameters
+    ----------
+    name : str
+        What to give as ``memory=``. A name registered earlier is replaced.
+    memory_class : type
+        A subclass of :class:`Memory`.
+
+    Raises
+    ------
+    TypeError
+        If the name is no text, or the class no memory.
+    ValueError
+        If the name is that of one of the package's own memories.
+
+    Notes
+    -----
+    A memory is registered for this process. An estimator that was fitted with it is loaded
+    by its memory's name: register the memory first, in a module that every process imports
+    (those of ``n_jobs=2``, too).
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name={name!r} is a {type(name).__name__}; give text")
+    if not (isinstance(memory_class, type) and issubclass(memory_class, Memory)):
+        raise TypeError(
+            f"memory_class={memory_class!r} is not a subclass of sknt.memories.Memory"
+        )
+    if name in _OWN:
+        raise ValueError(f"name={name!r} is one of sknt's own memories; choose another")
+    MEMORIES[name] = memory_class
 
 
 def make_memory(
@@ -33,11 +69,14 @@ def make_memory(
     ------
     ValueError
         If the memory or one of the options is not known, or has a bad value.
+    TypeError
+        If the memory does not have the heads that were asked for.
     """
     if not isinstance(name, str) or name not in MEMORIES:
         raise ValueError(
             f"memory={name!r} is not known; choose from {sorted(MEMORIES)}, "
-            "or None for the controller alone"
+            "or None for the controller alone. One of your own has to be registered first, "
+            "with sknt.memories.register_memory"
         )
     memory_class = MEMORIES[name]
     if not isinstance(memory_params, Mapping | None):
@@ -56,7 +95,20 @@ def make_memory(
             f"memory_params has {', '.join(map(repr, unknown))}, which memory={name!r} "
             f"does not know; it knows {known}"
         )
-    return memory_class(*sizes, **options)
+    memory = memory_class(*sizes, **options)
+    _check_heads(memory, *sizes[2:4])
+    return memory
+
+
+def _check_heads(memory: Memory, word_size: int, n_read_heads: int) -> None:
+    """Refuse a memory whose reads would not fit what the controller expects."""
+    for attribute, expected in (("n_read_heads", n_read_heads), ("word_size", word_size)):
+        actual = getattr(memory, attribute, None)
+        if actual != expected:
+            raise TypeError(
+                f"{type(memory).__name__} has {attribute}={actual!r} instead of "
+                f"{expected}; set it in __init__ to what is given there"
+            )
 
 
 __all__ = [
@@ -65,5 +117,7 @@ __all__ = [
     "NTMInterface",
     "NTMMemory",
     "NTMState",
+    "Trace",
     "make_memory",
+    "register_memory",
 ]

@@ -5,64 +5,146 @@ step. Everything it is told in a step (its interface) and everything it remember
 state) is a NamedTuple of batch-first tensors: stacked over the steps, they are the trace.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 
+class Trace(NamedTuple):
+    """What happened at every step, stacked over the steps and differentiable.
+
+    Every tensor is of shape (batch, n_timesteps, ...), with zeros after a sequence's end.
+    """
+
+    states: Any  # the states of a cell, or of its memory alone, after each step
+    interfaces: Any  # what the controller told the memory in each step
+
+
 class Memory(nn.Module):
-    """Base class of the memories: what a cell, a trace and the checks rely on.
+    """Base class of the memories: what a network, a trace and the checks rely on.
 
     A subclass takes ``(controller_size, memory_size, word_size, n_read_heads,
     n_write_heads)`` and, by keyword, options of its own, which become the keys of
-    ``memory_params``. Nothing is assigned to ``self`` after ``__init__``.
+    ``memory_params``. It has to define :meth:`initial_state`, :meth:`interface` and
+    :meth:`step`; the rest has defaults that serve any memory. Nothing is assigned to
+    ``self`` after ``__init__``: all that changes from step to step is in the state.
 
     Attributes
     ----------
     n_read_heads, word_size : int
-        A step reads ``n_read_heads`` vectors of ``word_size`` numbers.
+        A step reads ``n_read_heads`` vectors of ``word_size`` numbers. The subclass sets
+        both, to what it was given.
+    bulky : tuple of str
+        Fields of the state that are large: a trace of the heads (``return_states="heads"``)
+        leaves them out, and so does training while a penalty is on. Each has an axis beside
+        that of the batch. None by default.
     """
 
     n_read_heads: int
     word_size: int
+    bulky: ClassVar[tuple[str, ...]] = ()
 
-    def initial_state(self, batch_size: int) -> NamedTuple:
-        """State before the first step, one row a sequence."""
+    def initial_state(self, batch_size: int) -> Any:
+        """State before the first step, one row a sequence.
+
+        Returns
+        -------
+        state : NamedTuple of Tensor
+            Each of shape (batch_size, ...), of any dtype, and the same for each sequence.
+        """
         raise NotImplementedError
 
-    def interface(self, hidden: Tensor) -> NamedTuple:
+    def interface(self, hidden: Tensor) -> Any:
         """Gates, keys and vectors of all heads, from the controller's output.
 
         Parameters
         ----------
         hidden : Tensor of shape (batch, controller_size)
+
+        Returns
+        -------
+        interface : NamedTuple of Tensor
+            Each of shape (batch, ...).
         """
         raise NotImplementedError
 
-    def step(self, interface: Any, state: Any) -> tuple[Tensor, NamedTuple]:
+    def step(self, interface: Any, state: Any) -> tuple[Tensor, Any]:
         """Address, read and write once.
 
         Returns
         -------
         reads : Tensor of shape (batch, n_read_heads, word_size)
-        state : NamedTuple
-            The new state; the one given is not changed.
+        state : NamedTuple of Tensor
+            The new state, with the types, shapes and dtypes of the one given, which is not
+            changed. No sequence's part depends on those of the others.
         """
         raise NotImplementedError
 
-    def penalty(self, interfaces: Any) -> Tensor:
+    def slim(self, state: Any) -> Any:
+        """Leave the bulky fields out of a state: their second axis has length 0 then."""
+        fields = {name: getattr(state, name) for name in self.bulky}
+        # New tensors: a view would keep the whole field alive.
+        empty = {
+            name: field.new_zeros(len(field), 0, *field.shape[2:])
+            for name, field in fields.items()
+        }
+        return state._replace(**empty)
+
+    def weightings(self, trace: Trace) -> dict[str, Tensor]:
+        """Name what is worth a picture: weightings over the memory's rows.
+
+        Parameters
+        ----------
+        trace : Trace
+            Of this memory's own states and interfaces; without the bulky fields it is
+            enough.
+
+        Returns
+        -------
+        weightings : dict of str to Tensor of shape (batch, n_timesteps, n_rows)
+            In the order in which they are to be shown. "write head 0", "read head 0" and so
+            on are the names of what heads do, which other memories have, too. Empty by
+            default: there is nothing to show.
+        """
+        return {}
+
+    def parts(self) -> dict[str, dict[str, slice]]:
+        """Name parts of the parameters, by which a gradient's origin is told.
+
+        Returns
+        -------
+        parts : dict of str to dict of str to slice
+            For each part's name, such as "read head 0: gate", the rows that it has of
+            parameters, by their names in this module: ``{"projection.weight": slice(9),
+            "projection.bias": slice(9)}``. No row is in two parts. Parameters, or rows,
+            that are in none go by their parameter's own name: by default all of them.
+        """
+        return {}
+
+    def penalty(self, trace: Trace) -> Tensor:
         """Nats that the heads' effort adds to the loss while a task is consolidated.
 
         Parameters
         ----------
-        interfaces : NamedTuple
-            As :meth:`interface` gives them, but of shape (batch, n_timesteps, ...): those
-            of a trace, 0 after a sequence's end.
+        trace : Trace
+            Of this memory's own states, without the bulky fields, and interfaces. All of
+            them are 0 after a sequence's end, and there the penalty has to be 0 as well.
 
         Returns
         -------
         penalty : Tensor of shape (batch,)
             Summed over the steps. Of a memory that knows none it is 0.
         """
-        return torch.zeros(len(interfaces[0]), device=interfaces[0].device)
+        first = next(_tensors(trace))
+        return torch.zeros(len(first), device=first.device)
+
+
+def _tensors(tree: Any) -> Iterator[Tensor]:
+    """Go through the tensors of nested NamedTuples."""
+    if isinstance(tree, Tensor):
+        yield tree
+    else:
+        for part in tree:
+            yield from _tensors(part)

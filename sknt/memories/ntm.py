@@ -5,15 +5,15 @@ are put together, with the parameters of the heads and the initial state.
 """
 
 import math
-from numbers import Integral, Real
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sknt import ops
-from sknt.memories._base import Memory
+from sknt.memories._base import Memory, Trace
+from sknt.memories._checks import check_choice, check_clip, check_shift_range
 
 CONSTANT_FILL = 1e-6
 """Every number of a constant initial memory (Collier & Beel 2018)."""
@@ -26,6 +26,9 @@ READ_GATE, READ_STRENGTH, WRITE_GATE, WRITE_SHIFT = 2.0, 3.0, -2.0, 2.0
 
 USUAL_SIZE = 128
 """Of more rows than this, by ln(N / 128) more of logit and strength find the same part."""
+
+ACTIVATIONS = ("tanh", "linear")
+"""What keys and add vectors can go through."""
 
 WRITE_COST, STRENGTH_COST, GAMMA_COST, SHIFT_COST = 0.03, 0.001, 0.01, 0.3
 """Nats for writing, looking up with strength, sharpening and doubt about a shift."""
@@ -42,13 +45,13 @@ class NTMState(NamedTuple):
 class NTMInterface(NamedTuple):
     """What the controller tells the heads: read heads first, then write heads."""
 
-    key: Tensor  # k (batch, n_heads, word_size), in [-1, 1]
+    key: Tensor  # k (batch, n_heads, word_size), in [-1, 1] unless it is linear
     strength: Tensor  # β (batch, n_heads, 1), >= 0
     gate: Tensor  # g (batch, n_heads, 1), in [0, 1]
     shift: Tensor  # s (batch, n_heads, 2 * shift_range + 1), on the simplex
     gamma: Tensor  # γ (batch, n_heads, 1), >= 1
     erase: Tensor  # e (batch, n_write_heads, word_size), in [0, 1]
-    add: Tensor  # a (batch, n_write_heads, word_size), in [-1, 1]
+    add: Tensor  # a (batch, n_write_heads, word_size), in [-1, 1] unless it is linear
 
 
 class NTMMemory(Memory):
@@ -72,6 +75,9 @@ class NTMMemory(Memory):
         1e-6 [2]_, or a learned matrix (which starts as the random one).
     interface_clip : float or None, default=20.0
         The interface is clipped to ± this before its activations [2]_; None leaves it.
+    key_activation, add_activation : {"tanh", "linear"}, default="tanh"
+        What keys and add vectors go through. Other implementations of the NTM have linear
+        ones, to which their weights are bound.
 
     Raises
     ------
@@ -85,6 +91,8 @@ class NTMMemory(Memory):
        arXiv:1807.08518.
     """
 
+    bulky: ClassVar[tuple[str, ...]] = ("memory",)
+
     def __init__(
         self,
         controller_size: int,
@@ -96,9 +104,15 @@ class NTMMemory(Memory):
         shift_range: int = 1,
         memory_init: str = "random",
         interface_clip: float | None = 20.0,
+        key_activation: str = "tanh",
+        add_activation: str = "tanh",
     ):
         super().__init__()
-        _check_options(memory_size, shift_range, memory_init, interface_clip)
+        check_shift_range(shift_range, memory_size)
+        check_choice("memory_init", memory_init, ("constant", "learned", "random"))
+        check_clip(interface_clip)
+        check_choice("key_activation", key_activation, ACTIVATIONS)
+        check_choice("add_activation", add_activation, ACTIVATIONS)
         shift_range = int(shift_range)  # an integer of NumPy, from a search's grid
         self.memory_size = memory_size
         self.word_size = word_size
@@ -106,6 +120,8 @@ class NTMMemory(Memory):
         self.n_write_heads = n_write_heads
         self.shift_range = shift_range
         self.interface_clip = interface_clip
+        self.key_activation = key_activation
+        self.add_activation = add_activation
 
         n_heads = n_read_heads + n_write_heads
         n_shifts = 2 * shift_range + 1
@@ -174,13 +190,13 @@ class NTMMemory(Memory):
             raw = raw.clamp(-self.interface_clip, self.interface_clip)
         fields = self.split_interface(raw)
         return NTMInterface(
-            key=torch.tanh(fields.key),
+            key=_activate(self.key_activation, fields.key),
             strength=F.softplus(fields.strength),
             gate=torch.sigmoid(fields.gate),
             shift=torch.softmax(fields.shift, dim=-1),
             gamma=1 + F.softplus(fields.gamma),
             erase=torch.sigmoid(fields.erase),
-            add=torch.tanh(fields.add),
+            add=_activate(self.add_activation, fields.add),
         )
 
     def split_interface(self, columns: Tensor) -> NTMInterface:
@@ -217,7 +233,33 @@ class NTMMemory(Memory):
             )
         return reads, NTMState(memory, read_weights, write_weights)
 
-    def penalty(self, interfaces: NTMInterface) -> Tensor:
+    def weightings(self, trace: Trace) -> dict[str, Tensor]:
+        """Return where each write head wrote and each read head read."""
+        states = trace.states
+        kinds = {"write": states.write_weights, "read": states.read_weights}
+        return {
+            f"{kind} head {head}": weights[:, :, head]
+            for kind, weights in kinds.items()
+            for head in range(weights.shape[2])
+        }
+
+    def parts(self) -> dict[str, dict[str, slice]]:
+        """Name the rows of the projection by head and field: "read head 0: gate"."""
+        parts, start = {}, 0
+        for field, (n_heads, width) in zip(NTMInterface._fields, self._fields, strict=True):
+            n_read = n_heads - self.n_write_heads  # 0 of the erase and add vectors
+            for head in range(n_heads):
+                number = head - n_read
+                whose = f"write head {number}" if number >= 0 else f"read head {head}"
+                rows = slice(start, start + width)
+                parts[f"{whose}: {field}"] = {
+                    "projection.weight": rows,
+                    "projection.bias": rows,
+                }
+                start += width
+        return parts
+
+    def penalty(self, trace: Trace) -> Tensor:
         r"""Penalise writing, strength, sharpening, and doubt about where to shift.
 
         .. math::
@@ -233,20 +275,21 @@ class NTMMemory(Memory):
 
         Parameters
         ----------
-        interfaces : NTMInterface
-            Of shape (batch, n_timesteps, ...), 0 after a sequence's end.
+        trace : Trace
+            Of this memory, with the memories or without.
 
         Returns
         -------
         penalty : Tensor of shape (batch,)
             In nats.
         """
-        writing = interfaces.erase.square().flatten(1).sum(1)
-        writing = writing + interfaces.add.square().flatten(1).sum(1)
-        looking_up = interfaces.strength.square().flatten(1).sum(1)
+        told = trace.interfaces
+        writing = told.erase.square().flatten(1).sum(1)
+        writing = writing + told.add.square().flatten(1).sum(1)
+        looking_up = told.strength.square().flatten(1).sum(1)
         # relu: γ is 0 after a sequence's end.
-        sharpening = torch.relu(interfaces.gamma - 1).square().flatten(1).sum(1)
-        doubt = (interfaces.shift * (1 - interfaces.shift)).flatten(1).sum(1)
+        sharpening = torch.relu(told.gamma - 1).square().flatten(1).sum(1)
+        doubt = (told.shift * (1 - told.shift)).flatten(1).sum(1)
         return (
             WRITE_COST * writing
             + STRENGTH_COST * looking_up
@@ -255,33 +298,5 @@ class NTMMemory(Memory):
         )
 
 
-def _check_options(
-    memory_size: int, shift_range: int, memory_init: str, interface_clip: float | None
-) -> None:
-    if (
-        not isinstance(shift_range, Integral)
-        or isinstance(shift_range, bool)
-        or shift_range < 0
-    ):
-        raise ValueError(
-            f"shift_range={shift_range!r} is not a number of rows; "
-            "use an integer of at least 0 (memory_params={'shift_range': 1})"
-        )
-    n_shifts = 2 * shift_range + 1
-    if n_shifts > memory_size:
-        raise ValueError(
-            f"shift_range={shift_range} makes {n_shifts} shifts, more than "
-            f"memory_size={memory_size} rows; use shift_range <= {(memory_size - 1) // 2} "
-            "in memory_params or more rows"
-        )
-    known = ("random", "constant", "learned")
-    if memory_init not in known:
-        raise ValueError(
-            f"memory_init={memory_init!r} is not known; choose from {sorted(known)}"
-        )
-    is_number = isinstance(interface_clip, Real) and not isinstance(interface_clip, bool)
-    if interface_clip is not None and not (is_number and interface_clip > 0):
-        raise ValueError(
-            f"interface_clip={interface_clip!r} is not positive; "
-            "use a positive number, or None for no clipping"
-        )
+def _activate(name: str, raw: Tensor) -> Tensor:
+    return torch.tanh(raw) if name == "tanh" else raw

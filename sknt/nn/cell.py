@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sknt.memories import Memory
+from sknt.memories import Memory, Trace
 from sknt.nn.controllers import initialize_for_memory
 
 
@@ -72,11 +72,14 @@ class MemoryCell(nn.Module):
         features = torch.cat([hidden, reads.flatten(1)], dim=-1)
         return features, CellState(controller_state, reads, memory_state), interface
 
+    def slim(self, state: CellState) -> CellState:
+        """Leave out what is bulky in the memory, much the largest part of a state."""
+        return state._replace(memory=self.memory.slim(state.memory))
+
     @staticmethod
-    def without_memory(state: CellState) -> CellState:
-        """Leave out the rows of the memory, much the largest part of a state."""
-        memory = state.memory
-        return state._replace(memory=memory._replace(memory=memory.memory[:, :0]))
+    def memory_trace(trace: Trace) -> Trace:
+        """Return what a trace of the cell has of the memory alone."""
+        return Trace(trace.states.memory, trace.interfaces)
 
 
 class ControllerCell(nn.Module):
@@ -101,7 +104,6 @@ class ControllerCell(nn.Module):
         hidden, state = self.controller.step(inputs, state)
         return hidden, state, NoInterface()
 
-    @staticmethod
-    def without_memory(state: Any) -> Any:
+    def slim(self, state: Any) -> Any:
         """Return the state as it is: it has no memory."""
         return state

@@ -1,13 +1,13 @@
 """Where a gradient comes from: its norm by the parts of a network."""
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from sknt.memories import NTMMemory
-from sknt.nn.network import SequenceNetwork
+from sknt.memories import Memory
 
 
-def gradient_norms(network: SequenceNetwork) -> dict[str, float]:
+def gradient_norms(network: nn.Module) -> dict[str, float]:
     """Return the norm of the gradient of each part of a network.
 
     Parameters
@@ -18,10 +18,10 @@ def gradient_norms(network: SequenceNetwork) -> dict[str, float]:
     Returns
     -------
     norms : dict
-        For an NTM the parts of the interface by head, such as "read head 0: gate", from
-        the rows of the projection that they are computed by; for everything else the
-        parameters' own names. Their squares sum up to that of the global norm. Parameters
-        without a gradient are left out.
+        By the parts that the memory names (:meth:`sknt.memories.Memory.parts`; for an NTM
+        those of the interface by head, such as "read head 0: gate"), and for everything
+        else by the parameters' own names. Their squares sum up to that of the global norm.
+        Parameters without a gradient are left out.
 
     Examples
     --------
@@ -33,28 +33,38 @@ def gradient_norms(network: SequenceNetwork) -> dict[str, float]:
     >>> "write head 0: erase" in norms, "readout.weight" in norms
     (True, True)
     """
+    squares = {
+        name: _row_squares(parameter.grad)
+        for name, parameter in network.named_parameters()
+        if parameter.grad is not None
+    }
+    left = {name: np.ones(len(rows), bool) for name, rows in squares.items()}
     norms: dict[str, float] = {}
+    for part, places in _parts(network).items():
+        places = {name: rows for name, rows in places.items() if name in squares}
+        if places:
+            total = sum(squares[name][rows].sum() for name, rows in places.items())
+            norms[part] = float(total) ** 0.5
+        for name, rows in places.items():
+            left[name][rows] = False
+    for name, is_left in left.items():
+        if is_left.any():
+            norms[name] = float(squares[name][is_left].sum()) ** 0.5
+    return norms
+
+
+def _row_squares(gradient: Tensor) -> NDArray[np.float64]:
+    """Return the sum of the squares of each row; of a number, that of itself."""
+    rows = gradient.detach().cpu().double().square()
+    return rows.reshape(len(rows) if rows.ndim else 1, -1).sum(1).numpy()
+
+
+def _parts(network: nn.Module) -> dict[str, dict[str, slice]]:
+    """Return the parts that the memory names, by the names that parameters have here."""
     memory = getattr(getattr(network, "cell", None), "memory", None)
-    named = dict(network.named_parameters())
-    if isinstance(memory, NTMMemory):
-        named = {k: p for k, p in named.items() if "memory.projection." not in k}
-        weight, bias = memory.projection.weight.grad, memory.projection.bias.grad
-        if weight is not None and bias is not None:
-            columns = torch.cat([weight, bias.unsqueeze(1)], dim=1).T
-            squares = columns.double().square().sum(0)
-            norms |= _by_head(memory, squares)
-    for name, parameter in named.items():
-        if parameter.grad is not None:
-            norms[name] = float(parameter.grad.double().square().sum().sqrt())
-    return norms
-
-
-def _by_head(memory: NTMMemory, squares: Tensor) -> dict[str, float]:
-    norms = {}
-    for name, field in memory.split_interface(squares)._asdict().items():
-        for head, square in enumerate(field.sum(-1).tolist()):
-            # Read heads come first; only write heads have erase and add vectors.
-            number = head if name in ("erase", "add") else head - memory.n_read_heads
-            whose = f"write head {number}" if number >= 0 else f"read head {head}"
-            norms[f"{whose}: {name}"] = square**0.5
-    return norms
+    if not isinstance(memory, Memory):
+        return {}
+    return {
+        part: {f"cell.memory.{name}": rows for name, rows in places.items()}
+        for part, places in memory.parts().items()
+    }

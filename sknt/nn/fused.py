@@ -6,12 +6,12 @@ when they can take its place, and translates between torch's modules and their l
 
 import warnings
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from sknt.memories import NTMMemory, NTMState
+from sknt.memories import NTMMemory, NTMState, Trace
 from sknt.nn.cell import CellState, MemoryCell
 from sknt.nn.controllers import (
     FeedForwardController,
@@ -21,7 +21,6 @@ from sknt.nn.controllers import (
     LSTMState,
     NoState,
 )
-from sknt.nn.unroll import Trace
 
 CONTROLLER_CODES = {LSTMController: 0, GRUController: 1, FeedForwardController: 2}
 """Kinds of controllers that the kernels know, by the numbers they have there."""
@@ -82,6 +81,23 @@ def warn_that_missing(reason: str) -> None:
     )
 
 
+class LaidOut(NamedTuple):
+    """Copies of a network's weights as the kernels take them."""
+
+    sizes: Any  # the kernels' Sizes
+    weights: Any  # the kernels' Weights
+    first: list[Tensor]  # the learned first state, in the kernels' parts
+
+
+def lay_out(cell: Any, readout: nn.Linear) -> LaidOut:
+    """Lay the weights of a cell and a readout out once, for many batches."""
+    from sknt.kernels.engine import Weights
+
+    sizes, parameters = _describe(cell, readout)
+    first = [part.detach().clone() for part in _first_state(cell, sizes, None)]
+    return LaidOut(sizes, Weights(sizes, parameters), first)
+
+
 def run_fused(
     cell: Any,
     readout: nn.Linear,
@@ -90,6 +106,7 @@ def run_fused(
     state: CellState | None,
     *,
     traces: str | None = None,
+    laid_out: LaidOut | None = None,
 ) -> tuple[Tensor, CellState, Trace | None]:
     """Run a cell and a readout over padded sequences.
 
@@ -104,6 +121,8 @@ def run_fused(
     traces : {"states", "heads"} or None, default=None
         Whether to keep the states and interfaces of all steps, or those without the
         memories.
+    laid_out : LaidOut or None, default=None
+        The weights, laid out before: there are no gradients then.
 
     Returns
     -------
@@ -113,16 +132,21 @@ def run_fused(
         State after each sequence's own last step.
     trace : Trace or None
     """
-    from sknt.kernels.engine import FusedSequences, make_batch
+    from sknt.kernels.engine import Call, FusedSequences, make_batch
 
-    sizes, parameters = _describe(cell, readout)
-    first = _first_state(cell, sizes, state)
-    tensors = [x, *first, *parameters]
-    keeps = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    outputs, *rest = FusedSequences.apply(
-        *(sizes, make_batch(lengths.numpy()), keeps, traces, state is None),
-        *tensors,
-    )
+    batch = make_batch(lengths.numpy())
+    if laid_out is not None:
+        sizes = laid_out.sizes
+        first = laid_out.first if state is None else _first_state(cell, sizes, state)
+        call = Call(sizes, batch, laid_out.weights, x)
+        outputs, *rest = call.run(first, traces, keeps=False)
+    else:
+        sizes, parameters = _describe(cell, readout)
+        tensors = [x, *_first_state(cell, sizes, state), *parameters]
+        keeps = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+        outputs, *rest = FusedSequences.apply(
+            sizes, batch, keeps, traces, state is None, *tensors
+        )
     final = _to_cell_state(cell, sizes, *rest[:5])
     if traces is None:
         return outputs, final, None
@@ -153,6 +177,8 @@ def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
         width=memory.word_size,
         shifts=2 * memory.shift_range + 1,
         clip=float("inf" if memory.interface_clip is None else memory.interface_clip),
+        squashes_keys=int(memory.key_activation == "tanh"),
+        squashes_adds=int(memory.add_activation == "tanh"),
     )
     projection = memory.projection
     ends = [projection.weight, projection.bias, readout.weight, readout.bias]

@@ -1,18 +1,19 @@
 """The whole network: sequences in, an output for every step out."""
 
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from sknt.memories import make_memory
+from sknt.memories import Trace, make_memory
 from sknt.nn.cell import ControllerCell, MemoryCell
+from sknt.nn.checks import check_inputs, check_lengths, check_state
 from sknt.nn.controllers import make_controller
 from sknt.nn.fused import missing, run_fused, unsuitable, unsupported, warn_that_missing
-from sknt.nn.unroll import Trace, unroll
+from sknt.nn.prepared import PreparedNetwork
+from sknt.nn.sizes import check_sizes
+from sknt.nn.unroll import unroll
 
 BACKENDS = ("auto", "fused", "reference")
 """How sequences can be run."""
@@ -97,16 +98,19 @@ class SequenceNetwork(nn.Module):
         backend: str = "auto",
     ):
         super().__init__()
-        n_inputs = _positive_integer("n_inputs", n_inputs)
-        n_outputs = _positive_integer("n_outputs", n_outputs)
-        memory_size = _positive_integer("memory_size", memory_size)
-        word_size = _positive_integer("word_size", word_size)
-        n_read_heads = _positive_integer("n_read_heads", n_read_heads)
-        n_write_heads = _positive_integer("n_write_heads", n_write_heads)
-        hidden_size = _positive_integer("hidden_size", hidden_size)
-        n_layers = _positive_integer("n_layers", n_layers)
-
-        self.n_inputs = n_inputs
+        sizes = check_sizes(
+            memory is not None,
+            n_inputs=n_inputs,
+            n_outputs=n_outputs,
+            memory_size=memory_size,
+            word_size=word_size,
+            n_read_heads=n_read_heads,
+            n_write_heads=n_write_heads,
+            hidden_size=hidden_size,
+            n_layers=n_layers,
+        )
+        self.n_inputs = sizes.n_inputs
+        n_reads, shape = 0, (sizes.hidden_size, sizes.n_layers)
         self.cell: MemoryCell | ControllerCell
         if memory is None:
             if memory_params:
@@ -114,26 +118,22 @@ class SequenceNetwork(nn.Module):
                     f"memory_params={dict(memory_params)!r} has no meaning with "
                     "memory=None; leave it out or choose a memory"
                 )
-            n_features = hidden_size
-            self.cell = ControllerCell(
-                make_controller(controller, n_inputs, hidden_size, n_layers)
-            )
+            self.cell = ControllerCell(make_controller(controller, sizes.n_inputs, *shape))
         else:
-            n_read = n_read_heads * word_size
-            n_features = hidden_size + n_read
+            n_reads = sizes.n_read_heads * sizes.word_size
             self.cell = MemoryCell(
-                make_controller(controller, n_inputs + n_read, hidden_size, n_layers),
+                make_controller(controller, sizes.n_inputs + n_reads, *shape),
                 make_memory(
                     memory,
-                    hidden_size,
-                    memory_size,
-                    word_size,
-                    n_read_heads,
-                    n_write_heads,
+                    sizes.hidden_size,
+                    sizes.memory_size,
+                    sizes.word_size,
+                    sizes.n_read_heads,
+                    sizes.n_write_heads,
                     memory_params=memory_params,
                 ),
             )
-        self.readout = nn.Linear(n_features, n_outputs)
+        self.readout = nn.Linear(sizes.hidden_size + n_reads, sizes.n_outputs)
         nn.init.xavier_uniform_(self.readout.weight)
         nn.init.normal_(self.readout.bias, std=0.01)
 
@@ -155,7 +155,7 @@ class SequenceNetwork(nn.Module):
     def forward(
         self,
         x: Tensor,
-        lengths: Tensor | None = None,
+        lengths: Any = None,
         state: Any = None,
         return_states: bool | str = False,
     ) -> tuple[Any, ...]:
@@ -164,14 +164,15 @@ class SequenceNetwork(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (batch, n_timesteps, n_inputs)
-            Sequences, each from step 0 on. What lies after a sequence's end is not read.
-        lengths : Tensor of shape (batch,) or None, default=None
-            Number of steps of each sequence, at least 1; None: all of them.
+            Sequences, each from step 0 on, of the network's dtype and on its device. What
+            lies after a sequence's end is not read.
+        lengths : Tensor or array-like of shape (batch,) or None, default=None
+            Number of steps of each sequence, integers of at least 1; None: all of them.
         state : nested NamedTuple or None, default=None
             State to start from, as returned by an earlier call; None: the learned one.
         return_states : bool or "heads", default=False
-            Whether to return the trace as well; "heads" leaves the memories out of it,
-            much the largest part: they have 0 rows then.
+            Whether to return the trace as well; "heads" leaves out what is bulky, much the
+            largest part of it: the memories have 0 rows then.
 
         Returns
         -------
@@ -185,8 +186,52 @@ class SequenceNetwork(nn.Module):
         Raises
         ------
         ValueError
-            If the shape of x or the lengths do not fit, or return_states is not known.
+            If shape, dtype or device of x, or the lengths, or the state do not fit, or
+            return_states is not known.
+        TypeError
+            If x is not a tensor.
+
+        Notes
+        -----
+        Training and evaluation mode make no difference: nothing in the network goes by
+        ``training``.
         """
+        return self._run(x, lengths, state, return_states, None)
+
+    def prepare(self) -> PreparedNetwork:
+        """Make ready for a pass over many batches, without gradients.
+
+        Returns
+        -------
+        prepared : PreparedNetwork
+            To be called as the network is. The path is chosen and the weights are laid out
+            once, for all batches: after the weights have changed, prepare again.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sknt.nn import SequenceNetwork
+        >>> prepared = SequenceNetwork(n_inputs=3, n_outputs=2, memory_size=16).prepare()
+        >>> batches = torch.zeros(8, 7, 3).split(2)
+        >>> outputs = torch.cat([prepared(batch)[0] for batch in batches])
+        >>> outputs.shape
+        torch.Size([8, 7, 2])
+        """
+        # What a subclass or a hook does in a forward pass is not passed by.
+        is_plain = type(self).forward is SequenceNetwork.forward and not (
+            self._forward_hooks or self._forward_pre_hooks
+        )
+        return PreparedNetwork(self, is_plain)
+
+    def _run(
+        self,
+        x: Tensor,
+        lengths: Any,
+        state: Any,
+        return_states: bool | str,
+        prepared: PreparedNetwork | None,
+    ) -> tuple[Any, ...]:
+        """Check a batch and run it, where need be with weights that are laid out."""
         if return_states not in (False, True, "heads"):
             raise ValueError(
                 f"return_states={return_states!r} is not known; use False, True or 'heads'"
@@ -194,13 +239,21 @@ class SequenceNetwork(nn.Module):
         traces = (
             "heads" if return_states == "heads" else "states" if return_states else None
         )
-        lengths = self._check_lengths(x, lengths)
+        check_inputs(x, self.n_inputs, next(self.cell.controller.parameters()))
+        lengths = check_lengths(lengths, x)
         if state is not None:
-            _check_batch_size(state, len(x))
+            check_state(state, self.initial_state(1), len(x))
+        backend = self.backend_for(x) if prepared is None else prepared.backend
         trace: Trace | None
-        if self.backend_for(x) == "fused":
+        if backend == "fused":
             outputs, state, trace = run_fused(
-                self.cell, self.readout, x, lengths, state, traces=traces
+                self.cell,
+                self.readout,
+                x,
+                lengths,
+                state,
+                traces=traces,
+                laid_out=None if prepared is None else prepared.laid_out,
             )
         else:
             outputs, state, trace = self._run_reference(x, lengths, state, traces)
@@ -217,11 +270,34 @@ class SequenceNetwork(nn.Module):
         Parameters
         ----------
         trace : Trace
-            As :meth:`forward` of a network with a memory returns it, with the memories or
+            As :meth:`forward` of a network with a memory returns it, with what is bulky or
             without.
+
+        Raises
+        ------
+        ValueError
+            If there is no memory (see :attr:`has_memory`).
         """
-        cell: Any = self.cell
-        return cell.memory.penalty(trace.interfaces)
+        if not isinstance(self.cell, MemoryCell):
+            raise ValueError("memory=None has no heads, and so there is no penalty on them")
+        return self.cell.memory.penalty(self.cell.memory_trace(trace))
+
+    def weightings(self, trace: Trace) -> dict[str, Tensor]:
+        """Return what the memory names as worth a picture, such as "read head 0".
+
+        Parameters
+        ----------
+        trace : Trace
+            As :meth:`forward` returns it, with what is bulky or without.
+
+        Returns
+        -------
+        weightings : dict of str to Tensor of shape (batch, n_timesteps, n_rows)
+            See :meth:`sknt.memories.Memory.weightings`; empty without a memory.
+        """
+        if not isinstance(self.cell, MemoryCell):
+            return {}
+        return self.cell.memory.weightings(self.cell.memory_trace(trace))
 
     def backend_for(self, x: Tensor) -> str:
         """Return which path serves a batch, "fused" or "reference".
@@ -268,42 +344,3 @@ class SequenceNetwork(nn.Module):
             total_length=x.shape[1],
         )
         return outputs, state, trace
-
-    def _check_lengths(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        if x.ndim != 3 or x.shape[-1] != self.n_inputs or 0 in x.shape:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; expected "
-                f"(batch, n_timesteps, n_inputs={self.n_inputs}), none of them 0"
-            )
-        if lengths is None:
-            lengths = torch.full((len(x),), x.shape[1])
-        lengths = torch.as_tensor(lengths).cpu()
-        if lengths.shape != (len(x),) or lengths.is_floating_point():
-            raise ValueError(
-                f"lengths has shape {tuple(lengths.shape)} and dtype {lengths.dtype}; "
-                f"expected ({len(x)},), one integer for each sequence of x"
-            )
-        if lengths.min() < 1 or lengths.max() > x.shape[1]:
-            raise ValueError(
-                f"lengths are from {lengths.min()} to {lengths.max()}; "
-                f"x has {x.shape[1]} steps, so use 1 to {x.shape[1]}"
-            )
-        return lengths
-
-
-def _check_batch_size(state: Any, batch_size: int) -> None:
-    if not isinstance(state, Tensor):
-        for part in state:
-            _check_batch_size(part, batch_size)
-    elif len(state) != batch_size:
-        raise ValueError(
-            f"state is of {len(state)} sequences, but x has {batch_size}; give the state "
-            "of the same sequences, or None to start anew"
-        )
-
-
-def _positive_integer(name: str, size: Any) -> int:
-    """Return a size as torch's layers take it: they refuse the integers of NumPy."""
-    if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
-        raise ValueError(f"{name}={size!r} is not a positive integer")
-    return int(size)

@@ -6,21 +6,13 @@ change anything.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-
-class Trace(NamedTuple):
-    """What happened at every step, stacked over the steps and differentiable.
-
-    Every tensor is of shape (batch, n_timesteps, ...), with zeros after a sequence's end.
-    """
-
-    states: Any  # the cell's states after each step
-    interfaces: Any  # what the controller told the memory in each step
+from sknt.memories import Trace
 
 
 def map_state(function: Callable[..., Tensor], *states: Any) -> Any:
@@ -44,13 +36,13 @@ def unroll(
     Parameters
     ----------
     cell : Module
-        With ``step(inputs, state) -> (features, state, interface)``.
+        With ``step(inputs, state) -> (features, state, interface)`` and ``slim(state)``.
     inputs : PackedSequence of width n_inputs
     state : nested NamedTuple
         State before the first step, in the order of the batch.
     traces : {"states", "heads"} or None, default=None
-        Whether to keep the states and interfaces of all steps, or those without the
-        memories.
+        Whether to keep the states and interfaces of all steps, or those without what is
+        bulky in the memory.
     n_timesteps : int or None, default=None
         Number of steps of the trace; None: those of the longest sequence.
 
@@ -75,7 +67,7 @@ def unroll(
         step_features, state, interface = cell.step(step_inputs, state)
         features.append(step_features)
         if traces is not None:
-            states.append(cell.without_memory(state) if traces == "heads" else state)
+            states.append(cell.slim(state) if traces == "heads" else state)
             interfaces.append(interface)
     # The shortest sequences ended first and are the last of the sorted batch.
     state = map_state(lambda *s: torch.cat(s), state, *reversed(ended))

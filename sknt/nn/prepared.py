@@ -1,0 +1,43 @@
+"""A network made ready for a pass over many batches."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sknt.nn.fused import lay_out
+
+
+class PreparedNetwork:
+    """A network of which the path is chosen and the weights are laid out.
+
+    Made by :meth:`sknt.nn.SequenceNetwork.prepare`, for one pass over many batches. There
+    are no gradients. The weights are those at the time of making: after they have changed,
+    make another one.
+
+    Attributes
+    ----------
+    backend : {"fused", "reference"}
+        The path that batches take.
+    """
+
+    def __init__(self, network: Any, is_plain: bool):
+        parameter = next(network.cell.controller.parameters())
+        self.backend = network.backend_for(parameter)
+        self.laid_out = None
+        if is_plain and self.backend == "fused":
+            self.laid_out = lay_out(network.cell, network.readout)
+        self._network, self._is_plain = network, is_plain
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        x: Tensor,
+        lengths: Any = None,
+        state: Any = None,
+        return_states: bool | str = False,
+    ) -> tuple[Any, ...]:
+        """Run a batch, as :meth:`sknt.nn.SequenceNetwork.forward` does."""
+        if not self._is_plain:
+            return self._network(x, lengths, state, return_states)
+        return self._network._run(x, lengths, state, return_states, prepared=self)

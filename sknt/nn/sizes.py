@@ -1,0 +1,104 @@
+"""Sizes of a network: what they may be, and whether this machine can hold it.
+
+Beyond its memory a machine does not answer any more, or ends the process; an error that
+names the size at fault comes before anything is built.
+"""
+
+import math
+import os
+from contextlib import suppress
+from numbers import Integral
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+MAX_LAYERS = 1000
+"""Layers of a controller: building torch's takes time that grows with their square."""
+
+CONTAINER_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
+"""Where Linux says how much memory a container may take."""
+
+
+class NetworkSizes(NamedTuple):
+    """Sizes as a network is given them."""
+
+    n_inputs: int
+    n_outputs: int
+    memory_size: int
+    word_size: int
+    n_read_heads: int
+    n_write_heads: int
+    hidden_size: int
+    n_layers: int
+
+
+def check_sizes(has_memory: bool, **sizes: Any) -> NetworkSizes:
+    """Return sizes as torch's layers take them, for they refuse the integers of NumPy.
+
+    Raises
+    ------
+    ValueError
+        If one is not a positive integer, there are too many layers, or the network would
+        not fit into the memory of this machine.
+    """
+    for name, size in sizes.items():
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"{name}={size!r} is not a positive integer")
+    checked = NetworkSizes(**{name: int(size) for name, size in sizes.items()})
+    if checked.n_layers > MAX_LAYERS:
+        raise ValueError(
+            f"n_layers={checked.n_layers} is more than {MAX_LAYERS}; use fewer layers, and "
+            "more units (hidden_size)"
+        )
+    _check_memory(checked, has_memory)
+    return checked
+
+
+def _check_memory(sizes: NetworkSizes, has_memory: bool) -> None:
+    """Refuse a network that is larger than this machine's memory."""
+    parts = _numbers(sizes, has_memory)
+    n_bytes = sum(parts.values()) * torch.get_default_dtype().itemsize
+    if n_bytes > 2**30 and n_bytes > (limit := machine_memory()):
+        largest = max(parts, key=lambda part: parts[part])
+        raise ValueError(
+            f"the network would take {n_bytes / 2**30:,.1f} GiB, most of it for {largest}; "
+            f"this machine has {limit / 2**30:,.1f} GiB, so use smaller sizes"
+        )
+
+
+def _numbers(sizes: NetworkSizes, has_memory: bool) -> dict[str, int]:
+    """Return how many numbers the parts of a network have at least, by their sizes."""
+    n_in, n_out, rows, width, n_read, n_write, hidden, layers = sizes
+    parts = {
+        f"hidden_size={hidden} and n_layers={layers}": hidden * hidden * layers,
+        f"n_inputs={n_in} and hidden_size={hidden}": n_in * hidden,
+        f"n_outputs={n_out} and hidden_size={hidden}": n_out * hidden,
+    }
+    if has_memory:
+        heads = f"n_read_heads={n_read} and n_write_heads={n_write}"
+        parts |= {
+            f"memory_size={rows} and word_size={width}": rows * width,
+            f"memory_size={rows}, {heads}": rows * (n_read + n_write),
+            f"word_size={width}, {heads} and hidden_size={hidden}": (
+                width * (n_read + n_write) * hidden
+            ),
+            f"word_size={width}, n_read_heads={n_read} and n_outputs={n_out}": (
+                width * n_read * n_out
+            ),
+        }
+    return parts
+
+
+def machine_memory() -> float:
+    """Return how many bytes of memory there are, in this container; inf if unknown."""
+    limits = [math.inf]
+    with suppress(AttributeError, ValueError, OSError):  # not on Windows
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for path in CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # not in a container, or "max"
+            limits.append(int(Path(path).read_text()))
+    return min(limits)
