@@ -380,7 +380,7 @@ def test_a_memory_is_registered_by_name_and_one_of_that_name_replaced(monkeypatc
     ("name", "memory_class", "error", "message"),
     [
         ("ntm", Stack, ValueError, "sknt's own memories; choose another"),
-        (3, Stack, TypeError, "name=3 is a int"),
+        (3, Stack, TypeError, "name=3 is of type int"),
         ("mine", torch.nn.Linear, TypeError, "not a subclass of sknt.memories.Memory"),
         ("mine", "Stack", TypeError, "not a subclass of sknt.memories.Memory"),
     ],

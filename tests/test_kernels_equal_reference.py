@@ -35,6 +35,8 @@ def random_configuration(seed):
             "shift_range": int(rng.randint(0, min(4, (rows - 1) // 2 + 1))),
             "memory_init": rng.choice(["random", "constant", "learned"]).item(),
             "interface_clip": [20.0, 1.5, None][rng.randint(3)],
+            "key_activation": ["tanh", "linear"][rng.randint(2)],
+            "add_activation": ["tanh", "linear"][rng.randint(2)],
         },
     }
 

@@ -22,9 +22,12 @@ def make_network(backend="auto", **options):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"controller": "gru"}, "state.controller is a GRUState, expected a LSTMState"),
-        ({"controller": "feedforward"}, "state.controller is a NoState, expected a LSTM"),
-        ({"memory": None}, "state is a LSTMState, expected a CellState"),
+        ({"controller": "gru"}, "state.controller is of type GRUState, expected LSTMState"),
+        (
+            {"controller": "feedforward"},
+            "state.controller is of type NoState, expected LSTM",
+        ),
+        ({"memory": None}, "state is of type LSTMState, expected CellState"),
         (
             {"memory_size": 9},
             r"state.memory.memory has shape \(2, 9, 4\), expected \(2, 6, 4\)",
@@ -51,13 +54,19 @@ def test_the_state_of_another_network_is_refused(backend, options, message):
         (lambda s: map_state(torch.Tensor.double, s), "is of float64, expected float32"),
         (lambda s: map_state(torch.Tensor.half, s), "is of float16, expected float32"),
         (lambda s: map_state(lambda t: t.to("meta"), s), "is on meta, expected cpu"),
-        (lambda s: s._replace(reads=s.reads.numpy()), "reads is a ndarray, .* Tensor"),
-        (lambda s: s._replace(reads=None), "state.reads is a NoneType, expected a Tensor"),
+        (
+            lambda s: s._replace(reads=s.reads.numpy()),
+            "reads is of type ndarray, .* Tensor",
+        ),
+        (
+            lambda s: s._replace(reads=None),
+            "state.reads is of type NoneType, expected Tensor",
+        ),
         (lambda s: s._replace(reads=s.reads[0, 0, 0]), r"reads has shape \(\)"),
-        (lambda s: tuple(s), "state is a tuple, expected a CellState"),
-        (lambda s: s.memory, "state is a NTMState, expected a CellState"),
-        (lambda s: s._replace(memory=s.controller), "state.memory is a LSTMState"),
-        (lambda s: torch.zeros(2), "state is a Tensor, expected a CellState"),
+        (lambda s: tuple(s), "state is of type tuple, expected CellState"),
+        (lambda s: s.memory, "state is of type NTMState, expected CellState"),
+        (lambda s: s._replace(memory=s.controller), "state.memory is of type LSTMState"),
+        (lambda s: torch.zeros(2), "state is of type Tensor, expected CellState"),
         (
             lambda s: s._replace(reads=s.reads[:1]),
             "state is of 1 sequences, but x has 2",
@@ -75,9 +84,9 @@ def test_a_state_of_another_kind_is_refused(backend, change, message):
 @pytest.mark.parametrize("memory", ["ntm", None])
 @pytest.mark.parametrize("controller", CONTROLLERS)
 def test_a_networks_own_states_are_taken_in_its_precision(memory, controller):
-    for network in (make_network(memory=memory, controller=controller),) * 2:
-        network.double()
-        x = torch.zeros(2, 4, 3, dtype=torch.float64)
+    for dtype in (torch.float32, torch.float64):
+        network = make_network(memory=memory, controller=controller).to(dtype)
+        x = torch.zeros(2, 4, 3, dtype=dtype)
         _, state, trace = network(x, return_states=True)
         network(x, state=state)
         network(x, state=network.initial_state(2))
@@ -95,7 +104,9 @@ def test_inputs_of_another_kind_are_refused_with_the_way_out(backend):
     with pytest.raises(ValueError, match=r"x is of int64.*x.to\(torch.float32\)$"):
         network(x.long())
     for wrong in (x.numpy(), x.tolist(), None):
-        with pytest.raises(TypeError, match=r"x is a .*torch.as_tensor\(x, dtype=torch.fl"):
+        with pytest.raises(
+            TypeError, match=r"x is of type .*torch.as_tensor\(x, dtype=torch.fl"
+        ):
             network(wrong)
     with pytest.raises(ValueError, match=r"x is on meta, but the network on cpu.*'cpu'"):
         network(x.to("meta"))
@@ -201,7 +212,7 @@ def test_a_network_larger_than_the_machine_is_refused_before_it_is_built(
         SequenceNetwork(**{"n_inputs": 3, "n_outputs": 2, **too_large})
 
 
-def test_what_a_network_takes_is_counted_right(monkeypatch):
+def test_what_a_network_takes_is_counted_right():
     network = SequenceNetwork(
         3000, 4000, memory_size=9000, word_size=500, hidden_size=1500, n_layers=2
     )

@@ -41,7 +41,7 @@ def register_memory(name: str, memory_class: type[Memory]) -> None:
     (those of ``n_jobs=2``, too).
     """
     if not isinstance(name, str):
-        raise TypeError(f"name={name!r} is a {type(name).__name__}; give text")
+        raise TypeError(f"name={name!r} is of type {type(name).__name__}; give text")
     if not (isinstance(memory_class, type) and issubclass(memory_class, Memory)):
         raise TypeError(
             f"memory_class={memory_class!r} is not a subclass of sknt.memories.Memory"

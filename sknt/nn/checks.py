@@ -19,7 +19,7 @@ def check_inputs(x: Any, n_inputs: int, parameter: Tensor) -> None:
     """
     if not isinstance(x, Tensor):
         raise TypeError(
-            f"x is a {type(x).__name__}; give a tensor of shape (batch, n_timesteps, "
+            f"x is of type {type(x).__name__}; give a tensor of shape (batch, n_timesteps, "
             f"n_inputs={n_inputs}), such as torch.as_tensor(x, dtype={parameter.dtype})"
         )
     if x.ndim != 3 or x.shape[-1] != n_inputs or 0 in x.shape:
@@ -103,7 +103,7 @@ def _check_part(name: str, state: Any, expected: Any, n_sequences: int) -> None:
     is_tensor = isinstance(expected, Tensor)
     kind = Tensor if is_tensor else type(expected)
     if not isinstance(state, Tensor) if is_tensor else type(state) is not kind:
-        raise _misfit(name, f"is a {type(state).__name__}", f"a {kind.__name__}")
+        raise _misfit(name, f"is of type {type(state).__name__}", kind.__name__)
     if not is_tensor:
         for field, part, wanted in zip(expected._fields, state, expected, strict=True):
             _check_part(f"{name}.{field}", part, wanted, n_sequences)
