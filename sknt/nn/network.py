@@ -324,7 +324,9 @@ class SequenceNetwork(nn.Module):
     def _run_reference(
         self, x: Tensor, lengths: Tensor, state: Any, traces: str | None
     ) -> tuple[Tensor, Any, Trace | None]:
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        # Sequences that are sorted already, such as a single one, need not be reordered.
+        is_sorted = bool((lengths[1:] <= lengths[:-1]).all())
+        packed = pack_padded_sequence(x, lengths, True, enforce_sorted=is_sorted)
         if state is None:
             state = self.initial_state(len(x))
         trace = None

@@ -1,0 +1,147 @@
+"""A network made ready for many batches: the same results, nothing done twice or stale."""
+
+import copy
+
+import pytest
+import torch
+
+from sknt.kernels import engine
+from sknt.kernels.layout import make_sizes
+from sknt.nn import CONTROLLERS, SequenceNetwork
+
+NETWORKS = pytest.mark.parametrize(
+    ("memory", "backend"), [("ntm", "fused"), ("ntm", "reference"), (None, "auto")]
+)
+LENGTHS = torch.tensor([3, 5, 1, 4])
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def make_network(memory="ntm", backend="auto", **options):
+    sizes = {"memory_size": 6, "word_size": 4, "hidden_size": 5}
+    return SequenceNetwork(3, 2, memory=memory, backend=backend, **(sizes | options))
+
+
+def leaves(tree):
+    if isinstance(tree, torch.Tensor):
+        return [tree]
+    return [leaf for part in tree for leaf in leaves(part)]
+
+
+def assert_same(actual, expected):
+    assert all(map(torch.equal, leaves(actual), leaves(expected)))
+    assert len(leaves(actual)) == len(leaves(expected))
+
+
+@pytest.mark.parametrize("traces", [False, "heads", True])
+@pytest.mark.parametrize("controller", CONTROLLERS)
+@NETWORKS
+def test_a_batch_gives_the_same_to_the_bit(memory, backend, controller, traces):
+    network = make_network(memory, backend, controller=controller, n_layers=2)
+    prepared = network.prepare()
+    assert prepared.backend == ("fused" if backend == "fused" else "reference")
+    for _ in range(2):
+        x = torch.randn(4, 5, 3)
+        with torch.no_grad():
+            expected = network(x, LENGTHS, return_states=traces)
+            goes_on = network(x, state=expected[1])
+        assert_same(prepared(x, LENGTHS, return_states=traces), expected)
+        assert_same(prepared(x, state=expected[1]), goes_on)
+
+
+@NETWORKS
+def test_there_are_no_gradients(memory, backend):
+    prepared = make_network(memory, backend).prepare()
+    x = torch.randn(4, 5, 3, requires_grad=True)
+    assert not any(leaf.requires_grad for leaf in leaves(prepared(x, return_states=True)))
+
+
+@NETWORKS
+def test_path_and_weights_are_asked_for_once_in_many_batches(monkeypatch, memory, backend):
+    calls = []
+
+    def counting(name, function):
+        def counted(*args, **kwargs):
+            calls.append(name)
+            return function(*args, **kwargs)
+
+        return counted
+
+    network = make_network(memory, backend)
+    choose = counting("path", SequenceNetwork.backend_for)
+    monkeypatch.setattr(SequenceNetwork, "backend_for", choose)
+    monkeypatch.setattr(engine, "Weights", counting("weights", engine.Weights))
+    prepared = network.prepare()
+    for _ in range(3):
+        prepared(torch.randn(4, 5, 3))
+    assert calls == (["path", "weights"] if backend == "fused" else ["path"])
+
+
+def test_sizes_are_worked_out_once_for_networks_of_one_structure():
+    make_network()(torch.zeros(1, 2, 3))
+    before = make_sizes.cache_info().misses
+    make_network()(torch.zeros(4, 5, 3))
+    assert make_sizes.cache_info().misses == before
+    make_network(memory_params={"add_activation": "linear"})(torch.zeros(1, 2, 3))
+    assert make_sizes.cache_info().misses == before + 1
+
+
+CHANGES = {
+    "in place": lambda p: p.mul_(1.5),
+    "by data": lambda p: p.data.mul_(1.5),
+    "of data": lambda p: setattr(p, "data", 1.5 * p.data),
+    "through numpy": lambda p: p.numpy().__imul__(1.5),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@torch.no_grad()
+@NETWORKS
+def test_no_change_of_a_weight_is_overlooked(memory, backend, change):
+    network, x = make_network(memory, backend), torch.randn(4, 5, 3)
+    before, _ = network(x)
+    network.prepare()(x)
+    for parameter in network.parameters():
+        CHANGES[change](parameter)
+    after, _ = network(x)
+    assert not torch.allclose(after, before)
+    fresh = make_network(memory, backend)
+    fresh.load_state_dict(copy.deepcopy(network.state_dict()))
+    assert torch.equal(fresh(x)[0], after)
+    assert torch.equal(network.prepare()(x)[0], after)
+
+
+def test_what_a_subclass_or_a_hook_does_is_not_passed_by():
+    class Doubled(SequenceNetwork):
+        def forward(self, *args, **kwargs):
+            outputs, *rest = super().forward(*args, **kwargs)
+            return 2 * outputs, *rest
+
+    x = torch.randn(4, 5, 3)
+    doubled = Doubled(3, 2, memory_size=6)
+    assert torch.equal(doubled.prepare()(x)[0], doubled(x)[0])
+    hooked = make_network()
+    hooked.register_forward_hook(lambda module, args, results: (-results[0], results[1]))
+    assert torch.equal(hooked.prepare()(x)[0], hooked(x)[0])
+
+
+def test_batches_are_checked_as_the_networks_own():
+    prepared = make_network().prepare()
+    with pytest.raises(ValueError, match=r"x is of float64.*x.to\(torch.float32\)"):
+        prepared(torch.zeros(2, 4, 3, dtype=torch.float64))
+    with pytest.raises(ValueError, match="lengths are from 1 to 9"):
+        prepared(torch.zeros(2, 4, 3), [1, 9])
+
+
+@pytest.mark.parametrize("lengths", [[5], [5, 5, 5], [5, 3, 3], [3, 5, 1]])
+@NETWORKS
+def test_the_order_of_a_batch_changes_nothing(memory, backend, lengths):
+    network = make_network(memory, backend).double()
+    x = torch.randn(len(lengths), 5, 3, dtype=torch.float64)
+    results = network(x, lengths, return_states=True)
+    others = network(x.flip(0), lengths[::-1], return_states=True)
+    for one, other in zip(leaves(results), leaves(others), strict=True):
+        torch.testing.assert_close(other.flip(0), one, rtol=0, atol=1e-12)
