@@ -21,12 +21,12 @@ from torch.testing import assert_close
 
 import sknt
 from sknt import NTMSequenceClassifier, NTMSequenceRegressor
-from sknt.callbacks import _schedule as schedule_module
 from sknt.datasets import make_copy
 from sknt.inspection import MemoryTraceDisplay
 from sknt.memories import MEMORIES, Memory, NTMMemory, make_memory, register_memory
 from sknt.nn import SequenceNetwork, gradient_norms
 from sknt.nn.unroll import map_state
+from sknt.training import progress
 
 ANY_MEMORY = pytest.mark.parametrize("memory", [*MEMORIES, *FOREIGN])
 LENGTHS = torch.tensor([4, 6, 1, 5])
@@ -268,8 +268,8 @@ def test_a_fit_is_consolidated_with_the_memorys_penalty(memory, monkeypatch):
         return penalties[-1]
 
     monkeypatch.setattr(memory_class, "penalty", recorded)
-    monkeypatch.setattr(schedule_module, "LEARNED", math.inf)  # at once
-    monkeypatch.setattr(schedule_module, "LOST", math.inf)
+    monkeypatch.setattr(progress, "LEARNED", math.inf)  # at once
+    monkeypatch.setattr(progress, "LOST", math.inf)
     model, X, _ = fit(memory, batch_size=1, consolidation=30, max_epochs=2)
     assert {epoch["phase"] for epoch in model.history_} & {"consolidating", "learned"}
     assert penalties
