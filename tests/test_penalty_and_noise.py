@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from sknt.nn import SequenceNetwork
 from sknt.training import net as net_module
-from sknt.training.net import with_noise
+from sknt.training.perturbations import with_noise
 from sknt.training.progress import Update
 
 

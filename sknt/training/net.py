@@ -1,8 +1,6 @@
-"""The skorch net: masked loss, training step, prediction, and what is kept of it."""
+"""The skorch net: the masked loss, the training step and what the module sees in it."""
 
-import copy
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -13,22 +11,19 @@ from numpy.typing import NDArray
 from sklearn.utils import ClassifierTags
 from skorch import NeuralNet
 from skorch.dataset import ValidSplit
-from skorch.exceptions import DeviceWarning
-from skorch.history import History
 from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sknt._runtime import seeded_construction
 from sknt.training.batches import holds_sequences, sequence_loader
 from sknt.training.interrupts import TrainingFailed, TrainingStopped, is_users
+from sknt.training.perturbations import AddToGradient, with_noise
+from sknt.training.prediction import at_last_steps, first_of, predict_outputs
 from sknt.training.progress import Plan, Progress, Update, advance, next_update, observe
-
-PREDICTION_BATCH = {"fused": 512, "reference": 128}
-"""Batches of at least so many sequences at prediction, where larger ones are faster."""
+from sknt.training.state import KeepsState
 
 
-class SequenceNet(NeuralNet):
+class SequenceNet(KeepsState, NeuralNet):
     """skorch's net for sequences: masked loss, own training step, slim state.
 
     Parameters
@@ -173,12 +168,13 @@ class SequenceNet(NeuralNet):
         if update.penalty and getattr(self.module_, "has_memory", False):
             fit_params = {**fit_params, "return_states": "heads"}
         given = {"x": inputs, "lengths": lengths}
-        outputs, *rest = _as_tuple(super().infer(given, **fit_params))
+        results = super().infer(given, **fit_params)
+        outputs = first_of(results)
         _check_outputs(outputs, inputs)
         if "return_states" in fit_params:
-            penalty = update.penalty * self.module_.penalty(rest[-1]).mean()
-            outputs = _AddToGradient.apply(outputs, penalty)
-        return self._select(outputs, lengths)
+            penalty = update.penalty * self.module_.penalty(results[-1]).mean()
+            outputs = AddToGradient.apply(outputs, penalty)
+        return outputs if self.per_step else at_last_steps(outputs, lengths)
 
     def get_loss(
         self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False
@@ -236,61 +232,18 @@ class SequenceNet(NeuralNet):
             return (outputs > 0.5).astype(np.int64)
         return outputs
 
-    @torch.no_grad()
     def predict_outputs(
         self, values: NDArray[np.float64], lengths: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """Return outputs of shape (n_samples, [longest,] n_outputs).
-
-        A prediction does not depend on the batch it is in. The kernels sum in an order of
-        their own whatever the batch, in single precision; the reference path, and
-        sequences that overflow in the kernels, are computed in double precision.
-        """
+        """Return outputs of shape (n_samples, [longest,] n_outputs), whatever the batch."""
         self._set_training(False)
-        if self.backend != "fused":
-            return self._outputs_in_double(values, lengths)
-        outputs = self._run_batches(self.module_, values, lengths, "fused")
-        finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
-        if not finite.all():
-            rows = np.flatnonzero(~finite)
-            outputs[rows] = self._outputs_in_double(values[rows], lengths[rows])
-        return outputs
-
-    def _outputs_in_double(
-        self, values: NDArray[np.float64], lengths: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        on_mps = torch.device(self.device).type == "mps"  # which has no double precision
-        module = _copy_in(torch.float32 if on_mps else torch.float64, self.module_)
-        module.backend = "reference"
-        return self._run_batches(module, values, lengths, "reference")
-
-    def _run_batches(
-        self,
-        module: Any,
-        values: NDArray[np.float64],
-        lengths: NDArray[np.int64],
-        backend: str,
-    ) -> NDArray[np.float64]:
-        """Run batches of sequences of like lengths."""
-        rest = np.argsort(lengths, kind="stable")
-        parameter = next(module.parameters())
-        size = max(self.batch_size, PREDICTION_BATCH[backend])
-        result: Any = None
-        while len(rest):
-            rows, rest = rest[:size], rest[size:]
-            longest = lengths[rows[-1]]
-            x = torch.from_numpy(values[rows, :longest]).to(parameter)
-            n_steps = torch.from_numpy(lengths[rows])
-            outputs = _as_tuple(module(x, n_steps))[0]
-            selected = self._select(outputs, n_steps).double().cpu().numpy()
-            if result is None:
-                axes = values.shape[: 2 if self.per_step else 1]
-                result = np.zeros((*axes, selected.shape[-1]))
-            if self.per_step:
-                result[rows, :longest] = selected
-            else:
-                result[rows] = selected
-        return result
+        return predict_outputs(
+            self.module_,
+            values,
+            lengths,
+            per_step=self.per_step,
+            batch_size=self.batch_size,
+        )
 
     @property
     def backend(self) -> str:
@@ -298,110 +251,6 @@ class SequenceNet(NeuralNet):
         if not hasattr(self.module_, "backend_for"):
             return "reference"
         return self.module_.backend_for(next(self.module_.parameters()))
-
-    def _select(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        if self.per_step:
-            return outputs
-        return outputs[torch.arange(len(outputs)), lengths - 1]
-
-    # State
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return copies of the weights, the optimizer's state and how far things are."""
-        return {
-            "module": copy.deepcopy(self.module_.state_dict()),
-            "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
-            "progress": asdict(self.progress_),
-            "stream_params": dict(self.stream_params_),
-            "chance_loss": self.chance_loss_,
-        }
-
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Go back to a snapshot."""
-        self.module_.load_state_dict(snapshot["module"])
-        self.optimizer_.load_state_dict(copy.deepcopy(snapshot["optimizer"]))
-        self.progress_ = Progress(**snapshot["progress"])
-        self.stream_params_ = dict(snapshot["stream_params"])
-        self.chance_loss_ = snapshot["chance_loss"]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return parameters and plain arrays; the modules are built again on load."""
-        rebuilt = {"_modules", "_criteria", "_optimizers"}
-        params = {
-            name: value
-            for name, value in vars(self).items()
-            if not name.endswith("_") and name not in rebuilt
-        }
-        history = [
-            {name: value for name, value in epoch.items() if name != "batches"}
-            for epoch in self.history.to_list()
-        ]
-        return {
-            "params": params,
-            "history": history,
-            "weights": _map_leaves(lambda t: t.cpu().numpy(), Tensor, self.snapshot()),
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        params = {**state["params"], "device": _available(state["params"]["device"])}
-        self.__dict__.update(params, history_=None, initialized_=False, virtual_params_={})
-        with seeded_construction():
-            self.initialize()
-            self.restore(_map_leaves(torch.tensor, np.ndarray, state["weights"]))
-        self.history_ = History([{**epoch, "batches": []} for epoch in state["history"]])
-
-
-class _AddToGradient(torch.autograd.Function):
-    """Outputs as they are, whose gradient brings that of a penalty with it."""
-
-    @staticmethod
-    def forward(ctx: Any, outputs: Tensor, penalty: Tensor) -> Tensor:
-        ctx.save_for_backward(penalty)
-        return outputs.view_as(outputs)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        return gradient, torch.ones_like(ctx.saved_tensors[0])
-
-
-def with_noise(values: Tensor, lengths: Tensor, scale: float, seed: int) -> Tensor:
-    """Add normal noise to a batch's features, in proportion to their deviation in it.
-
-    Parameters
-    ----------
-    values : Tensor of shape (batch, n_timesteps, n_features)
-    lengths : Tensor of shape (batch,)
-    scale : float
-        Standard deviation of the noise, as a part of that of the present steps.
-    seed : int
-        Such as the number of updates, so that a training can be repeated and continued.
-
-    Returns
-    -------
-    noisy : Tensor of the shape and dtype of values
-    """
-    present = torch.arange(values.shape[1]) < lengths.unsqueeze(1)
-    deviation = values[present].double().std(0, correction=0)
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(values.shape, generator=generator, dtype=torch.float64)
-    limit = torch.finfo(values.dtype).max
-    noisy = values + scale * deviation * noise
-    return noisy.clamp(-limit, limit).to(values.dtype)
-
-
-def _copy_in(dtype: torch.dtype, module: torch.nn.Module) -> Any:
-    """Copy a module with its parameters and buffers in another precision."""
-    memo: dict[int, Any] = {}
-    for parameter in module.parameters():
-        memo[id(parameter)] = torch.nn.Parameter(parameter.to(dtype), requires_grad=False)
-    for buffer in module.buffers():
-        memo[id(buffer)] = buffer.to(dtype) if buffer.is_floating_point() else buffer
-    return copy.deepcopy(module, memo)
-
-
-def _as_tuple(results: Any) -> tuple[Any, ...]:
-    """Return what a module gives: its outputs alone, or a tuple that begins with them."""
-    return results if isinstance(results, tuple) else (results,)
 
 
 def _check_outputs(outputs: Any, inputs: Tensor) -> None:
@@ -414,29 +263,3 @@ def _check_outputs(outputs: Any, inputs: Tensor) -> None:
             "tensor of shape (batch, n_timesteps, n_outputs), here "
             f"({n_sequences}, {n_timesteps}, n_outputs), or a tuple that begins with it"
         )
-
-
-def _available(device: Any) -> str:
-    """Return a device, or the CPU with a warning where this machine does not have it."""
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        warnings.warn(
-            f"The device {str(device)!r}, which this model was on, is not available here; "
-            "it is loaded on the CPU",
-            DeviceWarning,
-            stacklevel=4,
-        )
-        return "cpu"
-    return str(device)
-
-
-def _map_leaves(function: Any, leaf: type, tree: Any) -> Any:
-    """Apply a function to the leaves of nested mappings and lists."""
-    if isinstance(tree, leaf):
-        return function(tree)
-    if isinstance(tree, Mapping):
-        return {key: _map_leaves(function, leaf, part) for key, part in tree.items()}
-    if isinstance(tree, list):
-        return [_map_leaves(function, leaf, part) for part in tree]
-    return tree

@@ -1,0 +1,46 @@
+"""What a consolidation adds: noise on the inputs, and a penalty to the gradient."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class AddToGradient(torch.autograd.Function):
+    """Outputs as they are, whose gradient brings that of a penalty with it."""
+
+    @staticmethod
+    def forward(ctx: Any, outputs: Tensor, penalty: Tensor) -> Tensor:
+        """Return the outputs."""
+        ctx.save_for_backward(penalty)
+        return outputs.view_as(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the outputs' gradient, and that of the penalty itself."""
+        return gradient, torch.ones_like(ctx.saved_tensors[0])
+
+
+def with_noise(values: Tensor, lengths: Tensor, scale: float, seed: int) -> Tensor:
+    """Add normal noise to a batch's features, in proportion to their deviation in it.
+
+    Parameters
+    ----------
+    values : Tensor of shape (batch, n_timesteps, n_features)
+    lengths : Tensor of shape (batch,)
+    scale : float
+        Standard deviation of the noise, as a part of that of the present steps.
+    seed : int
+        Such as the number of updates, so that a training can be repeated and continued.
+
+    Returns
+    -------
+    noisy : Tensor of the shape and dtype of values
+    """
+    present = torch.arange(values.shape[1]) < lengths.unsqueeze(1)
+    deviation = values[present].double().std(0, correction=0)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(values.shape, generator=generator, dtype=torch.float64)
+    limit = torch.finfo(values.dtype).max
+    noisy = values + scale * deviation * noise
+    return noisy.clamp(-limit, limit).to(values.dtype)

@@ -1,0 +1,126 @@
+"""Outputs of a trained module for any number of sequences, in batches of like lengths.
+
+A prediction does not depend on the batch it is in. The kernels sum in an order of their own
+whatever the batch, in single precision. torch's operations do not, so the reference path
+runs in double precision, where the difference is beyond all digits that matter; and so do
+sequences that overflow in the kernels.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+BATCH = {"fused": 512, "reference": 128}
+"""Batches of at least so many sequences, where larger ones are faster."""
+
+
+@torch.no_grad()
+def predict_outputs(
+    module: Any,
+    values: NDArray[np.float64],
+    lengths: NDArray[np.int64],
+    *,
+    per_step: bool,
+    batch_size: int,
+) -> NDArray[np.float64]:
+    """Compute what a module gives for packed sequences.
+
+    Parameters
+    ----------
+    module : Module
+        In evaluation mode. What is run is what its ``prepare()`` gives, if it has that and
+        the kernels serve; otherwise a copy of it in double precision.
+    values : ndarray of shape (n_samples, longest, n_features)
+    lengths : ndarray of shape (n_samples,)
+    per_step : bool
+        Whether to keep the outputs of all steps, rather than each sequence's last.
+    batch_size : int
+        Batches are at least as large.
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_samples, [longest,] n_outputs)
+    """
+    parameter = next(module.parameters())
+    batches = _Batches(per_step, batch_size, parameter.device)
+    prepared = module.prepare() if hasattr(module, "prepare") else None
+    if prepared is None or prepared.backend != "fused":
+        return batches.in_double(module, values, lengths)
+    outputs = batches.run(prepared, parameter.dtype, BATCH["fused"], values, lengths)
+    finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+    if not finite.all():
+        outputs[~finite] = batches.in_double(module, values[~finite], lengths[~finite])
+    return outputs
+
+
+class _Batches(NamedTuple):
+    """How sequences go in batches."""
+
+    per_step: bool
+    least: int
+    device: torch.device
+
+    def in_double(
+        self, module: Any, values: NDArray[np.float64], lengths: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Run a copy of a module in double precision."""
+        # Apple's GPUs have no double precision.
+        dtype = torch.float32 if self.device.type == "mps" else torch.float64
+        reference = copy_in(dtype, module)
+        reference.backend = "reference"
+        return self.run(reference, dtype, BATCH["reference"], values, lengths)
+
+    def run(
+        self,
+        module: Callable[..., Any],
+        dtype: torch.dtype,
+        size: int,
+        values: NDArray[np.float64],
+        lengths: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """Run batches of at least ``size`` sequences of like lengths."""
+        rest = np.argsort(lengths, kind="stable")
+        size = max(self.least, size)
+        result: Any = None
+        while len(rest):
+            rows, rest = rest[:size], rest[size:]
+            longest = lengths[rows[-1]]
+            x = torch.from_numpy(values[rows, :longest]).to(self.device, dtype)
+            n_steps = torch.from_numpy(lengths[rows])
+            outputs = first_of(module(x, n_steps))
+            if not self.per_step:
+                outputs = at_last_steps(outputs, n_steps)
+            part = outputs.double().cpu().numpy()
+            if result is None:
+                axes = values.shape[: 2 if self.per_step else 1]
+                result = np.zeros((*axes, part.shape[-1]))
+            if self.per_step:
+                result[rows, :longest] = part
+            else:
+                result[rows] = part
+        return result
+
+
+def first_of(results: Any) -> Any:
+    """Return the outputs of what a module gives: those alone, or first in a tuple."""
+    return results[0] if isinstance(results, tuple) else results
+
+
+def at_last_steps(outputs: Tensor, lengths: Tensor) -> Tensor:
+    """Return the outputs at each sequence's last step."""
+    return outputs[torch.arange(len(outputs)), lengths - 1]
+
+
+def copy_in(dtype: torch.dtype, module: torch.nn.Module) -> Any:
+    """Copy a module with its parameters and buffers in another precision."""
+    memo: dict[int, Any] = {}
+    for parameter in module.parameters():
+        memo[id(parameter)] = torch.nn.Parameter(parameter.to(dtype), requires_grad=False)
+    for buffer in module.buffers():
+        memo[id(buffer)] = buffer.to(dtype) if buffer.is_floating_point() else buffer
+    return copy.deepcopy(module, memo)

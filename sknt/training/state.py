@@ -1,0 +1,95 @@
+"""What is kept of a net: snapshots to go back to, and pickles of plain arrays."""
+
+import copy
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.exceptions import DeviceWarning
+from skorch.history import History
+from torch import Tensor
+
+from sknt._runtime import seeded_construction
+from sknt.training.progress import Progress
+
+
+class KeepsState:
+    """Snapshots and pickling of a net, whose modules are built again on loading."""
+
+    module_: Any
+    optimizer_: Any
+    history: Any
+    initialize: Any
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return copies of the weights, the optimizer's state and how far things are."""
+        return {
+            "module": copy.deepcopy(self.module_.state_dict()),
+            "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
+            "progress": asdict(self.progress_),
+            "stream_params": dict(self.stream_params_),
+            "chance_loss": self.chance_loss_,
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go back to a snapshot."""
+        self.module_.load_state_dict(snapshot["module"])
+        self.optimizer_.load_state_dict(copy.deepcopy(snapshot["optimizer"]))
+        self.progress_ = Progress(**snapshot["progress"])
+        self.stream_params_ = dict(snapshot["stream_params"])
+        self.chance_loss_ = snapshot["chance_loss"]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return parameters and plain arrays; the modules are built again on load."""
+        rebuilt = {"_modules", "_criteria", "_optimizers"}
+        params = {
+            name: value
+            for name, value in vars(self).items()
+            if not name.endswith("_") and name not in rebuilt
+        }
+        history = [
+            {name: value for name, value in epoch.items() if name != "batches"}
+            for epoch in self.history.to_list()
+        ]
+        return {
+            "params": params,
+            "history": history,
+            "weights": _map_leaves(lambda t: t.cpu().numpy(), Tensor, self.snapshot()),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        params = {**state["params"], "device": _available(state["params"]["device"])}
+        self.__dict__.update(params, history_=None, initialized_=False, virtual_params_={})
+        with seeded_construction():
+            self.initialize()
+            self.restore(_map_leaves(torch.tensor, np.ndarray, state["weights"]))
+        self.history_ = History([{**epoch, "batches": []} for epoch in state["history"]])
+
+
+def _available(device: Any) -> str:
+    """Return a device, or the CPU with a warning where this machine does not have it."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        warnings.warn(
+            f"The device {str(device)!r}, which this model was on, is not available here; "
+            "it is loaded on the CPU",
+            DeviceWarning,
+            stacklevel=4,
+        )
+        return "cpu"
+    return str(device)
+
+
+def _map_leaves(function: Any, leaf: type, tree: Any) -> Any:
+    """Apply a function to the leaves of nested mappings and lists."""
+    if isinstance(tree, leaf):
+        return function(tree)
+    if isinstance(tree, Mapping):
+        return {key: _map_leaves(function, leaf, part) for key, part in tree.items()}
+    if isinstance(tree, list):
+        return [_map_leaves(function, leaf, part) for part in tree]
+    return tree
