@@ -51,6 +51,7 @@ def test_hooks_and_parametrizations_of_layers_are_not_passed_by():
     assert network.backend_for(x) == "reference"
 
 
+@pytest.mark.slow
 def test_importing_the_package_does_not_load_the_compiler():
     in_subprocess(
         """
@@ -61,6 +62,7 @@ def test_importing_the_package_does_not_load_the_compiler():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "breakage",
     ["sys.modules['numba'] = None", "sys.modules['numba'] = type(sys)('numba')"],

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
 import torch
 from helpers import environment
 from numpy.testing import assert_array_equal
@@ -40,6 +41,7 @@ def test_unpickling_leaves_the_global_generator_as_it_was(sequences, model):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_classes_of_main_survive_worker_processes(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -3,12 +3,14 @@
 from functools import partial
 
 import numpy as np
+import pytest
 
 from sknt import NTMSequenceClassifier
 from sknt.datasets import make_copy
 from sknt.metrics import bit_error_rate, bits_per_sequence
 
 
+@pytest.mark.slow
 def test_copy_is_learned_from_a_stream_and_kept_beyond_the_training_length():
     model = NTMSequenceClassifier(return_sequences=True, max_epochs=60, random_state=0)
     model.fit(partial(make_copy, 100))
@@ -22,6 +24,7 @@ def test_copy_is_learned_from_a_stream_and_kept_beyond_the_training_length():
     assert "consolidating" in phases
 
 
+@pytest.mark.slow
 def test_copy_is_learned_within_a_few_thousand_sequences():
     X, y = make_copy(n_samples=2500, max_length=6, random_state=0)
     model = NTMSequenceClassifier(

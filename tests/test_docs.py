@@ -7,6 +7,7 @@ import pytest
 from helpers import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHERS = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "benchmarks").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -18,10 +19,10 @@ def test_code_blocks_run(page):
     plt.close("all")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES + OTHERS, ids=lambda page: page.name)
 def test_links_and_paths_lead_somewhere(page):
     text = page.read_text()
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert (page.parent / target).exists(), target
-    for path in re.findall(r"`((?:sknt|examples|docs)/[\w/.]+)`", text):
+    for path in re.findall(r"`((?:sknt|examples|docs|tests|benchmarks)/[\w/.]+)`", text):
         assert (ROOT / path).exists(), path

@@ -7,6 +7,7 @@ import pytest
 from helpers import ROOT, environment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("example", "pictures"),
     [

@@ -3,11 +3,13 @@
 import shutil
 from pathlib import Path
 
+import pytest
 from helpers import in_subprocess
 
 import sknt
 
 
+@pytest.mark.slow
 def test_kernels_are_kept_where_the_package_cannot_be_written_to(tmp_path):
     package = tmp_path / "site" / "sknt"
     shutil.copytree(
@@ -33,6 +35,7 @@ def test_kernels_are_kept_where_the_package_cannot_be_written_to(tmp_path):
     assert "compiling" not in second.stderr
 
 
+@pytest.mark.slow
 def test_damaged_files_of_kernels_are_written_anew(tmp_path):
     env = {"NUMBA_CACHE_DIR": str(tmp_path)}
     code = """

@@ -59,6 +59,7 @@ def product_transposed(m, n, k, a, b, c):
     multiply_transposed(m, n, k, start(a), k, start(b), k, start(c), n, plain(False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_products_equal_numpys_in_all_sizes(dtype):
     rng = np.random.RandomState(0)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("backend")
     ("memory", "controller", "n_layers", "n_heads"),
     [
         *((m, c, 1, 1) for m in [*MEMORIES, None] for c in CONTROLLERS),
-        *((m, "lstm", 2, 2) for m in [*MEMORIES, None]),
+        *(pytest.param(m, "lstm", 2, 2, marks=pytest.mark.slow) for m in [*MEMORIES, None]),
     ],
 )
 def test_gradients_equal_finite_differences(memory, controller, n_layers, n_heads):

@@ -3,6 +3,7 @@
 import threading
 
 import numpy as np
+import pytest
 import torch
 from helpers import small_classifier, weights_of
 from numpy.testing import assert_allclose, assert_array_equal
@@ -117,6 +118,7 @@ def n_threads_while_fitting(_=None):
     return max(seen), torch.get_num_threads()
 
 
+@pytest.mark.slow
 def test_fits_run_on_one_thread_each_and_give_the_others_back():
     from joblib import Parallel, delayed
 

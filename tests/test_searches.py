@@ -58,6 +58,7 @@ def test_lists_of_sequences_can_be_split_too(sequences, model):
     )
 
 
+@pytest.mark.slow
 def test_grid_search_scores_the_same_in_two_processes(sequences, model):
     X, y = sequences
     pipeline = make_pipeline(StepwiseTransformer(), model)
@@ -74,6 +75,7 @@ def test_grid_search_scores_the_same_in_two_processes(sequences, model):
     assert_array_equal(one.predict_proba(X), two.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_randomized_search(sequences, model):
     X, y = sequences
     distributions = {
@@ -129,6 +131,7 @@ def test_groups_stay_together(sequences, model):
     assert np.isfinite(scores).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["text", "number"])
 def test_grid_search_on_per_step_targets_with_unscored_steps(sequences, model, labels):
     X, _ = sequences
@@ -154,6 +157,7 @@ def test_grid_search_on_per_step_targets_with_unscored_steps(sequences, model, l
     assert search.predict(X).shape == y.shape
 
 
+@pytest.mark.slow
 def test_scikit_learns_callbacks_work_inside_a_search(sequences, capsys):
     X, _ = sequences
     y = np.where(np.isnan(X[..., 0]), np.nan, X[..., 0] > 0)
