@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-# What imports sknt is imported by the fixtures: test_private_names.py has to be collected
+# What imports sknt is imported by the fixtures: test_private_apis.py has to be collected
 # even where another library's upgrade keeps sknt from being imported.
 
 
