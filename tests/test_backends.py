@@ -12,9 +12,6 @@ from sknt.nn import SequenceNetwork
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
-# The choice of the path
-
-
 def test_backends_that_cannot_serve_are_refused_with_the_reason():
     with pytest.raises(ValueError, match=r"the controller alone needs no kernels.*'auto'"):
         SequenceNetwork(3, 2, memory=None, backend="fused")
@@ -86,9 +83,6 @@ def test_without_numba_auto_works_and_warns_once(breakage):
             SequenceNetwork(3, 2, backend="fused")
         """
     )
-
-
-# The estimators
 
 
 def test_estimators_say_what_ran_and_predict_the_same(sequences):

@@ -10,8 +10,6 @@ from sklearn.exceptions import NotFittedError
 
 from sknt import NTMSequenceClassifier, NTMSequenceRegressor
 
-# Learning
-
 
 @pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
 def test_learns_to_remember_the_first_step(sequences, controller):
@@ -28,15 +26,9 @@ def test_learns_a_value_and_gives_it_in_its_units(sequences):
     assert abs(model.predict(X).mean() - 5000) < 50
 
 
-# Trouble
-
-
 def test_unfitted_estimators_say_so(sequences):
     with pytest.raises(NotFittedError):
         small_classifier().predict(sequences[0])
-
-
-# Documentation
 
 
 @pytest.mark.parametrize("Estimator", [NTMSequenceClassifier, NTMSequenceRegressor])

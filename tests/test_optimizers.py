@@ -1,4 +1,4 @@
-"""Muon, beside torch's own optimizers and a singular value decomposition."""
+"""Muon beside the optimizers of torch, and the epsilon that the estimators choose."""
 
 import copy
 

@@ -159,9 +159,6 @@ def test_marked_padding_packs_like_the_sequences_without_it():
     assert_array_equal(marked, pad_sequences(sequences))
 
 
-# is_table
-
-
 @pytest.mark.parametrize("function", [unpad_sequences, lambda X: mark_padding(X, 0)])
 def test_sequences_of_unequal_length_are_no_array_yet(function):
     with pytest.raises(ValueError, match="pad_sequences first"):

@@ -32,9 +32,6 @@ def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 
 
-# StepwiseTransformer
-
-
 def laid_out_like(X, steps):
     """Put rows, one for each present step in order, where X has its steps."""
     rows = iter(steps)
