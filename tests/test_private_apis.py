@@ -1,4 +1,4 @@
-"""Private names of other libraries: each of them is still there.
+"""Private names of other libraries: in few places, and each of them still there.
 
 An upgrade of a library that takes one away fails here with its name, also where ``sknt``
 can no longer be imported: nothing in this file imports it.
@@ -24,6 +24,9 @@ LIBRARIES = {
 
 UNDOCUMENTED = ("numba.core",)
 """Packages that are private without an underscore."""
+
+HOMES = {"sknt/_private.py", "sknt/kernels/_compile.py"}
+"""The modules that import private names; all others take them from there."""
 
 MEMBERS = [
     ("numba", lambda: named("numba.njit")(lambda: 0), ["_cache"]),
@@ -120,6 +123,11 @@ def named(path):
     except ModuleNotFoundError:
         owner, _, name = path.rpartition(".")
         return getattr(named(owner), name)
+
+
+def test_private_names_are_imported_in_few_places():
+    strays = [use for use in USES if use.where.partition(":")[0] not in HOMES]
+    assert not strays, f"import these from {sorted(HOMES)}"
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.module}.{use.name}")
