@@ -88,8 +88,9 @@ class SequenceParameters:
         network=True,
         doc="""dict or None, default=None
         Options of the memory alone; for ``"ntm"`` these are ``shift_range`` (1),
-        ``memory_init`` ("random", "constant" or "learned") and ``interface_clip`` (20).
-        A search reaches them as ``memory_params__shift_range``.""",
+        ``memory_init`` ("random", "constant" or "learned"), ``interface_clip`` (20),
+        ``key_activation`` and ``add_activation`` ("tanh" or "linear"). A search reaches
+        them as ``memory_params__shift_range``.""",
     )
     return_sequences: bool = parameter(
         default=False,

@@ -135,7 +135,7 @@ def test_lengths_that_do_not_fit_the_inputs_are_refused(lengths, message):
 
 @ANY_MEMORY
 def test_names_and_options_of_a_wrong_type_are_refused_by_name(memory):
-    with pytest.raises(ValueError, match="memory_params=.* is no dictionary"):
+    with pytest.raises(ValueError, match="memory_params=.* is not a dictionary"):
         SequenceNetwork(3, 2, memory=memory, memory_params=["shift_range"])
     with pytest.raises(ValueError, match=r"memory=\['ntm'\]"):
         SequenceNetwork(3, 2, memory=["ntm"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from sknt import NTMSequenceClassifier
 from sknt.nn import CONTROLLERS, SequenceNetwork, sizes
 from sknt.nn.unroll import map_state
 
@@ -233,6 +234,15 @@ def test_without_a_memory_its_sizes_do_not_count(monkeypatch):
 
 def test_this_machine_has_memory_but_not_without_limit():
     assert 2**28 < sizes.machine_memory() < 2**60
+
+
+@pytest.mark.parametrize("sizes", [{"memory_size": 10**12}, {"n_layers": 10**5}])
+def test_a_fit_with_sizes_out_of_reach_leaves_the_estimator_as_it_was(sizes):
+    name, size = next(iter(sizes.items()))
+    model = NTMSequenceClassifier(**sizes)
+    with pytest.raises(ValueError, match=f"{name}={size}"):
+        model.fit(np.zeros((4, 3, 2)), [0, 1, 0, 1])
+    assert not hasattr(model, "net_")
 
 
 @pytest.mark.parametrize("memory", ["ntm", None])

@@ -73,21 +73,20 @@ class Weights:
 class FusedSequences(torch.autograd.Function):
     """Padded sequences through a controller, an NTM and a readout, with gradients.
 
-    ``apply(sizes, batch, keeps, traces, shared, x, *state, *parameters)`` returns what
-    :meth:`Call.run` does. ``keeps`` says whether there will be a backward pass, and
-    ``shared`` whether the first state is one for all sequences, without the axis of the
-    batch.
+    ``apply(sizes, batch, traces, shared, x, *state, *parameters)`` returns what
+    :meth:`Call.run` does. ``shared`` says whether the first state is one for all sequences,
+    without the axis of the batch.
     """
 
     @staticmethod
-    def forward(ctx, sizes, batch, keeps, traces, shared, x, *tensors):
+    def forward(ctx, sizes, batch, traces, shared, x, *tensors):
         """Run all steps."""
         ctx.set_materialize_grads(False)
         ctx.shared = shared
         state, parameters = tensors[:5], tensors[5:]
         ctx.save_for_backward(x, *parameters)
         ctx.call = Call(sizes, batch, Weights(sizes, parameters), x)
-        return ctx.call.run(state, traces, keeps)
+        return ctx.call.run(state, traces, keeps=True)
 
     @staticmethod
     @once_differentiable
@@ -102,7 +101,7 @@ class FusedSequences(torch.autograd.Function):
         d_memories, d_trace = no_trace(dtype)
         if any(part is not None for part in given[5:]):
             d_memories, d_trace = join_trace(sizes, given[5:], x.shape, dtype)
-        d_x = np.zeros(x.shape if ctx.needs_input_grad[5] else (0, 0, 0), dtype)
+        d_x = np.zeros(x.shape if ctx.needs_input_grad[4] else (0, 0, 0), dtype)
         d_weights = ctx.call.backward(
             carry, d_x, d_outputs.contiguous().numpy(), d_memories, d_trace
         )
@@ -113,13 +112,13 @@ class FusedSequences(torch.autograd.Function):
             part.sum(0) if ctx.shared and needed else part
             for part, needed in zip(
                 split(sizes, torch.from_numpy(carry)),
-                ctx.needs_input_grad[6:11],
+                ctx.needs_input_grad[5:10],
                 strict=True,
             )
         ]
         return (
-            *(None, None, None, None, None),
-            torch.from_numpy(d_x) if ctx.needs_input_grad[5] else None,
+            *(None, None, None, None),
+            torch.from_numpy(d_x) if ctx.needs_input_grad[4] else None,
             *d_state,
             *map(torch.from_numpy, d_parameters),
         )
@@ -218,7 +217,7 @@ class Call:
                 span = begin, stop, base, self.interval, True
                 self._run(plan, span, state, history, n_kept, *no_outputs)
 
-            def lead_back(first, stride, thread, span=(begin, stop, base)):
+            def backpropagate(first, stride, thread, span=(begin, stop, base)):
                 sequences.backward(
                     *(sizes, first, stride, order, rows, *span, self.interval),
                     *(*self.weights.matrices, d_x, d_outputs, carry, history.array, n_kept),
@@ -236,7 +235,7 @@ class Call:
                     sizes, n_rows, part, n_parts, history.array, n_kept, *d_weights
                 )
 
-            blocks.run(plan.n_blocks, plan.n_threads, lead_back)
+            blocks.run(plan.n_blocks, plan.n_threads, backpropagate)
             blocks.run(plan.n_threads, plan.n_threads, add_up)
         return [part.swapaxes(-1, -2) for part in d_weights]
 

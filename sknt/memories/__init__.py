@@ -18,7 +18,7 @@ _OWN = frozenset(MEMORIES)
 
 
 def register_memory(name: str, memory_class: type[Memory]) -> None:
-    """Make a memory known by a name, as which estimators and networks take it.
+    """Make a memory known by a name, which estimators and networks then take.
 
     Parameters
     ----------
@@ -30,18 +30,18 @@ def register_memory(name: str, memory_class: type[Memory]) -> None:
     Raises
     ------
     TypeError
-        If the name is no text, or the class no memory.
+        If the name is not a string, or the class not a memory.
     ValueError
         If the name is that of one of the package's own memories.
 
     Notes
     -----
-    A memory is registered for this process. An estimator that was fitted with it is loaded
-    by its memory's name: register the memory first, in a module that every process imports
-    (those of ``n_jobs=2``, too).
+    A memory is registered in this process alone. A pickled estimator holds its memory's
+    name, not its class: register the memory in a module that every process imports, those
+    of ``n_jobs=2`` included.
     """
     if not isinstance(name, str):
-        raise TypeError(f"name={name!r} is of type {type(name).__name__}; give text")
+        raise TypeError(f"name={name!r} is of type {type(name).__name__}; use a string")
     if not (isinstance(memory_class, type) and issubclass(memory_class, Memory)):
         raise TypeError(
             f"memory_class={memory_class!r} is not a subclass of sknt.memories.Memory"
@@ -81,8 +81,8 @@ def make_memory(
     memory_class = MEMORIES[name]
     if not isinstance(memory_params, Mapping | None):
         raise ValueError(
-            f"memory_params={memory_params!r} is no dictionary of options; give one such "
-            "as {'shift_range': 1}"
+            f"memory_params={memory_params!r} is not a dictionary of options; use one "
+            "such as {'shift_range': 1}"
         )
     options = dict(memory_params or {})
     known = [

@@ -104,14 +104,14 @@ class Memory(nn.Module):
         Returns
         -------
         weightings : dict of str to Tensor of shape (batch, n_timesteps, n_rows)
-            In the order in which they are to be shown. "write head 0", "read head 0" and so
-            on are the names of what heads do, which other memories have, too. Empty by
-            default: there is nothing to show.
+            In the order in which they are to be shown. What heads do is called "write head
+            0", "read head 0" and so on in every memory. Empty by default: there is nothing
+            to show.
         """
         return {}
 
     def parts(self) -> dict[str, dict[str, slice]]:
-        """Name parts of the parameters, by which a gradient's origin is told.
+        """Name parts of the parameters, to say which of them a gradient comes from.
 
         Returns
         -------

@@ -82,7 +82,8 @@ def _as_array(lengths: Any) -> np.ndarray:
         return np.asarray(lengths)
     except (TypeError, ValueError) as error:  # nested lists of unequal length
         raise ValueError(
-            f"lengths={lengths!r} is no array ({error}); give one integer for each sequence"
+            f"lengths={lengths!r} is not an array ({error}); give one integer for each "
+            "sequence"
         ) from error
 
 

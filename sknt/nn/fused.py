@@ -122,7 +122,7 @@ def run_fused(
         Whether to keep the states and interfaces of all steps, or those without the
         memories.
     laid_out : LaidOut or None, default=None
-        The weights, laid out before: there are no gradients then.
+        The weights, if they are laid out already; there are no gradients then.
 
     Returns
     -------
@@ -132,26 +132,34 @@ def run_fused(
         State after each sequence's own last step.
     trace : Trace or None
     """
-    from sknt.kernels.engine import Call, FusedSequences, make_batch
+    from sknt.kernels.engine import Call, FusedSequences, Weights, make_batch
 
     batch = make_batch(lengths.numpy())
-    if laid_out is not None:
-        sizes = laid_out.sizes
-        first = laid_out.first if state is None else _first_state(cell, sizes, state)
-        call = Call(sizes, batch, laid_out.weights, x)
-        outputs, *rest = call.run(first, traces, keeps=False)
-    else:
+    if laid_out is None:
         sizes, parameters = _describe(cell, readout)
-        tensors = [x, *_first_state(cell, sizes, state), *parameters]
-        keeps = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-        outputs, *rest = FusedSequences.apply(
-            sizes, batch, keeps, traces, state is None, *tensors
-        )
-    final = _to_cell_state(cell, sizes, *rest[:5])
-    if traces is None:
+        first = _first_state(cell, sizes, state)
+        tensors = [x, *first, *parameters]
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+            results = FusedSequences.apply(sizes, batch, traces, state is None, *tensors)
+            return _name_results(cell, sizes, *results)
+        weights = Weights(sizes, parameters)
+    else:
+        sizes, weights, first = laid_out
+        if state is not None:
+            first = _first_state(cell, sizes, state)
+    results = Call(sizes, batch, weights, x).run(first, traces, keeps=False)
+    return _name_results(cell, sizes, *results)
+
+
+def _name_results(
+    cell: Any, sizes: Any, outputs: Tensor, *parts: Tensor
+) -> tuple[Tensor, CellState, Trace | None]:
+    """Make states and a trace of the parts that the kernels return."""
+    final, steps = _to_cell_state(cell, sizes, *parts[:5]), parts[5:]
+    if not steps:
         return outputs, final, None
-    interface = cell.memory.split_interface(rest[10].flatten(-2))
-    return outputs, final, Trace(_to_cell_state(cell, sizes, *rest[5:10]), interface)
+    interfaces = cell.memory.split_interface(steps[5].flatten(-2))
+    return outputs, final, Trace(_to_cell_state(cell, sizes, *steps[:5]), interfaces)
 
 
 def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:

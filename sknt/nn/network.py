@@ -34,8 +34,8 @@ class SequenceNetwork(nn.Module):
         Number of features of a step.
     n_outputs : int
         Number of outputs of a step.
-    memory : {"ntm"} or None, default="ntm"
-        Kind of memory; None is the bare controller.
+    memory : str or None, default="ntm"
+        Kind of memory, a key of ``sknt.memories.MEMORIES``; None is the bare controller.
     memory_size : int, default=128
         Number of memory rows N.
     word_size : int, default=20
@@ -49,8 +49,7 @@ class SequenceNetwork(nn.Module):
     n_layers : int, default=1
         Number of the controller's layers.
     memory_params : mapping or None, default=None
-        Options of the memory alone, for the NTM ``shift_range``, ``memory_init`` and
-        ``interface_clip`` (see :class:`sknt.memories.NTMMemory`).
+        Options of the memory alone; for the NTM see :class:`sknt.memories.NTMMemory`.
     backend : {"auto", "fused", "reference"}, default="auto"
         How sequences are run: "reference" is step by step with torch's operations,
         "fused" in compiled kernels, many times faster and with the same results but for
@@ -279,7 +278,7 @@ class SequenceNetwork(nn.Module):
             If there is no memory (see :attr:`has_memory`).
         """
         if not isinstance(self.cell, MemoryCell):
-            raise ValueError("memory=None has no heads, and so there is no penalty on them")
+            raise ValueError("memory=None has no heads, so there is no penalty on them")
         return self.cell.memory.penalty(self.cell.memory_trace(trace))
 
     def weightings(self, trace: Trace) -> dict[str, Tensor]:

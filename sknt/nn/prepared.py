@@ -9,11 +9,11 @@ from sknt.nn.fused import lay_out
 
 
 class PreparedNetwork:
-    """A network of which the path is chosen and the weights are laid out.
+    """A network with its path chosen and its weights laid out.
 
-    Made by :meth:`sknt.nn.SequenceNetwork.prepare`, for one pass over many batches. There
-    are no gradients. The weights are those at the time of making: after they have changed,
-    make another one.
+    Made by :meth:`sknt.nn.SequenceNetwork.prepare` for one pass over many batches. It gives
+    no gradients, and its weights are those that the network had when it was made: once they
+    have changed, make another one.
 
     Attributes
     ----------
