@@ -98,7 +98,7 @@ def test_a_scoring_function_of_ones_own_sees_the_data_set_of_steps():
 
 
 @pytest.mark.parametrize(
-    "callback", [EarlyStopping(), EarlyStopping("valid_acc"), Checkpoint(dirname="unused")]
+    "callback", [EarlyStopping(), EarlyStopping("valid_acc"), Checkpoint()]
 )
 def test_waiting_for_validation_where_nothing_is_held_out_is_refused(sequences, callback):
     model = small_classifier(net_params={"callbacks": [callback]})
