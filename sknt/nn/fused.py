@@ -26,30 +26,30 @@ CONTROLLER_CODES = {LSTMController: 0, GRUController: 1, FeedForwardController: 
 """Kinds of controllers that the kernels know, by the numbers they have there."""
 
 
-def unsupported(cell: nn.Module, readout: nn.Module) -> str | None:
-    """Return why the kernels cannot serve a network, or None if they can."""
-    if not isinstance(cell, MemoryCell):
+def unsupported(cell: Any, readout: Any, *, predicts: bool = False) -> str | None:
+    """Return why the kernels cannot serve a network, or None if they can.
+
+    With ``predicts``, without gradients: there they serve a controller alone as well, whose
+    outputs are then the same in every batch.
+    """
+    has_memory = isinstance(cell, MemoryCell)
+    if not has_memory and not predicts:
         return "the controller alone needs no kernels: torch runs it in one call already"
-    if type(cell.memory) is not NTMMemory:
+    if has_memory and type(cell.memory) is not NTMMemory:
         return f"there are no kernels for the memory {type(cell.memory).__name__}"
     if type(cell.controller) not in CONTROLLER_CODES:
         return f"there are no kernels for the controller {type(cell.controller).__name__}"
-    for layer in (cell.memory.projection, readout):
+    for layer in ([cell.memory.projection] if has_memory else []) + [readout]:
         if type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks:
             return "a layer is parametrized or has hooks, which the kernels would pass by"
     return None
 
 
-def unsuitable(cell: Any, readout: nn.Linear, x: Tensor) -> str | None:
+def unsuitable(cell: Any, readout: Any, x: Tensor) -> str | None:
     """Return why the kernels cannot take a batch, or None if they can."""
-    memory, controller = cell.memory, next(cell.controller.parameters())
-    tensors = [
-        x,
-        memory.initial_memory,
-        memory.projection.weight,
-        controller,
-        readout.weight,
-    ]
+    tensors = [x, next(cell.controller.parameters()), readout.weight]
+    if isinstance(cell, MemoryCell):
+        tensors += [cell.memory.initial_memory, cell.memory.projection.weight]
     if any(tensor.device.type != "cpu" for tensor in tensors):
         return "the kernels run on the CPU alone"
     dtypes = {tensor.dtype for tensor in tensors}
@@ -94,7 +94,7 @@ def lay_out(cell: Any, readout: nn.Linear) -> LaidOut:
     from sknt.kernels.engine import Weights
 
     sizes, parameters = _describe(cell, readout)
-    first = [part.detach().clone() for part in _first_state(cell, sizes, None)]
+    first = [part.detach().clone() for part in _first_state(cell, sizes, None, 1)]
     return LaidOut(sizes, Weights(sizes, parameters), first)
 
 
@@ -112,7 +112,7 @@ def run_fused(
 
     Parameters
     ----------
-    cell : MemoryCell
+    cell : MemoryCell, or for a pass without gradients and traces ControllerCell
     readout : Linear
     x : Tensor of shape (batch, n_timesteps, n_inputs)
     lengths : Tensor of shape (batch,)
@@ -137,7 +137,7 @@ def run_fused(
     batch = make_batch(lengths.numpy())
     if laid_out is None:
         sizes, parameters = _describe(cell, readout)
-        first = _first_state(cell, sizes, state)
+        first = _first_state(cell, sizes, state, len(x))
         tensors = [x, *first, *parameters]
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             results = FusedSequences.apply(sizes, batch, traces, state is None, *tensors)
@@ -146,7 +146,7 @@ def run_fused(
     else:
         sizes, weights, first = laid_out
         if state is not None:
-            first = _first_state(cell, sizes, state)
+            first = _first_state(cell, sizes, state, len(x))
     results = Call(sizes, batch, weights, x).run(first, traces, keeps=False)
     return _name_results(cell, sizes, *results)
 
@@ -166,54 +166,65 @@ def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
     """Return the kernels' sizes, and the parameters in their order."""
     from sknt.kernels.layout import make_sizes
 
-    memory, controller = cell.memory, cell.controller
+    controller = cell.controller
     if isinstance(controller, FeedForwardController):
         linear = [layer for layer in controller if isinstance(layer, nn.Linear)]
         layers = [[layer.weight, layer.bias] for layer in linear]
     else:
         layers = controller.all_weights
-    n_inputs = layers[0][0].shape[1] - memory.n_read_heads * memory.word_size
+    memory, interface = _describe_memory(cell, readout)
+    n_reads = memory["read_heads"] * memory["width"]
     sizes = make_sizes(
         controller=CONTROLLER_CODES[type(controller)],
         layers=len(layers),
-        hidden=memory.projection.in_features,
-        inputs=n_inputs,
+        hidden=readout.in_features - n_reads,
+        inputs=layers[0][0].shape[1] - n_reads,
         outputs=readout.out_features,
-        read_heads=memory.n_read_heads,
-        write_heads=memory.n_write_heads,
-        rows=memory.memory_size,
-        width=memory.word_size,
-        shifts=2 * memory.shift_range + 1,
-        clip=float("inf" if memory.interface_clip is None else memory.interface_clip),
-        squashes_keys=int(memory.key_activation == "tanh"),
-        squashes_adds=int(memory.add_activation == "tanh"),
+        **memory,
     )
-    projection = memory.projection
-    ends = [projection.weight, projection.bias, readout.weight, readout.bias]
-    return sizes, [parameter for layer in layers for parameter in layer] + ends
+    of_layers = [parameter for layer in layers for parameter in layer]
+    return sizes, [*of_layers, *interface, readout.weight, readout.bias]
 
 
-def _first_state(cell: Any, sizes: Any, state: CellState | None) -> list[Tensor]:
+def _describe_memory(cell: Any, readout: nn.Linear) -> tuple[dict[str, Any], list[Tensor]]:
+    """Return the sizes of a memory and the parameters of its interface, 0 without one."""
+    if not isinstance(cell, MemoryCell):
+        counts = ("read_heads", "write_heads", "rows", "width", "clip")
+        flags = ("squashes_keys", "squashes_adds")
+        nothing = readout.weight.new_zeros(0, readout.in_features)
+        return dict.fromkeys(counts + flags, 0) | {"shifts": 1}, [nothing, nothing[:, 0]]
+    memory: Any = cell.memory
+    sizes = {
+        "read_heads": memory.n_read_heads,
+        "write_heads": memory.n_write_heads,
+        "rows": memory.memory_size,
+        "width": memory.word_size,
+        "shifts": 2 * memory.shift_range + 1,
+        "clip": float("inf" if memory.interface_clip is None else memory.interface_clip),
+        "squashes_keys": int(memory.key_activation == "tanh"),
+        "squashes_adds": int(memory.add_activation == "tanh"),
+    }
+    return sizes, [memory.projection.weight, memory.projection.bias]
+
+
+def _first_state(cell: Any, sizes: Any, state: Any, n_sequences: int) -> list[Tensor]:
     """Return the parts of a state in the kernels' order; of the learned one, no batch."""
-    memory = cell.memory
+    has_memory = isinstance(cell, MemoryCell)
+    batch = () if state is None else (n_sequences,)
+    of_controller, prefix = cell.controller, "initial_"
+    if state is not None:
+        of_controller, prefix = (state.controller if has_memory else state), ""
+    zeros = next(cell.controller.parameters()).new_zeros
+    nothing = zeros(*batch, sizes.layers, sizes.hidden)
+    carried = [getattr(of_controller, prefix + n, nothing) for n in ("hidden", "cell")]
+    if not has_memory:
+        return [zeros(*batch, 0, 0)] * 3 + carried
     if state is None:
-        nothing = memory.initial_memory.new_zeros(sizes.layers, sizes.hidden)
-        return [
-            memory.initial_memory,
-            torch.softmax(memory.initial_logits, dim=-1),
-            cell.initial_reads,
-            getattr(cell.controller, "initial_hidden", nothing),
-            getattr(cell.controller, "initial_cell", nothing),
-        ]
+        weights = torch.softmax(cell.memory.initial_logits, dim=-1)
+        return [cell.memory.initial_memory, weights, cell.initial_reads, *carried]
     heads = state.memory
-    nothing = state.reads.new_zeros(len(state.reads), sizes.layers, sizes.hidden)
-    return [
-        heads.memory,
-        torch.cat([heads.read_weights, heads.write_weights], dim=1),
-        state.reads,
-        getattr(state.controller, "hidden", nothing),
-        getattr(state.controller, "cell", nothing),
-    ]
+    weights = torch.cat([heads.read_weights, heads.write_weights], dim=1)
+    return [heads.memory, weights, state.reads, *carried]
 
 
 def _to_cell_state(
@@ -224,11 +235,13 @@ def _to_cell_state(
     reads: Tensor,
     hidden: Tensor,
     memory_cell: Tensor,
-) -> CellState:
+) -> Any:
     controller: Any = NoState()
     if isinstance(cell.controller, LSTMController):
         controller = LSTMState(hidden, memory_cell)
     elif isinstance(cell.controller, GRUController):
         controller = GRUState(hidden)
+    if not isinstance(cell, MemoryCell):
+        return controller
     read, write = weights.split([sizes.read_heads, sizes.write_heads], dim=-2)
     return CellState(controller, reads, NTMState(memory, read, write))

@@ -298,8 +298,15 @@ class SequenceNetwork(nn.Module):
             return {}
         return self.cell.memory.weightings(self.cell.memory_trace(trace))
 
-    def backend_for(self, x: Tensor) -> str:
+    def backend_for(self, x: Tensor, *, predicts: bool = False) -> str:
         """Return which path serves a batch, "fused" or "reference".
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_timesteps, n_inputs)
+        predicts : bool, default=False
+            Whether that is for a prepared pass, without gradients and traces: the kernels
+            then serve a controller alone as well.
 
         Raises
         ------
@@ -308,15 +315,15 @@ class SequenceNetwork(nn.Module):
         """
         if self.backend == "reference":
             return "reference"
-        reason = unsupported(self.cell, self.readout) or unsuitable(
-            self.cell, self.readout, x
-        )
+        reason = unsupported(self.cell, self.readout, predicts=predicts)
+        reason = reason or unsuitable(self.cell, self.readout, x)
         if reason and self.backend == "fused":
             raise ValueError(f"backend='fused' cannot serve: {reason}; use backend='auto'")
         if reason:
             return "reference"
         if reason := missing():
-            warn_that_missing(reason)
+            if self.has_memory:  # a controller alone is hardly slower
+                warn_that_missing(reason)
             return "reference"
         return "fused"
 

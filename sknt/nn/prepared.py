@@ -18,12 +18,13 @@ class PreparedNetwork:
     Attributes
     ----------
     backend : {"fused", "reference"}
-        The path that batches take.
+        The path that batches take. A controller alone is trained by torch's own layers, but
+        predicts in the kernels, where the rest of a batch does not change an output.
     """
 
     def __init__(self, network: Any, is_plain: bool):
         parameter = next(network.cell.controller.parameters())
-        self.backend = network.backend_for(parameter)
+        self.backend = network.backend_for(parameter, predicts=is_plain)
         self.laid_out = None
         if is_plain and self.backend == "fused":
             self.laid_out = lay_out(network.cell, network.readout)
@@ -38,6 +39,6 @@ class PreparedNetwork:
         return_states: bool | str = False,
     ) -> tuple[Any, ...]:
         """Run a batch, as :meth:`sknt.nn.SequenceNetwork.forward` does."""
-        if not self._is_plain:
+        if not self._is_plain or (return_states and not self._network.has_memory):
             return self._network(x, lengths, state, return_states)
         return self._network._run(x, lengths, state, return_states, prepared=self)
