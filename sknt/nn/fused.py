@@ -49,7 +49,8 @@ def unsuitable(cell: Any, readout: Any, x: Tensor) -> str | None:
     """Return why the kernels cannot take a batch, or None if they can."""
     tensors = [x, next(cell.controller.parameters()), readout.weight]
     if isinstance(cell, MemoryCell):
-        tensors += [cell.memory.initial_memory, cell.memory.projection.weight]
+        memory: Any = cell.memory
+        tensors += [memory.initial_memory, memory.projection.weight]
     if any(tensor.device.type != "cpu" for tensor in tensors):
         return "the kernels run on the CPU alone"
     dtypes = {tensor.dtype for tensor in tensors}
