@@ -146,10 +146,12 @@ class NTMMemory(Memory):
         logits = torch.zeros(n_heads, memory_size)
         logits[:, 0] = FIRST_ROW_LOGIT + for_more_rows
         self.initial_logits = nn.Parameter(logits)
-        memory = torch.full((memory_size, word_size), CONSTANT_FILL)
-        if memory_init != "constant":
+        memory = torch.empty(memory_size, word_size)
+        if memory_init == "constant":
+            memory.fill_(CONSTANT_FILL)
+        else:
             bound = 1 / math.sqrt(memory_size + word_size)
-            memory = torch.empty_like(memory).uniform_(-bound, bound)
+            memory.uniform_(-bound, bound)
         if memory_init == "learned":
             self.initial_memory = nn.Parameter(memory)
         else:

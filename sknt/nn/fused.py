@@ -83,20 +83,20 @@ def warn_that_missing(reason: str) -> None:
 
 
 class LaidOut(NamedTuple):
-    """Copies of a network's weights as the kernels take them."""
+    """A network as the kernels take it."""
 
     sizes: Any  # the kernels' Sizes
     weights: Any  # the kernels' Weights
     first: list[Tensor]  # the learned first state, in the kernels' parts
 
 
+@torch.no_grad()
 def lay_out(cell: Any, readout: nn.Linear) -> LaidOut:
     """Lay the weights of a cell and a readout out once, for many batches."""
     from sknt.kernels.engine import Weights
 
     sizes, parameters = _describe(cell, readout)
-    first = [part.detach().clone() for part in _first_state(cell, sizes, None, 1)]
-    return LaidOut(sizes, Weights(sizes, parameters), first)
+    return LaidOut(sizes, Weights(sizes, parameters), _first_state(cell, sizes, None, 1))
 
 
 def run_fused(

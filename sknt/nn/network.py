@@ -204,7 +204,7 @@ class SequenceNetwork(nn.Module):
         -------
         prepared : PreparedNetwork
             To be called as the network is. The path is chosen and the weights are laid out
-            once, for all batches: after the weights have changed, prepare again.
+            once, for all batches: prepare again after the weights have changed.
 
         Examples
         --------

@@ -11,9 +11,9 @@ from sknt.nn.fused import lay_out
 class PreparedNetwork:
     """A network with its path chosen and its weights laid out.
 
-    Made by :meth:`sknt.nn.SequenceNetwork.prepare` for one pass over many batches. It gives
-    no gradients, and its weights are those that the network had when it was made: once they
-    have changed, make another one.
+    Made by :meth:`sknt.nn.SequenceNetwork.prepare` for one pass over many batches, during
+    which the weights stay as they are: once they have changed, make another one. It gives
+    no gradients.
 
     Attributes
     ----------
