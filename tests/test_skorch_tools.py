@@ -254,6 +254,11 @@ class OfTheLastStep(Averages):
         return super().forward(x, lengths)[:, -1]
 
 
+class OneMore(Averages):
+    def __init__(self, n_inputs, n_outputs, hidden_size):
+        super().__init__(n_inputs, n_outputs + 1, hidden_size)
+
+
 class WithoutSizes(torch.nn.Module):
     def __init__(self, width):
         super().__init__()
@@ -263,6 +268,7 @@ class WithoutSizes(torch.nn.Module):
     ("module", "message"),
     [
         (OfTheLastStep, r"outputs of shape \(16, 2\).*\(batch, n_timesteps, n_outputs\)"),
+        (OneMore, r"outputs of shape \(16, 6, 3\).*here \(16, 6, 2\)"),
         (WithoutSizes, r"WithoutSizes.*does not take \['n_inputs', 'n_outputs'\]"),
         (3, "module=3; give a class of torch.nn.Module"),
     ],

@@ -21,7 +21,8 @@ OWN_PARAMETERS = {
     "warm_start": "warm_start",
     "verbose": "verbose",
     "per_step": "return_sequences",
-    "n_classes": "the labels in y",
+    "n_outputs": "the targets in y",
+    "classifies": "the targets in y",
     "optimizer__lr": "learning_rate",
 }
 """Arguments of the net that the estimators have as parameters of their own."""
@@ -71,8 +72,8 @@ def make_net(
         **_optimizer_params(optimizer, max_grad_norm, "optimizer" in chosen),
         **kwargs,
     }
-    if ours["criterion"] is torch.nn.CrossEntropyLoss:
-        ours["n_classes"] = network_params["n_outputs"]
+    ours["n_outputs"] = network_params["n_outputs"]
+    ours["classifies"] = ours["criterion"] is torch.nn.CrossEntropyLoss
     if ours["criterion"] is torch.nn.BCEWithLogitsLoss:
         ours["predict_nonlinearity"] = torch.sigmoid  # skorch's own is for one output
     if "iterator_train" not in chosen:

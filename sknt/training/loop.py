@@ -14,7 +14,7 @@ from sknt._runtime import single_threaded
 from sknt.training.data import TrainingData
 from sknt.training.interrupts import Interrupts, TrainingStopped
 from sknt.training.net import SequenceNet
-from sknt.training.progress import Plan
+from sknt.training.progress import Plan, Update
 
 RECORDERS = ("epoch_timer", "train_loss", "valid_loss")
 """Callbacks of skorch that put an epoch's numbers into the history."""
@@ -128,7 +128,7 @@ def train(
             net.notify("on_train_end", X=None, y=None)
     finally:
         net.callbacks_, net.train_split = own
-        net.plan_, net.encode_ = Plan(), None
+        net.plan_, net.update_, net.encode_ = Plan(), Update(), None
 
 
 def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:

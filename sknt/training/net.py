@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,10 @@ class SequenceNet(KeepsState, NeuralNet):
     per_step : bool, default=False
         Whether there is a target for each step; otherwise the output is read at each
         sequence's last step.
-    n_classes : int or None, default=None
-        Number of classes, if outputs are their logits.
+    n_outputs : int or None, default=None
+        Number of outputs of a step that the module should give; None: any.
+    classifies : bool, default=False
+        Whether these are the logits of classes.
 
     Attributes
     ----------
@@ -59,7 +61,8 @@ class SequenceNet(KeepsState, NeuralNet):
         criterion: Any,
         *,
         per_step: bool = False,
-        n_classes: int | None = None,
+        n_outputs: int | None = None,
+        classifies: bool = False,
         iterator_train: Any = sequence_loader,
         iterator_valid: Any = sequence_loader,
         criterion__reduction: str = "none",
@@ -74,7 +77,8 @@ class SequenceNet(KeepsState, NeuralNet):
             **kwargs,
         )
         self.per_step = per_step
-        self.n_classes = n_classes
+        self.n_outputs = n_outputs
+        self.classifies = classifies
 
     def initialize(self) -> "SequenceNet":
         """Build the modules and the optimizer; nothing is learned yet."""
@@ -119,7 +123,7 @@ class SequenceNet(KeepsState, NeuralNet):
             Such as ``max_length=10``.
         """
         self.stream_params_ = {**self.stream_params_, **params}
-        self.progress_ = Progress(**{**asdict(self.progress_), "held": not is_final})
+        self.progress_ = replace(self.progress_, held=not is_final)
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Do the next update of the weights, and take its loss into account."""
@@ -165,16 +169,29 @@ class SequenceNet(KeepsState, NeuralNet):
         inputs, lengths = x["x"], x["lengths"]
         if update.noise:
             inputs = with_noise(inputs, lengths, update.noise, self.progress_.n_updates)
-        if update.penalty and getattr(self.module_, "has_memory", False):
+        penalises = update.penalty and getattr(self.module_, "has_memory", False)
+        if penalises:
             fit_params = {**fit_params, "return_states": "heads"}
-        given = {"x": inputs, "lengths": lengths}
-        results = super().infer(given, **fit_params)
+        results = super().infer({"x": inputs, "lengths": lengths}, **fit_params)
         outputs = first_of(results)
-        _check_outputs(outputs, inputs)
-        if "return_states" in fit_params:
+        self._check_outputs(outputs, inputs)
+        if penalises:
             penalty = update.penalty * self.module_.penalty(results[-1]).mean()
             outputs = AddToGradient.apply(outputs, penalty)
         return outputs if self.per_step else at_last_steps(outputs, lengths)
+
+    def _check_outputs(self, outputs: Any, inputs: Tensor) -> None:
+        n_outputs = "n_outputs" if self.n_outputs is None else self.n_outputs
+        expected = (*inputs.shape[:2], n_outputs)
+        shape: Any = getattr(outputs, "shape", None)
+        fits = shape is not None and len(shape) == 3 and shape[:2] == inputs.shape[:2]
+        if not fits or self.n_outputs not in (None, shape[2]):
+            found = type(outputs).__name__ if shape is None else f"shape {tuple(shape)}"
+            raise ValueError(
+                f"the module gave outputs of {found}; a module in net_params should return "
+                "a tensor of shape (batch, n_timesteps, n_outputs), here "
+                f"({', '.join(map(str, expected))}), or a tuple that begins with it"
+            )
 
     def get_loss(
         self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False
@@ -208,16 +225,16 @@ class SequenceNet(KeepsState, NeuralNet):
     def __sklearn_tags__(self):
         """Say what the net is, as scikit-learn's scorers ask."""
         tags = super().__sklearn_tags__()
-        if self.n_classes is not None:
+        if self.classifies:
             tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
         return tags
 
     @property
     def classes_(self) -> NDArray[np.int64]:
         """Class numbers, as trained on."""
-        if self.n_classes is None:
+        if not self.classifies or self.n_outputs is None:
             raise AttributeError("the net does not tell classes apart")
-        return np.arange(self.n_classes)
+        return np.arange(self.n_outputs)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return class numbers, 0/1 indicators or standardised values, as trained on.
@@ -226,7 +243,7 @@ class SequenceNet(KeepsState, NeuralNet):
         labels and values in their units.
         """
         outputs = self.predict_proba(X)
-        if self.n_classes is not None:
+        if self.classifies:
             return outputs.argmax(axis=-1)
         if isinstance(self.criterion_, torch.nn.BCEWithLogitsLoss):
             return (outputs > 0.5).astype(np.int64)
@@ -251,15 +268,3 @@ class SequenceNet(KeepsState, NeuralNet):
         if not hasattr(self.module_, "backend_for"):
             return "reference"
         return self.module_.backend_for(next(self.module_.parameters()))
-
-
-def _check_outputs(outputs: Any, inputs: Tensor) -> None:
-    n_sequences, n_timesteps = inputs.shape[:2]
-    shape = getattr(outputs, "shape", None)
-    if shape is None or len(shape) != 3 or shape[:2] != inputs.shape[:2]:
-        found = f"shape {tuple(shape)}" if shape is not None else type(outputs).__name__
-        raise ValueError(
-            f"the module gave outputs of {found}; a module in net_params should return a "
-            "tensor of shape (batch, n_timesteps, n_outputs), here "
-            f"({n_sequences}, {n_timesteps}, n_outputs), or a tuple that begins with it"
-        )
