@@ -24,7 +24,7 @@ BAD_PARAMETERS = {
     "validation_fraction": (1.0, "'validation_fraction'"),
     "memory_params": (
         {"shift_rang": 1},
-        r"'shift_rang'.*\['shift_range', 'memory_init', 'interface_clip', 'key_activation',",
+        r"'shift_rang'.*\['shift_range', 'memory_init', 'interface_clip'",
     ),
     "device": ("cuda:63", "device='cuda:63' is not available.*device='cpu'"),
     "net_params": ({"optimiser__eps": 1}, "unexpected argument.*optimiser__eps"),
