@@ -4,6 +4,9 @@ In single precision these are polynomials with an error of about 1e-7, written w
 calls so that loops over them are vectorised; a call of the C library for each number would
 take as long as all the rest. In double precision they are the C library's.
 
+NaN passes through all of them. A comparison with NaN is false, so each one here is written
+such that the branch of a false one leads to the number itself.
+
 References
 ----------
 .. [1] Moshier (1989), "Methods and Programs for Mathematical Functions" (the Cephes
@@ -28,6 +31,9 @@ EXP_MIN, EXP_MAX = _f(-60.0), _f(60.0)
 SQRT_HALF = _f(0.707106781186547524)
 TANH_SMALL = _f(0.625)
 ZERO, HALF, ONE, TWO, TWENTY = _f(0.0), _f(0.5), _f(1.0), _f(2.0), _f(20.0)
+NAN, MINUS_INFINITY, LARGEST_EXPONENT = _f(math.nan), _f(-math.inf), _f(128.0)
+WHOLE = 1.5 * 2.0**23
+"""To this single precision adds only whole numbers."""
 
 EXP_5, EXP_4, EXP_3 = _f(1.9875691500e-4), _f(1.3981999507e-3), _f(8.3334519073e-3)
 EXP_2, EXP_1, EXP_0 = _f(4.1665795894e-2), _f(1.6666665459e-1), _f(5.0000001201e-1)
@@ -64,10 +70,15 @@ def _round(typing_context, x):
 
 @intrinsic
 def _power_of_two(typing_context, n):
-    """Compute 2^n for a whole single-precision n from -126 to 127."""
+    """Compute 2^n for a whole single-precision n from -126 to 127.
+
+    Of NaN it makes some number; converted to an integer, NaN would be undefined.
+    """
 
     def generate(context, builder, signature, args):
-        bits = builder.fptosi(args[0], ir.IntType(32))
+        # n is in the last bits of the sum, and those before them are shifted out.
+        total = builder.fadd(args[0], ir.FloatType()(WHOLE))
+        bits = builder.bitcast(total, ir.IntType(32))
         bits = builder.shl(builder.add(bits, bits.type(127)), bits.type(23))
         return builder.bitcast(bits, ir.FloatType())
 
@@ -76,7 +87,10 @@ def _power_of_two(typing_context, n):
 
 @intrinsic
 def _exponent(typing_context, x):
-    """Return e of x = m 2^e, with m in [1/2, 1), for a normal x > 0."""
+    """Return e of x = m 2^e, with m in [1/2, 1), for a normal x > 0.
+
+    For NaN, infinity and negative numbers it is larger than that of any positive one.
+    """
 
     def generate(context, builder, signature, args):
         bits = builder.bitcast(args[0], ir.IntType(32))
@@ -98,6 +112,18 @@ def _mantissa(typing_context, x):
     return types.float32(types.float32), generate
 
 
+@intrinsic
+def larger(typing_context, x, y):
+    """Return the larger of two numbers, and NaN if one of them is."""
+
+    def generate(context, builder, signature, args):
+        kind = ir.FunctionType(args[0].type, [args[0].type] * 2)
+        maximum = builder.module.declare_intrinsic("llvm.maximum", kind.args[:1], kind)
+        return builder.call(maximum, args)
+
+    return x(x, x), generate
+
+
 # Reordering their terms would cost the polynomials their accuracy.
 _exact = helper(fastmath={"contract"})
 
@@ -107,8 +133,8 @@ def exp(x):
     """Compute e^x; in single precision, x is clipped to ±60."""
     if not _is_single(x):
         return math.exp(x)
-    x = x if x > EXP_MIN else EXP_MIN
-    x = x if x < EXP_MAX else EXP_MAX
+    x = EXP_MIN if x < EXP_MIN else x
+    x = EXP_MAX if x > EXP_MAX else x
     n = _round(x * LOG2_E)
     x = (x - n * LN_2_HIGH) - n * LN_2_LOW
     p = ((((EXP_5 * x + EXP_4) * x + EXP_3) * x + EXP_2) * x + EXP_1) * x + EXP_0
@@ -117,10 +143,14 @@ def exp(x):
 
 @_exact
 def log(x):
-    """Compute the natural logarithm of a positive number (that is not subnormal)."""
+    """Compute the natural logarithm of a positive number (that is not subnormal).
+
+    In single precision, that of infinity and of negative numbers is NaN.
+    """
     if not _is_single(x):
         return math.log(x)
     e, m = _exponent(x), _mantissa(x)
+    e = NAN if e > LARGEST_EXPONENT else e
     below = m < SQRT_HALF
     e = e - ONE if below else e
     m = m + m - ONE if below else m - ONE
@@ -146,8 +176,9 @@ def tanh(x):
 
 @_exact
 def sigmoid(x):
-    """Compute 1 / (1 + e^-x)."""
-    return ONE / (ONE + exp(-x))
+    """Compute 1 / (1 + e^-x), and of -inf exactly 0."""
+    y = ONE / (ONE + exp(-x))
+    return ZERO if x == MINUS_INFINITY else y
 
 
 @_exact

@@ -10,7 +10,7 @@ those of ``sknt.kernels.layout``; the matrix products between these stages are i
 import math
 
 from sknt.kernels._compile import helper
-from sknt.kernels.functions import exp, log, sigmoid, softplus, tanh
+from sknt.kernels.functions import exp, larger, log, sigmoid, softplus, tanh
 from sknt.kernels.layout import PORTION
 from sknt.kernels.pointers import at, number
 from sknt.ops.addressing import EPSILON
@@ -28,8 +28,8 @@ def activate(sizes, raw, interface, room):
     clipped, squashed = room, at(room, n)
     for i in range(sizes.interface):
         x = raw[i]
-        x = x if x > -clip else -clip
-        clipped[i] = x if x < clip else clip
+        x = -clip if x < -clip else x  # NaN stays NaN
+        clipped[i] = clip if x > clip else x
     for i in range(sizes.interface, n):
         clipped[i] = zero
     for i in range(n):
@@ -88,9 +88,10 @@ def activate_backward(sizes, raw, interface, gradient):
     if sizes.squashes_adds:
         for i in range(sizes.add, sizes.interface):
             gradient[i] *= one - interface[i] * interface[i]
+    unclipped = sizes.clip == math.inf  # and then NaN has a gradient, too
     for i in range(sizes.interface):
         x = raw[i]
-        raw[i] = gradient[i] if -clip <= x and x <= clip else zero
+        raw[i] = gradient[i] if unclipped or (-clip <= x and x <= clip) else zero
 
 
 @helper
@@ -120,11 +121,12 @@ def compare(sizes, memory, interface, cosines, row_norms, key_norms):
             cosine[i] /= key_norm * row_norms[i] + epsilon
 
 
-@helper(fastmath={"reassoc", "contract", "nsz", "nnan"})
+@helper
 def _largest(n, values):
+    """Return the largest of n numbers, and NaN if one of them is."""
     largest = values[0]
     for i in range(n):
-        largest = values[i] if values[i] > largest else largest
+        largest = larger(values[i], largest)
     return largest
 
 
@@ -139,6 +141,10 @@ def _shift(sizes, head, interface, content, previous, circular, shifted):
     inner = at(circular, reach)
     for i in range(n):  # NTM eq. 7
         inner[i] = previous[i] + gate * (content[i] - previous[i])
+    if sizes.shifts == 1:  # not moved at all, whatever the probability
+        for i in range(n):
+            shifted[i] = inner[i]
+        return
     for i in range(reach):
         circular[i] = circular[n + i]
         circular[reach + n + i] = circular[reach + i]
@@ -297,6 +303,9 @@ def address_backward(
             gradient[first] += d_back
             gradient[first + 1] += d_stay
             gradient[first + 2] += d_forth
+        elif sizes.shifts == 1:
+            for i in range(n):
+                d_content[i] = d_inner[i]
         else:
             for i in range(n):
                 d_content[i] = zero
@@ -346,12 +355,12 @@ def compare_backward(sizes, interface, content, gradient, scratch):
             d_key_norm -= d * cosine[i] * row_norms[i]
             d_norms[i] -= d * cosine[i] * key_norm
         gradient[sizes.strength + head] += d_strength
-        scale = d_key_norm / key_norm if key_norm > zero else zero
+        scale = zero if key_norm == zero else d_key_norm / key_norm
         for w in range(head * width, (head + 1) * width):
             scratch.factors[w] = interface[w]
             gradient[w] += scale * interface[w]
     for i in range(n):
-        d_norms[i] = d_norms[i] / row_norms[i] if row_norms[i] > zero else zero
+        d_norms[i] = zero if row_norms[i] == zero else d_norms[i] / row_norms[i]
 
 
 @helper
