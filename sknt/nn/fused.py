@@ -64,6 +64,10 @@ def unsuitable(cell: Any, readout: Any, x: Tensor) -> str | None:
 def missing() -> str | None:
     """Return why the kernels cannot be loaded, or None once they are."""
     try:
+        import numba
+
+        if getattr(numba.config, "DISABLE_JIT", False):
+            return "numba does not compile, because NUMBA_DISABLE_JIT is set"
         import sknt.kernels.engine  # noqa: F401
     except Exception as error:  # whatever an absent or unfit numba raises
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -74,9 +78,10 @@ def missing() -> str | None:
 @cache
 def warn_that_missing(reason: str) -> None:
     """Say once that the kernels are not there."""
+    way_out = "Unset it" if "NUMBA_DISABLE_JIT" in reason else "Install numba"
     warnings.warn(
         f"{reason}, so networks run on the reference path, which is many times slower. "
-        "Install numba, or choose backend='reference'",
+        f"{way_out}, or choose backend='reference'",
         RuntimeWarning,
         stacklevel=2,
     )
