@@ -1,26 +1,30 @@
 """How the kernels are compiled, and where the result is kept.
 
-Compiling takes about half a minute, so its result is kept on disk, and of several processes
-that need it one compiles and the others wait. Whatever goes wrong with the files (damaged,
-no place, no locks) costs time and never makes a computation fail.
+What numba keeps on disk saves later processes the compiler, and is no more than that:
+whatever is wrong with it, the kernels run. Files that are damaged are written anew, files
+that cannot be written are done without, and the log of ``sknt`` says so once.
+
+Of processes that need the same at once, one compiles and the others wait for it. The lock
+is the operating system's, which opens it when a process ends in any way.
 """
 
+import functools
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
+import os
+import pickle
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from numba import njit
 from numba.core import caching
+from numba.core.serialize import dumps
 
-LONGEST_WAIT = 300.0
-"""Seconds after which another process that compiles is not waited for any longer."""
-
-_logger = logging.getLogger("sknt")
+WAIT_SECONDS = 600.0
+"""After so long without a sign of the process that compiles, another one does it, too."""
 
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
@@ -28,6 +32,9 @@ _OPTIONS: dict[str, Any] = {
     "fastmath": {"reassoc", "contract", "nsz"},
     "no_cfunc_wrapper": True,
 }
+
+_log = logging.getLogger("sknt")
+_said: set[tuple[int, str]] = set()
 
 
 def helper(function: Any = None, **options: Any) -> Any:
@@ -46,75 +53,27 @@ def entry(function: Any) -> Any:
     """Compile a function that Python calls, once for all processes of this machine."""
     compiled = njit(**_OPTIONS)(function)
     try:
-        kept = _Cache(function)
-    except Exception as error:  # there is no place to write to
-        _say(
-            f"The compiled kernels cannot be kept for later processes ({error}). Set "
-            "NUMBA_CACHE_DIR to a directory that can be written to."
-        )
-        kept = None
-    else:
-        compiled._cache = kept
-    compiled.compile = _in_turn(compiled, kept)
+        compiled._cache = _Cache(function)
+    except Exception as error:  # no directory can be written to
+        compiled._cache = _NoCache(error)
+    compiled.compile = _watched(compiled.compile, compiled._cache)
     return compiled
 
 
-def _in_turn(compiled: Any, kept: "_Cache | None") -> Callable[[Any], Any]:
-    """Let one process compile at a time; those that waited load the result."""
-    load_or_compile = compiled.compile
+def _say_once(what: str, message: str, *details: Any) -> None:
+    """Log something as a warning, the first time in this process.
 
-    def compile_in_turn(signature: Any) -> Any:
-        if kept is None:
-            _say_compiling("")
-            return load_or_compile(signature)
-        if kept.has(signature, compiled.targetctx):  # and so there is no need to wait
-            return load_or_compile(signature)
-        with _only_process(kept.cache_path):
-            return load_or_compile(signature)
-
-    return compile_in_turn
+    Warnings of Python's own may be errors, and then they would make a fit fail.
+    """
+    if (os.getpid(), what) not in _said:
+        _said.add((os.getpid(), what))
+        _log.warning(message, *details)
 
 
-@contextmanager
-def _only_process(folder: str) -> Iterator[None]:
-    """Hold the lock of a folder of compiled kernels, which the system frees if we die."""
-    lock = None
-    try:
-        lock = FileLock(Path(folder) / "sknt.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            _say("Waiting for another process that is compiling the kernels.")
-            lock.acquire(timeout=LONGEST_WAIT)
-    except (OSError, NotImplementedError) as error:  # Timeout is an OSError as well
-        _logger.debug("no lock on the compiled kernels: %r", error)
-        lock = None
-    try:
-        yield
-    finally:
-        if lock is not None:
-            lock.release()
+# Where compiled functions are kept
 
 
-_said_compiling = False
-
-
-def _say_compiling(where: str) -> None:
-    """Say once, whatever is compiled, that somebody has to wait for the compiler."""
-    global _said_compiling
-    if not _said_compiling:
-        _said_compiling = True
-        _say(
-            f"Compiling the kernels for this machine, which takes about 30 seconds{where}."
-        )
-
-
-@cache
-def _say(message: str) -> None:
-    """Say something once; on the standard error, unless logging is set up otherwise."""
-    _logger.warning(message)
-
-
+@functools.cache
 def _source_stamp() -> str:
     """Return a digest of all that is compiled in: numba looks at one file alone."""
     digest = hashlib.sha256()
@@ -144,42 +103,160 @@ class _UserWide(_Stamped, caching.UserWideCacheLocator):
 
 
 class _CacheFiles(caching.CompileResultCacheImpl):
+    """What a file holds: the code, and what tells that it is whole and meant for us.
+
+    Numba writes the index first. A process that ends in between leaves an index that names
+    the file of an older function, and a crash of the machine leaves files of zeros.
+    """
+
     _locator_classes = [_UserProvided, _InTree, _UserWide]  # noqa: RUF012
+
+    def reduce(self, compiled: Any) -> Any:
+        code = dumps(super().reduce(compiled))
+        return _source_stamp(), compiled.codegen.magic_tuple(), _digest(code), code
+
+    def rebuild(self, target_context: Any, kept: Any) -> Any:
+        *marks, digest, code = kept
+        expected = [_source_stamp(), target_context.codegen().magic_tuple()]
+        if marks != expected or digest != _digest(code):
+            raise ValueError("the file is not of this function, or damaged")
+        return super().rebuild(target_context, pickle.loads(code))
+
+
+def _digest(code: bytes) -> bytes:
+    return hashlib.sha256(code).digest()
 
 
 class _Cache(caching.FunctionCache):
-    """Compiled functions on disk, where a damaged or missing file is as good as none."""
+    """Compiled functions on disk; whoever has to wait for the compiler is told so."""
 
     _impl_class = _CacheFiles
 
-    def has(self, signature: Any, target_context: Any) -> bool:
-        """Tell whether there is a function compiled for arguments of these types."""
-        try:
-            key = self._index_key(signature, target_context.codegen())
-            return self._cache_file.load(key) is not None
-        except Exception:
-            return False
+    def __init__(self, function: Any):
+        super().__init__(function)
+        self._lock_path = Path(self.cache_path, f"{self._impl.filename_base}.lock")
+        self._lock: Any = None
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Load a compiled function, or return None: it is compiled then."""
-        try:
-            compiled = super().load_overload(sig, target_context)
-        except Exception:
-            compiled = None
+        """Load a function, or return None when it is this process that has to compile."""
+        compiled = self._load(sig, target_context)
         if compiled is None:
-            _say_compiling(f"; they are kept in {self.cache_path}")
+            self._wait_for_other_processes()
+            compiled = self._load(sig, target_context)
+        if compiled is None:
+            _say_once(
+                "compiling",
+                "sknt is compiling the fused kernels for this machine, which takes about "
+                "30 seconds; they are kept in %s",
+                self.cache_path,
+            )
         return compiled
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep a compiled function; where that fails, it is compiled again next time."""
+        """Keep a compiled function, if it can be kept."""
         try:
             try:
                 super().save_overload(sig, data)
-            except Exception:
-                self.flush()  # the index was damaged
+            except OSError:
+                raise
+            except Exception:  # the index is damaged: begin a new one
+                self.flush()
                 super().save_overload(sig, data)
-        except Exception as error:  # such as a full disk
-            _say(
-                "The compiled kernels could not be kept for later processes "
-                f"({type(error).__name__}: {error}) in {self.cache_path}."
+        except Exception as error:
+            _say_once(
+                "not kept",
+                "sknt cannot keep the compiled kernels in %s (%s: %s): later processes "
+                "compile them again. NUMBA_CACHE_DIR names another directory",
+                *(self.cache_path, type(error).__name__, error),
             )
+
+    def release(self) -> None:
+        """Let other processes go on."""
+        if self._lock is not None:
+            with suppress(Exception):
+                self._lock.release(force=True)
+
+    def _load(self, sig: Any, target_context: Any) -> Any:
+        try:
+            compiled = super().load_overload(sig, target_context)
+        except Exception:  # damaged: it is written anew
+            return None
+        # Two that wrote at once, without a lock, may have given one file two names.
+        is_meant = compiled is None or tuple(compiled.signature.args) == tuple(sig)
+        return compiled if is_meant else None
+
+    def _wait_for_other_processes(self) -> None:
+        """Acquire the lock, or go on without where there can be none."""
+        try:
+            from filelock import FileLock, Timeout
+
+            if self._lock is None:
+                self._impl.locator.ensure_cache_path()
+                self._lock = FileLock(self._lock_path)
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                _say_once(
+                    "waiting",
+                    "sknt is waiting for another process, which is compiling the fused "
+                    "kernels and holds %s",
+                    self._lock_path,
+                )
+                self._lock.acquire(timeout=WAIT_SECONDS)
+        except Exception:
+            pass  # it waited long enough, or the directory or its file system has no locks
+
+
+class _NoCache(caching.NullCache):
+    """No place for compiled functions, which is said when there is one to compile."""
+
+    def __init__(self, error: Exception):
+        self._error = error
+
+    def load_overload(self, sig: Any, target_context: Any) -> None:
+        _say_once(
+            "compiling",
+            "sknt is compiling the fused kernels, which takes about 30 seconds, and cannot "
+            "keep them for later processes (%s); set NUMBA_CACHE_DIR to a directory that "
+            "can be written to",
+            self._error,
+        )
+
+    def release(self) -> None:
+        pass
+
+
+# Forks while another thread compiles
+
+unusable: str | None = None
+"""Why this process cannot use the kernels, or None if it can."""
+
+_compiling: dict[object, int] = {}  # the threads that load or compile
+
+
+def _watched(compile_: Callable[[Any], Any], cache: Any) -> Callable[[Any], Any]:
+    """Note who loads or compiles a function, and let other processes go on afterwards."""
+
+    @functools.wraps(compile_)
+    def load_or_compile(sig: Any) -> Any:
+        token = object()
+        try:
+            _compiling[token] = threading.get_ident()
+            return compile_(sig)
+        finally:
+            _compiling.pop(token, None)
+            cache.release()
+
+    return load_or_compile
+
+
+def _give_up_what_another_thread_compiled() -> None:
+    """Use no kernels in a child of which the compiler is in the middle of something."""
+    global unusable
+    if any(thread != threading.get_ident() for thread in _compiling.values()):
+        unusable = "the process was forked while another thread compiled the kernels"
+    _compiling.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_give_up_what_another_thread_compiled)

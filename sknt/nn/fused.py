@@ -60,14 +60,22 @@ def unsuitable(cell: Any, readout: Any, x: Tensor) -> str | None:
     return None
 
 
-@cache
 def missing() -> str | None:
-    """Return why the kernels cannot be loaded, or None once they are."""
-    try:
-        import numba
+    """Return why the kernels cannot be used, or None once they are loaded."""
+    if reason := _not_loaded():
+        return reason
+    from sknt.kernels import _compile
 
-        if getattr(numba.config, "DISABLE_JIT", False):
-            return "numba does not compile, because NUMBA_DISABLE_JIT is set"
+    return _compile.unusable
+
+
+@cache
+def _not_loaded() -> str | None:
+    try:
+        from numba import config
+
+        if getattr(config, "DISABLE_JIT", False):
+            return "numba compiles nothing, since NUMBA_DISABLE_JIT is set"
         import sknt.kernels.engine  # noqa: F401
     except Exception as error:  # whatever an absent or unfit numba raises
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -78,7 +86,11 @@ def missing() -> str | None:
 @cache
 def warn_that_missing(reason: str) -> None:
     """Say once that the kernels are not there."""
-    way_out = "Unset it" if "NUMBA_DISABLE_JIT" in reason else "Install numba"
+    way_out = "Install numba"
+    if "NUMBA_DISABLE_JIT" in reason:
+        way_out = "Unset it"
+    elif "forked" in reason:
+        way_out = "Run a network before the fork"
     warnings.warn(
         f"{reason}, so networks run on the reference path, which is many times slower. "
         f"{way_out}, or choose backend='reference'",
