@@ -1,9 +1,9 @@
 """The kernels as one differentiable function of torch tensors.
 
-Whole sequences go forward in one call and back in another. What the backward pass needs of
-each step is kept where that is little (:data:`HISTORY_LIMIT`); otherwise only the states at
-√T checkpoints are, and the steps between two of them are done again, so that the memory
-taken grows with √T.
+The forward pass over whole sequences is one call, the backward pass another. What the
+backward pass needs of each step is kept while it is small (:data:`HISTORY_LIMIT`).
+Otherwise only the states at √T checkpoints are kept and the steps in between recomputed, so
+that memory use grows with √T.
 """
 
 import math
@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sknt.kernels import blocks, buffers, sequences
+from sknt.kernels import blocks, buffers, passes
 from sknt.kernels.layout import Sizes, history_size, scratch_size, weight_shapes
 from sknt.kernels.parameters import places
-from sknt.kernels.states import join, join_trace, no_trace, split
+from sknt.kernels.states import join_states, join_trace, no_trace, split_states
 
 HISTORY_LIMIT = 64 * 2**20
-"""Bytes of history up to which it is kept from the forward to the backward pass."""
+"""Largest history, in bytes, that is kept from the forward to the backward pass."""
 
 Array = NDArray[Any]
 
 
 class Batch(NamedTuple):
-    """Which sequences there are, the longest first."""
+    """The sequences of a batch, longest first."""
 
     order: NDArray[np.int64]  # (B,), sequences by length
     rows: NDArray[np.int64]  # (T + 1,), steps of all sequences before step t
@@ -37,14 +37,14 @@ class Batch(NamedTuple):
 def make_batch(lengths: NDArray[np.int64]) -> Batch:
     """Sort sequences by their lengths."""
     order = np.argsort(-lengths, kind="stable")
-    n_ended = np.bincount(lengths)[:-1].cumsum()  # after so many steps
+    n_ended = np.bincount(lengths)[:-1].cumsum()  # of a length of t or less
     rows = np.zeros(len(n_ended) + 1, np.int64)
     np.cumsum(len(lengths) - n_ended, out=rows[1:])
     return Batch(order, rows)
 
 
 class Weights:
-    """A network's weights where the kernels look for them.
+    """A network's weights, laid out for the kernels.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ class Weights:
     Attributes
     ----------
     matrices, transposed : list of ndarray
-        Those of :mod:`sknt.kernels.layout` as the backward pass takes them, and each matrix
-        transposed, as the forward pass does.
+        The weights of :mod:`sknt.kernels.layout`, as the backward pass takes them, and each
+        matrix transposed, as the forward pass takes them.
     """
 
     def __init__(self, sizes: Sizes, parameters: Sequence[Tensor]):
@@ -74,8 +74,8 @@ class FusedSequences(torch.autograd.Function):
     """Padded sequences through a controller, an NTM and a readout, with gradients.
 
     ``apply(sizes, batch, traces, shared, x, *state, *parameters)`` returns what
-    :meth:`Call.run` does. ``shared`` says whether the first state is one for all sequences,
-    without the axis of the batch.
+    :meth:`Call.run` does. ``shared`` says whether all sequences share one first state,
+    which then has no batch axis.
     """
 
     @staticmethod
@@ -97,7 +97,7 @@ class FusedSequences(torch.autograd.Function):
         if d_outputs is None:
             d_outputs = x.new_zeros(*x.shape[:2], sizes.outputs)
         given = [None if part is None else part.numpy() for part in gradients]
-        carry = join(sizes, given[:5], len(x), dtype)
+        carry = join_states(sizes, given[:5], len(x), dtype)
         d_memories, d_trace = no_trace(dtype)
         if any(part is not None for part in given[5:]):
             d_memories, d_trace = join_trace(sizes, given[5:], x.shape, dtype)
@@ -111,7 +111,7 @@ class FusedSequences(torch.autograd.Function):
         d_state = [
             part.sum(0) if ctx.shared and needed else part
             for part, needed in zip(
-                split(sizes, torch.from_numpy(carry)),
+                split_states(sizes, torch.from_numpy(carry)),
                 ctx.needs_input_grad[5:10],
                 strict=True,
             )
@@ -125,7 +125,7 @@ class FusedSequences(torch.autograd.Function):
 
 
 class Call:
-    """What the two directions of a pass over a batch share."""
+    """What the forward and the backward pass over a batch share."""
 
     def __init__(self, sizes: Sizes, batch: Batch, weights: Weights, x: Tensor):
         self.sizes, self.batch, self.weights = sizes, batch, weights
@@ -143,11 +143,11 @@ class Call:
         Parameters
         ----------
         state : sequence of 5 Tensor
-            Parts of the first state, with or without the axis of the batch: memory,
-            weightings, reads, hidden and cell.
+            Parts of the first state, with or without a batch axis: memory, weightings,
+            reads, hidden and cell.
         traces : {"states", "heads"} or None
-            With "states" there is a trace, of the states and interfaces of every step, with
-            "heads" the same without the memories (of which no row is left).
+            Which trace to return: with "states", the states and interfaces of every step;
+            with "heads", the same without the memories, which then have no rows.
         keeps : bool
             Whether there will be a backward pass.
 
@@ -155,11 +155,12 @@ class Call:
         -------
         outputs : Tensor of shape (batch, n_timesteps, n_outputs)
         *rest : Tensor
-            The final state, in 5 parts, and those of a trace, and its interface.
+            The 5 parts of the final state; with a trace, also its 5 parts and its
+            interface.
         """
         sizes, dtype, axes = self.sizes, self.x.dtype, self.x.shape[:2]
         parts = [part.detach().numpy() for part in state]
-        final = join(sizes, parts, self.n_sequences, dtype)
+        final = join_states(sizes, parts, self.n_sequences, dtype)
         outputs = np.zeros((*axes, sizes.outputs), dtype)
         memories, trace = no_trace(dtype)
         if traces is not None:
@@ -168,16 +169,16 @@ class Call:
             n_rest = sizes.state - sizes.memory + sizes.interface
             trace = np.zeros((*axes, n_rest), dtype)
         self.forward(final, outputs, memories, trace, keeps)
-        results = torch.from_numpy(outputs), *split(sizes, torch.from_numpy(final))
+        results = torch.from_numpy(outputs), *split_states(sizes, torch.from_numpy(final))
         if traces is None:
             return results
         both = torch.from_numpy(memories), torch.from_numpy(trace)
-        return *results, *split(sizes, *both)
+        return *results, *split_states(sizes, *both)
 
     def forward(
         self, state: Array, outputs: Array, memories: Array, trace: Array, keeps: bool
     ) -> None:
-        """Run all steps; the state given becomes the last one."""
+        """Run all steps; ``state`` is overwritten by the final state."""
         n_kept, base, n_saved, interval = self.n_sequences, -1, 0, 0
         if keeps:
             interval, n_rows = self.interval, int(self.batch.rows[-1])
@@ -195,9 +196,9 @@ class Call:
     def backward(
         self, carry: Array, d_x: Array, d_outputs: Array, d_memories: Array, d_trace: Array
     ) -> list[Array]:
-        """Run all steps backward; ``carry`` becomes the gradient of the first state."""
+        """Backpropagate through all steps; ``carry`` becomes the first state's gradient."""
         sizes, (order, rows) = self.sizes, self.batch
-        # The backward pass writes over the history: a second one has to make it again.
+        # The backward pass overwrites the history, so a second one has to recompute it.
         history, self.history = self.history, None
         replays = history is None
         spans, n_kept = [(0, self.n_steps)], int(rows[-1])
@@ -218,7 +219,7 @@ class Call:
                 self._run(plan, span, state, history, n_kept, *no_outputs)
 
             def backpropagate(first, stride, thread, span=(begin, stop, base)):
-                sequences.backward(
+                passes.backward(
                     *(sizes, first, stride, order, rows, *span, self.interval),
                     *(*self.weights.matrices, d_x, d_outputs, carry, history.array, n_kept),
                     *(
@@ -230,13 +231,13 @@ class Call:
                     ),
                 )
 
-            def add_up(part, n_parts, thread, n_rows=int(rows[stop]) - base):
-                sequences.weight_gradients(
+            def sum_gradients(part, n_parts, thread, n_rows=int(rows[stop]) - base):
+                passes.weight_gradients(
                     sizes, n_rows, part, n_parts, history.array, n_kept, *d_weights
                 )
 
             blocks.run(plan.n_blocks, plan.n_threads, backpropagate)
-            blocks.run(plan.n_threads, plan.n_threads, add_up)
+            blocks.run(plan.n_threads, plan.n_threads, sum_gradients)
         return [part.swapaxes(-1, -2) for part in d_weights]
 
     def _run(
@@ -248,25 +249,25 @@ class Call:
         n_kept: int,
         *results: Array,
     ) -> None:
-        """Run the steps of a span forward."""
+        """Run the forward pass over a span of steps."""
         order, rows = self.batch
         scratch = self._scratch(plan.n_threads, 0)
         outputs, memories, trace = results
 
-        def advance(first, stride, thread):
-            sequences.forward(
+        def run_block(first, stride, thread):
+            passes.forward(
                 *(self.sizes, first, stride, order, rows, *span),
                 *(*self.weights.transposed, self.x),
                 *(outputs, state, history.array, n_kept, self.saved.array),
                 *(memories, trace, scratch[thread].array),
             )
 
-        blocks.run(plan.n_blocks, plan.n_threads, advance)
+        blocks.run(plan.n_blocks, plan.n_threads, run_block)
 
     def _take(self, size: int) -> Any:
         return buffers.take(size, self.x.dtype)
 
     def _scratch(self, threads: int, block: int) -> list[Any]:
-        """Return scratch for every thread."""
+        """Return one scratch array per thread."""
         size = scratch_size(self.sizes, block, self.interval)
         return [self._take(size) for _ in range(threads)]

@@ -1,14 +1,14 @@
-"""Where the kernels find what they work on.
+"""The memory layout of what the kernels work on.
 
 Letters: B sequences, T steps, L layers, H controller units, G gate units (4H for an LSTM
 and a GRU, H for feed-forward layers), K inputs of a layer, R read heads, V write heads, N
 memory rows, W row width, I numbers of an interface, O outputs, F = R * W + H + 1 features.
 
-A memory matrix lies transposed, (W, N), so that every loop runs over adjacent rows. Each
-sequence's state is one row of numbers: the memory (W, N), the weightings (R + V, N) with
-the read heads first, the reads (R, W), the hidden state (L, H) and the cell state (L, H).
+A memory matrix is stored transposed, (W, N), so that every loop runs over adjacent numbers.
+Each sequence's state is one row: the memory (W, N), the weightings (R + V, N) with the read
+heads first, the reads (R, W), the hidden state (L, H) and the cell state (L, H).
 
-Weights have the biases as columns, which belong to inputs of 1:
+The biases are columns of the weights, with 1 as their input:
 
 - controller (L, G, K); columns [1, h of this layer], unless it is feed-forward, and then
   [reads, x, 1] in the first layer or [h of the layer below, 1];
@@ -25,18 +25,18 @@ from sknt.kernels.pointers import at
 LSTM, GRU, FEED_FORWARD = 0, 1, 2
 
 PORTION = 32
-"""Numbers that a vectorised loop takes at once: what is left over is taken one by one."""
+"""Numbers that a vectorised loop processes at once; it takes the remainder one by one."""
 
 
 class Sizes(NamedTuple):
-    """Sizes of a network, and where the parts of a state and an interface begin."""
+    """Sizes of a network, and where the parts of a state and an interface start."""
 
     controller: int  # LSTM, GRU or FEED_FORWARD
     layers: int  # L
     hidden: int  # H
     gates: int  # G
-    columns: int  # K, of the layer that has most
-    own: int  # of these columns are the layer's own: 1 + H, or 0 without a state
+    columns: int  # K of the layer with the most
+    own: int  # columns for the bias and state of the layer itself: 1 + H, 0 if stateless
     inputs: int  # features of a step
     outputs: int  # O
     read_heads: int  # R
@@ -48,7 +48,7 @@ class Sizes(NamedTuple):
     reads: int  # R * W
     features: int  # F
     shifts: int  # 2 * shift_range + 1
-    # Of the interface; the keys begin at 0:
+    # Offsets into an interface, whose keys start at 0, and its size:
     strength: int
     gate: int
     shift: int
@@ -56,15 +56,15 @@ class Sizes(NamedTuple):
     erase: int
     add: int
     interface: int  # I
-    # Of a state; the memory begins at 0:
+    # Offsets into a state, whose memory starts at 0, and its size:
     weights_at: int
     reads_at: int
     hidden_at: int
     cell_at: int
-    state: int  # numbers of a state
+    state: int
     clip: float  # inf for none
     squashes_keys: int  # 1: keys go through tanh, 0: they are linear
-    squashes_adds: int  # the same for add vectors
+    squashes_adds: int  # likewise for add vectors
 
 
 @lru_cache(maxsize=64)
@@ -84,7 +84,7 @@ def make_sizes(
     squashes_keys: int,
     squashes_adds: int,
 ) -> Sizes:
-    """Work out all sizes, once for networks of one structure."""
+    """Work out all sizes, once for all networks of one structure."""
     heads, reads, own = read_heads + write_heads, read_heads * width, 0
     if controller != FEED_FORWARD:
         own = 1 + hidden
@@ -147,7 +147,7 @@ def weight_shapes(sizes: Sizes) -> list[tuple[int, ...]]:
 
 
 class History(NamedTuple):
-    """What the backward pass needs of P steps of sequences; gradients take its place."""
+    """What the backward pass needs of P steps of sequences, to be replaced by gradients."""
 
     inputs: Any  # (L, P, K), a layer's inputs in the order of its weights' columns
     gates: Any  # (L, P, G), the gates; later the gradients before activation
@@ -161,7 +161,7 @@ class History(NamedTuple):
 
 
 def history_size(sizes: Sizes, n: int) -> int:
-    """Return how many numbers the history of n steps of sequences has."""
+    """Return how many numbers a history of n steps of sequences holds."""
     of_a_layer = sizes.columns + sizes.gates + sizes.hidden
     others = sizes.features + 2 * sizes.interface + 2 * sizes.heads * sizes.rows
     return n * (sizes.layers * of_a_layer + others + sizes.outputs)
@@ -182,7 +182,7 @@ def locate_history(sizes, n, first):
 
 
 class Scratch(NamedTuple):
-    """Room for what is needed within a step of a block of sequences."""
+    """Working memory for one step of a block of sequences."""
 
     cosines: Any  # (R + V, N), of every key with every row
     row_norms: Any  # (N,)
@@ -190,20 +190,20 @@ class Scratch(NamedTuple):
     circular: Any  # (N + 2 * shift_range,), a weighting with its ends repeated
     shifted: Any  # (N,)
     columns: Any  # (2, I in whole portions), of the interface
-    # Only backward:
+    # Only in the backward pass:
     circular_gradient: Any  # (N + 2 * shift_range,), to the shifted weighting
     gradient: Any  # (I,), to the interface
     cell: Any  # (H,)
     factors: Any  # (2 R + V, W), the keys, then the gradients of the reads
     row_gradients: Any  # (2 R + V, N), to the keys' products; then the read weightings
-    stages: Any  # (V, W, N), the memory before each write head but the first writes
+    stages: Any  # (V, W, N), the memory before each write head, except the first, writes
     features: Any  # (block, F), gradients
     inputs: Any  # (block, K), gradients
     memories: Any  # (interval * block, W, N), before each step
 
 
 def scratch_size(sizes: Sizes, block: int, interval: int) -> int:
-    """Return how many numbers the scratch has, for both directions."""
+    """Return how many numbers the scratch holds, enough for either pass."""
     circular = sizes.rows + sizes.shifts - 1
     more = sizes.heads + sizes.read_heads
     return sum(

@@ -2,7 +2,7 @@
 
 The equations are those of ``sknt.ops.addressing`` and ``sknt.memories.ntm``, the letters
 those of ``sknt.kernels.layout``; the matrix products between these stages are in
-``sknt.kernels.sequences``. All arguments but the sizes point to numbers of one sequence:
+``sknt.kernels.passes``. All arguments but the sizes point to numbers of one sequence:
 ``memory`` (W, N), ``interface`` (I,), and weightings, ``content`` and ``cosines``
 (R + V, N).
 """

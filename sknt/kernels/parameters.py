@@ -1,4 +1,4 @@
-"""Where torch's parameters are in the kernels' weights."""
+"""Where torch's parameters go in the kernels' weights."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,9 +21,10 @@ def places(
     parameters : sequence of ndarray
         For each layer, as torch has them: weight_ih, weight_hh, bias_ih, bias_hh, or weight
         and bias of a feed-forward layer; then weight and bias of the interface's projection
-        and of the readout. Or the gradients with respect to them.
+        and of the readout. Gradients with respect to them may take their place.
     weights : sequence of ndarray
-        As in :mod:`sknt.kernels.layout`, of the controller, the interface and the readout.
+        Those of the controller, the interface and the readout, as in
+        :mod:`sknt.kernels.layout`.
     """
     controller, interface, readout = weights
     rest = iter(parameters)

@@ -1,6 +1,7 @@
-"""Pointers, by which the kernels reach the numbers of an array.
+"""Pointers, through which the kernels access arrays.
 
-Plain pointers are compiled several times faster than arrays with their shapes and strides.
+Code with plain pointers compiles several times faster than code with arrays, which carry
+shapes and strides.
 """
 
 from typing import Any
@@ -9,12 +10,12 @@ from numba import types
 from numba.extending import intrinsic
 
 VECTOR_BYTES = 32
-"""Size of the vectors that the kernels compute with."""
+"""Size of a vector register as the kernels use it."""
 
 
 @intrinsic
 def start(typing_context, array):
-    """Return a pointer to the first number of a C-contiguous array."""
+    """Return a pointer to the first element of a C-contiguous array."""
 
     def generate(context, builder, signature, args):
         return context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -24,7 +25,7 @@ def start(typing_context, array):
 
 @intrinsic
 def at(typing_context, pointer, offset):
-    """Return a pointer to the number that is ``offset`` numbers on."""
+    """Return a pointer to the element ``offset`` elements further on."""
 
     def generate(context, builder, signature, args):
         return builder.gep(args[0], [args[1]])
@@ -34,7 +35,7 @@ def at(typing_context, pointer, offset):
 
 @intrinsic
 def number(typing_context, pointer, value):
-    """Return a number as one of the kind that a pointer points to."""
+    """Return a number cast to the type that a pointer points to."""
 
     def generate(context, builder, signature, args):
         return context.cast(builder, args[1], signature.args[1], signature.return_type)
@@ -44,7 +45,7 @@ def number(typing_context, pointer, value):
 
 @intrinsic
 def lanes_of(typing_context, pointer):
-    """Return how many numbers of a pointer's kind a vector holds."""
+    """Return how many elements of a pointer's type a vector holds."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         lanes = VECTOR_BYTES * 8 // signature.args[0].dtype.bitwidth
@@ -55,7 +56,7 @@ def lanes_of(typing_context, pointer):
 
 @intrinsic
 def plain(typing_context, value):
-    """Return a constant as any value: functions are compiled anew for each literal."""
+    """Return a literal as a plain value: numba compiles a function for each literal."""
 
     def generate(context, builder, signature, args):
         return context.cast(builder, args[0], signature.args[0], signature.return_type)

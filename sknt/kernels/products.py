@@ -1,8 +1,8 @@
 """Matrix products inside the kernels, in vector registers.
 
-A BLAS would bring threads of its own, and its result for one sample would depend on how
-many others are multiplied along with it. Here each number is a sum in one fixed order: the
-same to the bit in every batch and with every number of threads.
+A BLAS would start threads of its own, and its result for one sample would depend on how
+many others are multiplied along with it. Here every element is summed in one fixed order,
+so it is the same to the bit in every batch and with every number of threads.
 """
 
 from typing import Any
@@ -37,13 +37,13 @@ class _Vectors:
         return self.builder.shuffle_vector(first, undefined, zeros)
 
     def first(self, n_used: Any) -> Any:
-        """Return the mask of the first n_used numbers of a vector."""
+        """Return the mask of the first n_used elements of a vector."""
         indices = ir.VectorType(self.size, self.lanes)
         lane = ir.Constant(indices, list(range(self.lanes)))
         return self.builder.icmp_signed("<", lane, self.splat(n_used, indices))
 
     def load(self, start: Any, at: Any, mask: Any = None) -> Any:
-        """Load a vector from element ``at`` on; zeros where it is masked."""
+        """Load a vector from element ``at`` on; with a mask, zeros outside it."""
         address = self._address(start, at)
         if mask is None:
             return self.builder.load(address, align=self.bytes)
@@ -51,7 +51,7 @@ class _Vectors:
         return self._call("llvm.masked.load", self.vector, arguments)
 
     def store(self, value: Any, start: Any, at: Any, mask: Any = None) -> None:
-        """Store a vector from element ``at`` on, where it is not masked."""
+        """Store a vector from element ``at`` on; with a mask, only inside it."""
         address = self._address(start, at)
         if mask is None:
             self.builder.store(value, address, align=self.bytes)
@@ -60,12 +60,12 @@ class _Vectors:
             self._call("llvm.masked.store", ir.VoidType(), arguments)
 
     def multiply_add(self, left: Any, right: Any, total: Any) -> Any:
-        """Return total + left * right, as one instruction where there is one."""
+        """Return total + left * right, as a single instruction where the CPU has one."""
         product = self.builder.fmul(left, right, flags=("contract",))
         return self.builder.fadd(total, product, flags=("contract",))
 
     def sum(self, vector: Any) -> Any:
-        """Return the sum of a vector's numbers."""
+        """Return the sum of a vector's elements."""
         number = self.vector.element
         suffix = f"v{self.lanes}f{self.bytes * 8}"
         kind = ir.FunctionType(number, [number, self.vector])
@@ -86,9 +86,9 @@ class _Vectors:
 
 
 def _tile(n_rows: int, n_vectors: int, masked: bool = False) -> Any:
-    """Make ``C[:n_rows, :n_vectors vectors] (+)= A B``, all of it in registers.
+    """Build ``C[:n_rows, :n_vectors vectors] (+)= A B``, computed in registers.
 
-    A masked tile is one vector wide, of which ``n_columns`` numbers are used.
+    A masked tile is one vector wide, and uses ``n_columns`` elements of it.
     """
 
     @intrinsic
@@ -144,7 +144,7 @@ def _tile(n_rows: int, n_vectors: int, masked: bool = False) -> Any:
 
 
 def _inner_tile(n_columns: int) -> Any:
-    """Make ``C[0, :n_columns] (+)= A Bᵀ`` of one row of A and some rows of B."""
+    """Build ``C[0, :n_columns] (+)= A Bᵀ`` for one row of A and some rows of B."""
 
     @intrinsic
     def tile(typing_context, k, a, b, b_row, c, adds):
@@ -202,7 +202,7 @@ _row, _two_rows = _tile(1, 8), _tile(2, 4)
 _inner_4, _inner_1 = _inner_tile(4), _inner_tile(1)
 
 
-# Too large to be a part of each caller, and written in instructions of a fixed order.
+# Too large to be inlined, which they need not be: their instructions fix the order of sums.
 
 
 @helper(forceinline=False)
@@ -210,8 +210,9 @@ def multiply(m, n, k, a, a_row, a_column, b, b_row, c, c_row, adds):
     """Compute ``C = A B``, or ``C += A B`` with ``adds``.
 
     A is (m, k) and has any strides, so that it may be a transpose; B is (k, n) and C is
-    (m, n), with adjacent columns. ``a``, ``b`` and ``c`` point to their first numbers, and
-    ``_row`` and ``_column`` are the numbers from one row or column to the next. k is not 0.
+    (m, n), with adjacent columns. ``a``, ``b`` and ``c`` point to their first elements;
+    ``*_row`` and ``*_column`` are the strides, in elements, from one row or column to the
+    next. k must not be 0.
     """
     lanes = lanes_of(c)
     j = 0
@@ -275,7 +276,7 @@ def multiply(m, n, k, a, a_row, a_column, b, b_row, c, c_row, adds):
 def multiply_transposed(m, n, k, a, a_row, b, b_row, c, c_row, adds):
     """Compute ``C = A Bᵀ``, or ``C += A Bᵀ`` with ``adds``, for few rows of A.
 
-    A is (m, k), B is (n, k) and C is (m, n), all with adjacent columns, and otherwise as in
+    A is (m, k), B is (n, k) and C is (m, n), all with adjacent columns. The rest is as in
     :func:`multiply`.
     """
     for i in range(m):

@@ -1,7 +1,7 @@
-"""States and traces: tensors of torch on one side, rows of numbers on the other.
+"""States and traces: torch's tensors on one side, the kernels' rows on the other.
 
-The rows are those of :mod:`sknt.kernels.layout`. A trace is in two arrays: the memories,
-(B, T, W * N) or empty, and the rest of each state with the interface after it.
+The rows are those of :mod:`sknt.kernels.layout`. A trace consists of two arrays: the
+memories, (B, T, W * N) or empty, and the rest of each state followed by the interface.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 def _fields(sizes: Sizes) -> list[tuple[int, tuple[int, ...]]]:
-    """Return where the parts of a state after its memory begin, and their shapes."""
+    """Return where the parts of a state after its memory start, and their shapes."""
     return [
         (sizes.weights_at, (sizes.heads, sizes.rows)),
         (sizes.reads_at, (sizes.read_heads, sizes.width)),
@@ -27,14 +27,15 @@ def _fields(sizes: Sizes) -> list[tuple[int, tuple[int, ...]]]:
     ]
 
 
-def split(sizes: Sizes, states: Tensor, rest: Tensor | None = None) -> list[Tensor]:
+def split_states(sizes: Sizes, states: Tensor, rest: Tensor | None = None) -> list[Tensor]:
     """Return views of the parts of states: memory, weightings, reads, hidden and cell.
 
-    Given the memories and the rest of a trace, also those of the interface.
+    With ``rest``, the states are a trace's memories and ``rest`` is its second array; the
+    interface is then returned as well.
     """
     before = states.shape[:-1]
     strides = states.stride()[:-1]
-    n_rows = sizes.rows if states.shape[-1] else 0  # a trace may be without memories
+    n_rows = sizes.rows if states.shape[-1] else 0  # a trace may leave out the memories
     memory = states.as_strided((*before, n_rows, sizes.width), (*strides, 1, n_rows), 0)
     fields, origin = _fields(sizes), sizes.memory
     if rest is None:
@@ -49,8 +50,8 @@ def split(sizes: Sizes, states: Tensor, rest: Tensor | None = None) -> list[Tens
     ]
 
 
-def join(sizes: Sizes, parts: Sequence[Any], n_sequences: int, dtype: Any) -> Array:
-    """Lay out states, or gradients of which some may be missing, as the kernels do."""
+def join_states(sizes: Sizes, parts: Sequence[Any], n_sequences: int, dtype: Any) -> Array:
+    """Lay out states, or gradients (some may be None), as the kernels take them."""
     states = np.zeros((n_sequences, sizes.state), dtype)
     memory, *rest = parts
     if memory is not None:
@@ -71,7 +72,7 @@ def no_trace(dtype: Any) -> tuple[Array, Array]:
 def join_trace(
     sizes: Sizes, parts: Sequence[Any], shape: Any, dtype: Any
 ) -> tuple[Array, Array]:
-    """Lay out the gradients with respect to a trace."""
+    """Lay out the gradients with respect to a trace as the kernels take them."""
     n_sequences, n_steps = shape[:2]
     memory, *rest = parts
     memories, _ = no_trace(dtype)

@@ -1,13 +1,14 @@
-"""Blocks of sequences through many steps, forward and backward.
+"""The forward and the backward pass over blocks of sequences.
 
-Sequences are taken in the order ``order``, the longest first. A block is every
-``stride``-th of them from ``first`` on; blocks share nothing that they write, so threads
-may take them at once. ``rows[t]`` is the number of steps of sequences before step t, and so
-``rows[t + 1] - rows[t]`` that of the sequences which have a step t. The history's row
-``rows[t] - base + i`` belongs to step t of the i-th sequence.
+Sequences are taken in the order ``order``, longest first. A block is every ``stride``-th of
+them from ``first`` on. No two blocks write to the same place, so threads can process them
+at the same time. ``rows[t]`` is the number of steps of all sequences before step t, so
+``rows[t + 1] - rows[t]`` is the number of sequences that have a step t. Row
+``rows[t] - base + i`` of the history belongs to step t of the i-th sequence.
 
-Arrays are as in ``sknt.kernels.layout``, and ``x`` (B, T, n_inputs), ``y`` (B, T, O),
-``state`` (B, S), ``saved`` (checkpoints, B, S), with S numbers of a state.
+Arrays are as in ``sknt.kernels.layout``; in addition, ``x`` is (B, T, n_inputs), ``y``
+(B, T, O), ``state`` (B, S) and ``saved`` (checkpoints, B, S), where S is the size of a
+state.
 """
 
 from sknt.kernels import controllers, ntm
@@ -17,7 +18,8 @@ from sknt.kernels.pointers import at, number, plain, start
 from sknt.kernels.products import multiply, multiply_transposed
 
 PANEL = 64
-"""Rows whose share of the weights' gradients is summed at once: they stay in the cache."""
+"""Rows of the history summed into the weights' gradients at once: they stay in the cache.
+"""
 
 
 @helper
@@ -91,10 +93,10 @@ def forward(
 ):
     """Run a block from step ``begin`` to ``stop``.
 
-    With ``base < 0`` each step writes over the last one's history. The states are saved
-    before every ``interval``-th step (with 0: never); with ``resumes`` they are first read
-    from there. The weights are each matrix transposed. Of outputs and traces, those that
-    are empty are left out.
+    With ``base < 0``, each step overwrites the history of the one before. The states are
+    saved before every ``interval``-th step (never if it is 0); with ``resumes``, they are
+    loaded from there at the beginning instead. The weights are the transposed matrices.
+    Outputs and traces whose arrays are empty are not computed.
     """
     one, put, add = plain(1), plain(False), plain(True)
     n_sequences, n_steps, h = x.shape[0], x.shape[1], sizes.hidden
@@ -139,8 +141,8 @@ def forward(
             c, c_row = at(gates, top * g), stride * g
             n_given = (h if layer else r + sizes.inputs) + 1
             if sizes.controller == GRU:
-                # Columns: reset and keep of all inputs, the candidate's share of the
-                # inputs proper, and that of h, which the reset gate has yet to scale.
+                # Columns: the reset and keep gates from all inputs, the candidate's part
+                # from the inputs proper, and that from h, yet to be scaled by the reset.
                 given, w_given = at(a, own), at(w, own * g)
                 multiply(m, 3 * h, n_given, given, a_row, one, w_given, g, c, c_row, put)
                 multiply(m, 2 * h, own, a, a_row, one, w, g, c, c_row, add)
@@ -185,9 +187,9 @@ def forward(
 
 @helper
 def _step_backward(sizes, interface, content, weights, memory, previous, carry, room):
-    """Lead the gradients of one sequence's memory back over a step.
+    """Backpropagate through one step of one sequence's memory.
 
-    ``memory`` and ``previous`` are the memory and the weightings before it.
+    ``memory`` and ``previous`` are the memory and the weightings before the step.
     """
     one, put, add = plain(1), plain(False), plain(True)
     width, n, heads = sizes.width, sizes.rows, sizes.heads
@@ -254,13 +256,13 @@ def backward(
     scratch,
     block,
 ):
-    """Lead the gradients of a block back from step ``stop`` to ``begin``.
+    """Backpropagate through a block from step ``stop`` to ``begin``.
 
-    ``begin`` is a multiple of ``interval``, at which states were saved. ``carry`` holds the
-    gradients with respect to the states after each sequence's last step, and in the end
-    those with respect to the states before step ``begin``. In the history, gradients before
-    activation take the places of the gates and the raw interface. Gradients that are not
-    wanted, or are zero, are empty.
+    ``begin`` is a multiple of ``interval``, so states were saved there. ``carry`` holds the
+    gradients with respect to the states after each sequence's last step, and is overwritten
+    by those with respect to the states before step ``begin``. In the history, gradients
+    before activation replace the gates and the raw interface. Arrays of gradients that are
+    not needed, or are zero, are empty.
     """
     one, put, add = plain(1), plain(False), plain(True)
     n_sequences, n_steps, h = d_y.shape[0], d_y.shape[1], sizes.hidden
@@ -279,7 +281,7 @@ def backward(
         n_running = rows[low + 1] - rows[low]
         if n_running <= first:
             continue
-        # Write again what was written from the checkpoint on: memories before each step.
+        # Replay the writes since the checkpoint, to have the memory before each step.
         n_block = (n_running - first + stride - 1) // stride
         for j in range(n_block):
             s = low // interval * n_sequences + order[first + j * stride]
@@ -372,7 +374,7 @@ def backward(
                     a_own, w_own = at(a, 3 * h), at(w, 3 * h * k)
                     multiply(m, own, h, a_own, a_row, one, w_own, k, c, k, add)
                 else:
-                    u = 1 if own else 0  # the gradient with respect to 1 is of no use
+                    u = 1 if own else 0  # the constant input 1 needs no gradient
                     multiply(m, n - u, g, a, a_row, one, at(w, u), k, at(c, u), k, put)
                 for s in range(m):
                     j = first + s * stride
@@ -395,10 +397,10 @@ def backward(
 def weight_gradients(
     sizes, n_rows, part, n_parts, history, n_kept, d_controller, d_interface, d_readout
 ):
-    """Add what the first rows of the history give to the gradients of the weights.
+    """Add the contribution of the history's first rows to the gradients of the weights.
 
-    The gradients are each matrix transposed, and each of ``n_parts`` threads takes some of
-    their columns.
+    The gradients are those of the transposed matrices. Each of ``n_parts`` threads takes
+    some of their columns.
     """
     one, add = plain(1), plain(True)
     h, f, i, o = sizes.hidden, sizes.features, sizes.interface, sizes.outputs
@@ -427,6 +429,6 @@ def weight_gradients(
 
 @helper
 def _part(n, part, n_parts):
-    """Return the limits of one of n_parts parts of n columns, in whole vectors."""
+    """Return the bounds of one of n_parts parts of n columns, in whole vectors."""
     low, high = n * part // n_parts, n * (part + 1) // n_parts
     return low // 16 * 16, high if part == n_parts - 1 else high // 16 * 16
