@@ -45,11 +45,11 @@ NESTED = ("memory_params", "net_params")
 class SequenceEstimator(
     SequenceParameters, SequenceInputMixin, CallbackSupportMixin, BaseEstimator
 ):
-    """Base class of the estimators; they say how targets become numbers and back.
+    """Base class of the estimators, which encode their targets as numbers.
 
-    A subclass has ``_encode_targets``, which turns targets into numbers to train on, and
-    may have ``_scale_targets`` and ``_weigh_targets``, which see those of all rows that are
-    trained on; further ``_chance_loss``, ``_criterion`` and ``_validation_score``.
+    A subclass defines ``_encode_targets``, which turns targets into numbers to train on,
+    ``_chance_loss``, ``_criterion`` and ``_validation_score``. It may override
+    ``_scale_targets`` and ``_weigh_targets``, which see the targets of all rows trained on.
     """
 
     net_: SequenceNet
@@ -59,7 +59,7 @@ class SequenceEstimator(
     # Parameters
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters, those inside memory_params and net_params too.
+        """Get the parameters, including those inside memory_params and net_params.
 
         Parameters
         ----------
@@ -80,13 +80,13 @@ class SequenceEstimator(
         return params
 
     def set_params(self, **params: Any) -> "SequenceEstimator":
-        """Set parameters, those inside memory_params and net_params too.
+        """Set parameters, including those inside memory_params and net_params.
 
         Parameters
         ----------
         **params : dict
-            ``memory_params__shift_range=2`` sets one entry in a new dictionary, which
-            is how a grid search reaches it.
+            ``memory_params__shift_range=2`` sets one entry in a copy of the dictionary,
+            as a grid search does.
 
         Returns
         -------
@@ -120,20 +120,20 @@ class SequenceEstimator(
         return tags
 
     def _schedule(self) -> str:
-        """Return the schedule that "auto" stands for."""
+        """Return the schedule, with "auto" resolved."""
         if self.schedule != "auto":
             return self.schedule
         learns_steps = is_classifier(self) and self.return_sequences
         return "consolidate" if learns_steps else "constant"
 
     def _batch_size(self) -> int:
-        """Return the size that "auto" stands for."""
+        """Return the batch size, with "auto" resolved."""
         if isinstance(self.batch_size, str):
             return 4 if self.return_sequences else 16
         return self.batch_size
 
     def _clip(self) -> float | None:
-        """Return the norm that "auto" stands for."""
+        """Return the largest gradient norm, with "auto" resolved."""
         if isinstance(self.max_grad_norm, str):
             return 1.5 if self.return_sequences else 3.0
         return self.max_grad_norm
@@ -158,7 +158,7 @@ class SequenceEstimator(
     def _check_y(
         self, y: Any, sequences: Sequences, *, per_step: bool
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Bring targets into the layout of X, and tell which entries hold one."""
+        """Lay targets out like X, and return which entries hold one."""
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the "
@@ -188,7 +188,7 @@ class SequenceEstimator(
         partial: bool = False,
         classes: Any = None,
     ) -> tuple[TrainingData, NDArray[np.int64]]:
-        """Check and encode what fit was given; also return the groups of equal rows."""
+        """Check and encode the arguments of fit; also return the groups of equal rows."""
         sequences = self._check_sequences(X, reset=reset)
         y, valid = self._check_y(y, sequences, per_step=self.return_sequences)
         sample_weight = check_sample_weight(
@@ -222,15 +222,15 @@ class SequenceEstimator(
     def _scale_targets(
         self, data: TrainingData, *, reset: bool, partial: bool
     ) -> TrainingData:
-        """Return the data with targets in the units in which they are learned."""
+        """Return the data with targets in the units that are learned."""
         return data
 
     def _weigh_targets(self, data: TrainingData) -> TrainingData:
-        """Return the data with all that weighs a target in its weight."""
+        """Return the data with all factors of a target's weight multiplied in."""
         return data
 
     def _encode_dataset(self, dataset: Dataset) -> Dataset:
-        """Make packed sequences of a data set of pairs (X, y), such as skorch's."""
+        """Turn a data set of pairs (X, y), such as skorch's, into packed sequences."""
         samples = [dataset[i] for i in range(len(dataset))]  # type: ignore[arg-type]
         X, y = zip(*samples, strict=True)
         data, _ = self._training_data(list(X), list(y), reset=False)
@@ -248,20 +248,20 @@ class SequenceEstimator(
         context: Any = None,
         classes: Any = None,
     ) -> "SequenceEstimator":
-        """Fit; with ``partial``, do one epoch from where the last call ended."""
-        goes_on = hasattr(self, "net_") and (partial or self.warm_start)
+        """Fit; with ``partial``, train for one epoch, continuing from the last call."""
+        continues = hasattr(self, "net_") and (partial or self.warm_start)
         n_epochs = 1 if partial else self.max_epochs
         streams = is_stream(X) and not partial
-        # Whatever the caller has set, such as torch.inference_mode().
+        # Train even where the caller has set torch.inference_mode() or the like.
         with torch.inference_mode(False), torch.enable_grad(), transaction(self):
-            if goes_on:
+            if continues:
                 self._check_unchanged()
             else:
                 self.__dict__.pop("net_", None)
             rng = check_random_state(self.random_state)
             seeds = rng.randint(2**31 - 1, size=3).tolist()
             rest: Iterator[Any] = iter(())
-            options = {"reset": not goes_on, "partial": partial, "classes": classes}
+            options = {"reset": not continues, "partial": partial, "classes": classes}
             if streams:
                 self._check_stream(y, sample_weight)
                 rest = chunks(X, seeds[2], self._stream_state())
@@ -271,7 +271,7 @@ class SequenceEstimator(
                 data, groups = self._training_data(*first, **options)
             else:
                 data, groups = self._training_data(X, y, sample_weight, **options)
-            if not goes_on:
+            if not continues:
                 self.net_ = self._make_net(*seeds[:2])
                 self.net_.chance_loss_ = self._chance_loss(data)
                 self._fitted_params = self._fixed_params()
@@ -310,7 +310,7 @@ class SequenceEstimator(
         if changed:
             raise ValueError(
                 f"{', '.join(changed)} changed since the last fit, from which warm_start "
-                "and partial_fit go on; use warm_start=False or a clone to start anew"
+                "and partial_fit continue; use warm_start=False or a clone to start anew"
             )
 
     def _check_stream(self, y: Any, sample_weight: Any) -> None:
@@ -325,9 +325,10 @@ class SequenceEstimator(
         )
 
     def _stream_state(self) -> Callable[[], tuple[int, dict[str, Any]]]:
-        """Return a function for what a stream depends on: how much was shown, and how.
+        """Return a function for what a stream depends on: sequences seen, and arguments.
 
-        Until there is a net, a curriculum among the callbacks tells its first length.
+        Until there is a net, the arguments are the first lengths of any curricula among
+        the callbacks.
         """
         callbacks = (self.net_params or {}).get("callbacks") or []
         callbacks = [c[1] if isinstance(c, tuple) else c for c in callbacks]
@@ -366,7 +367,7 @@ class SequenceEstimator(
     def _make_callbacks(
         self, n_epochs: int, validates: bool, restore_best: bool
     ) -> list[Any]:
-        """Return what looks after a training, in the order in which it is called."""
+        """Return the callbacks that accompany training, in the order of their calls."""
         norms = functools.partial(gradient_norms, self.net_.module_)
         callbacks: list[Any] = [
             EpochRecord(),
@@ -381,7 +382,7 @@ class SequenceEstimator(
     def _make_stoppers(
         self, partial: bool, stops_early: bool, context: Any, X: Any, y: Any
     ) -> list[Any]:
-        """Return what may end a training."""
+        """Return the callbacks that may end training."""
         stoppers: list[Any] = []
         if self._schedule() == "consolidate" and not partial:
             stoppers.append(EndWhenLearned())
@@ -404,7 +405,7 @@ class SequenceEstimator(
             return epoch.call_on_fit_task_begin(estimator=self, X=X, y=y)
 
         def end(epoch: Any) -> bool:
-            # A copy of the estimator can predict as it is: the net is there already.
+            # The net exists already, so a copy of the estimator can predict as it is.
             return epoch.call_on_fit_task_end(
                 estimator=self, X=X, y=y, reconstruction_attributes=dict
             )
@@ -428,5 +429,5 @@ class SequenceEstimator(
     def _like_X(
         self, packed: NDArray[Any], sequences: Sequences, fill: Any = np.nan
     ) -> NDArray[Any]:
-        """Lay packed outputs out like X; outputs a sequence stay as they are."""
+        """Lay packed per-step outputs out like X; leave those per sequence as they are."""
         return sequences.unpack(packed, fill) if self.net_.per_step else packed

@@ -1,6 +1,7 @@
 """Parameters of estimators, each declared once.
 
-A class that :func:`declares_parameters` lists its parameters as dataclasses list fields::
+A class decorated with :func:`declares_parameters` lists its parameters as a dataclass lists
+its fields::
 
     learning_rate: float = parameter(
         default=0.01,
@@ -9,9 +10,9 @@ A class that :func:`declares_parameters` lists its parameters as dataclasses lis
         Step size of the optimizer.\"\"\",
     )
 
-From this follow the constructor, scikit-learn's constraints and, in the class docstring in
-place of ``{parameters}``, the paragraphs that document them. Type checkers and editors read
-the declarations as they read a dataclass.
+From these the decorator makes the constructor, scikit-learn's constraints and the
+paragraphs that take the place of ``{parameters}`` in the class docstring. Type checkers and
+editors read the declarations as they read a dataclass.
 """
 
 import inspect
@@ -25,7 +26,7 @@ Class = TypeVar("Class")
 
 @dataclass(frozen=True)
 class Parameter:
-    """What is known of a parameter.
+    """A declared parameter.
 
     Attributes
     ----------
@@ -33,13 +34,13 @@ class Parameter:
     constraint : list
         As in scikit-learn's ``_parameter_constraints``.
     doc : str
-        The type and default, and in further lines what it is.
+        Type and default on the first line, then the description.
     network : bool
         Whether it goes to the network.
     fixed : bool
-        Whether a fit that goes on from the last one cannot change it.
+        Whether a fit that continues from the last one cannot change it.
     after : str or None
-        The parameter that it follows; None: the one declared before it.
+        The parameter that it is listed after; None means the one declared before it.
     """
 
     default: Any
@@ -66,7 +67,7 @@ def parameter(
 ) -> Any:
     """Declare a parameter; the arguments are those of :class:`Parameter`.
 
-    What goes to the network is fixed.
+    A parameter that goes to the network is always fixed.
     """
     return Parameter(default, constraint, doc, network, fixed or network, after)
 
@@ -75,18 +76,18 @@ def parameter(
 def declares_parameters(cls: type[Class]) -> type[Class]:
     """Give a class the constructor, constraints and docstring of its parameters.
 
-    They are those of its base class and its own; ``cls._parameters`` has them by name.
+    They are its own and those of its base class; ``cls._parameters`` holds them by name.
     """
     target: Any = cls
     inherited: Mapping[str, Parameter] = getattr(cls, "_parameters", {})
     own = {name: part for name, part in vars(cls).items() if isinstance(part, Parameter)}
     parameters = _in_order(inherited, own)
     for name in own:
-        delattr(cls, name)  # values are attributes of instances alone
+        delattr(cls, name)  # only instances have values
     target._parameters = parameters
     target._parameter_constraints = {name: p.constraint for name, p in parameters.items()}
     target.__init__ = _constructor(cls, parameters)
-    if cls.__doc__ is not None and "{parameters}" in cls.__doc__:  # not with python -OO
+    if cls.__doc__ is not None and "{parameters}" in cls.__doc__:  # None under python -OO
         paragraphs = "\n".join(p.paragraph(name) for name, p in parameters.items())
         indented = textwrap.indent(paragraphs, "    ").strip()
         cls.__doc__ = cls.__doc__.replace("{parameters}", indented)
@@ -99,7 +100,7 @@ def _in_order(
     names = list(inherited)
     for name, part in own.items():
         if name in names:
-            continue  # declared anew, in its old place
+            continue  # redeclared: it keeps its place
         place = len(names) if part.after is None else names.index(part.after) + 1
         names.insert(place, name)
     return {name: own.get(name) or inherited[name] for name in names}

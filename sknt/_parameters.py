@@ -1,7 +1,7 @@
-"""Every parameter that the estimators share, said once.
+"""Every parameter that the estimators share, declared once.
 
-A new parameter is declared here (or in the one estimator that has it), and used where it
-matters: if it goes to the network (``network=True``), in ``SequenceNetwork``; otherwise in
+A new parameter is declared here, or in the one estimator that has it. If it goes to the
+network (``network=True``), it is used in ``SequenceNetwork``, otherwise in
 ``SequenceEstimator``.
 """
 
@@ -22,14 +22,15 @@ _COUNT = [Interval(Integral, 1, None, closed="left")]
 
 @declares_parameters
 class SequenceParameters:
-    """What both estimators are configured by."""
+    """The parameters of both estimators."""
 
     memory: str | None = parameter(
         default="ntm",
-        constraint=[StrOptions(MEMORIES.keys()), None],  # those registered later, too
+        # A view of the keys, so that memories registered later are included.
+        constraint=[StrOptions(MEMORIES.keys()), None],
         network=True,
         doc="""{"ntm"} or None, default="ntm"
-        Kind of external memory; None is the bare controller, the baseline that tells
+        Kind of external memory; None is the bare controller, the baseline that shows
         whether memory helps.""",
     )
     memory_size: int = parameter(
@@ -37,8 +38,8 @@ class SequenceParameters:
         constraint=_COUNT,
         network=True,
         doc="""int, default=128
-        Number of memory rows N. Heads begin by writing one row at each step, so sequences
-        that are to be remembered as a whole need as many rows as they have steps.""",
+        Number of memory rows N. Heads start out writing to a new row at each step, so
+        remembering a whole sequence takes as many rows as it has steps.""",
     )
     word_size: int = parameter(
         default=20,
@@ -87,9 +88,9 @@ class SequenceParameters:
         constraint=[dict, None],
         network=True,
         doc="""dict or None, default=None
-        Options of the memory alone; for ``"ntm"`` these are ``shift_range`` (1),
+        Options specific to the memory; for ``"ntm"`` these are ``shift_range`` (1),
         ``memory_init`` ("random", "constant" or "learned"), ``interface_clip`` (20),
-        ``key_activation`` and ``add_activation`` ("tanh" or "linear"). A search reaches
+        ``key_activation`` and ``add_activation`` ("tanh" or "linear"). A search sets
         them as ``memory_params__shift_range``.""",
     )
     return_sequences: bool = parameter(
@@ -97,29 +98,29 @@ class SequenceParameters:
         constraint=["boolean"],
         fixed=True,
         doc="""bool, default=False
-        Whether there is a target for each step, rather than one for each sequence,
-        which is read at its last step.""",
+        Whether there is a target for each step. Otherwise there is one for each sequence,
+        predicted at its last step.""",
     )
     missing_target: Any = parameter(
         default=np.nan,
         constraint=[Real, str, None],
         doc="""object, default=nan
-        What y holds where there is no target: such entries take no part in loss and
-        score. Predictions hold it at absent steps.""",
+        The value that marks a missing target in y: such entries count in neither the
+        loss nor the score. Predictions hold it at absent steps.""",
     )
     optimizer: str = parameter(
         default="adam",
         constraint=[StrOptions(set(OPTIMIZERS))],
         fixed=True,
         doc="""{"adam", "adamw", "muon", "muon-adam", "rmsprop", "sgd"}, default="adam"
-        Kind of optimizer. Muon moves a weight matrix equally far in each direction, and
-        everything else as Adam does: an update takes longer, and some tasks take fewer of
-        them. "muon-adam" turns to Adam once a task is learned, where the schedule is
+        Kind of optimizer. Muon orthogonalises the update of a weight matrix, and updates
+        everything else as Adam does: an update takes longer, but some tasks need fewer of
+        them. "muon-adam" switches to Adam once a task is learned, if the schedule is
         "consolidate".""",
     )
     learning_rate: float = parameter(
         default=0.01,
-        # Beyond it the optimizers' own arithmetic overflows single precision.
+        # Above this, the optimizers' own arithmetic overflows single precision.
         constraint=[Interval(Real, 0, 1e30, closed="right")],
         doc="""float, default=0.01
         Step size of the optimizer.""",
@@ -128,33 +129,34 @@ class SequenceParameters:
         default=50,
         constraint=_COUNT,
         doc="""int, default=50
-        Number of passes over the training data in a call of `fit`.""",
+        Number of passes over the training data in one call to `fit`.""",
     )
     batch_size: int | str = parameter(
         default="auto",
         constraint=[*_COUNT, StrOptions({"auto"})],
         doc="""int or "auto", default="auto"
-        Number of sequences in an update; "auto" is 4 with `return_sequences`, and 16
+        Number of sequences per update; "auto" is 4 with `return_sequences`, and 16
         otherwise.""",
     )
     schedule: str = parameter(
         default="auto",
         constraint=[StrOptions({"auto", "constant", "consolidate"})],
         doc="""{"auto", "constant", "consolidate"}, default="auto"
-        Course of the training. "constant" is `max_epochs` at one learning rate.
-        "consolidate" waits until the task is learned (the running mean of the loss falls
-        below 5 % of that of guessing); then, for `consolidation` times as many sequences
-        as that took, the rate falls to 2 %, noise is added to the inputs and a penalty on
-        the heads to the loss for a while, and `fit` ends. If the task is not learned by
-        then, the rate falls over the last 40 % of `max_epochs`. "auto" is "consolidate"
-        for a classifier with `return_sequences`, and "constant" otherwise.""",
+        Learning-rate schedule. "constant" is `max_epochs` at one learning rate.
+        "consolidate" waits until the task is learned: the running mean of the loss falls
+        below 5 % of the loss of guessing. Then, over `consolidation` times as many
+        sequences as learning took, the rate decays to 2 %, with noise on the inputs and a
+        penalty on the heads for part of that time, and `fit` ends. If the task is not
+        learned in time, the rate decays over the last 40 % of `max_epochs`. "auto" is
+        "consolidate" for a classifier with `return_sequences`, and "constant"
+        otherwise.""",
     )
     consolidation: float = parameter(
         default=1.4,
         constraint=[Interval(Real, 0, None, closed="neither")],
         doc="""float, default=1.4
-        How long the schedule "consolidate" goes on after the task is learned, relative to
-        the number of sequences that learning took. A longer one leaves fewer errors.""",
+        How long the schedule "consolidate" continues once the task is learned, relative
+        to the number of sequences that learning took. Longer leaves fewer errors.""",
     )
     max_grad_norm: float | str | None = parameter(
         default="auto",
@@ -164,23 +166,23 @@ class SequenceParameters:
             None,
         ],
         doc="""float, "auto" or None, default="auto"
-        Gradients of a larger global norm are scaled down to it; ε of Adam is 2e-4 of it.
-        "auto" is 1.5 with `return_sequences`, and 3 otherwise.
-        Tasks that look up what they have read are learned more reliably with 5.""",
+        Gradients of a larger global norm are scaled down to it; Adam's ε is 2e-4 times
+        it. "auto" is 1.5 with `return_sequences`, and 3 otherwise. Tasks that look up
+        what was read earlier are learned more reliably with 5.""",
     )
     early_stopping: bool = parameter(
         default=False,
         constraint=["boolean"],
         doc="""bool, default=False
-        Whether to hold out a part of the training data, stop when its score no longer
-        improves, and keep the weights with which it was best.""",
+        Whether to hold out part of the training data, stop when the score on it no
+        longer improves, and restore the weights that scored best.""",
     )
     validation_fraction: float = parameter(
         default=0.1,
         constraint=[Interval(Real, 0, 1, closed="neither")],
         doc="""float, default=0.1
-        Part of the training data held out by `early_stopping`, of each class if
-        possible.""",
+        Fraction of the training data that `early_stopping` holds out, stratified by
+        class where possible.""",
     )
     n_iter_no_change: int = parameter(
         default=10,
@@ -192,36 +194,39 @@ class SequenceParameters:
         default=1e-4,
         constraint=[Interval(Real, 0, None, closed="left")],
         doc="""float, default=1e-4
-        What `early_stopping` takes for an improvement of the validation score.""",
+        The smallest increase of the validation score that `early_stopping` counts as an
+        improvement.""",
     )
     warm_start: bool = parameter(
         default=False,
         constraint=["boolean"],
         doc="""bool, default=False
-        Whether `fit` goes on from the last fit's weights; sizes and classes then stay.""",
+        Whether `fit` continues from the weights of the last fit; sizes and classes must
+        then stay the same.""",
     )
     device: Any = parameter(
         default="cpu",
         constraint=[str, torch.device],
         fixed=True,
         doc="""str, default="cpu"
-        Where torch computes, such as "cuda".""",
+        Device that torch computes on, such as "cuda".""",
     )
     backend: str = parameter(
         default="auto",
         constraint=[StrOptions(set(BACKENDS))],
         network=True,
         doc="""{"auto", "fused", "reference"}, default="auto"
-        How sequences are run: "reference" is step by step in torch's operations, "fused"
-        in compiled kernels, many times faster and with the same results up to rounding;
-        "auto" takes the kernels wherever there are any (an NTM on a CPU). The first use
-        on a machine compiles them, which takes about 30 seconds.""",
+        How sequences are run: "reference" goes step by step with torch's operations;
+        "fused" uses compiled kernels, which are many times faster and give the same
+        results up to rounding; "auto" uses the kernels wherever they are available (for
+        an NTM on a CPU). The first use on a machine compiles them, which takes about 30
+        seconds.""",
     )
     random_state: Any = parameter(
         default=None,
         constraint=["random_state"],
         doc="""int, RandomState instance or None, default=None
-        Seed of the initial weights, the shuffling and the held-out part.""",
+        Seed of the initial weights, the shuffling and the choice of held-out data.""",
     )
     verbose: int = parameter(
         default=0,
@@ -234,6 +239,6 @@ class SequenceParameters:
         constraint=[dict, None],
         fixed=True,
         doc="""dict or None, default=None
-        Any other argument of skorch's net, such as ``{"optimizer__eps": 1e-3,
-        "callbacks": [...]}``. A search reaches them as ``net_params__optimizer__eps``.""",
+        Other arguments of skorch's net, such as ``{"optimizer__eps": 1e-3,
+        "callbacks": [...]}``. A search sets them as ``net_params__optimizer__eps``.""",
     )

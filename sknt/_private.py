@@ -1,8 +1,8 @@
-"""Private names of scikit-learn that the package relies on, all of them.
+"""All private names of scikit-learn that the package relies on.
 
 Nothing else imports a private name of scikit-learn, skorch or torch; those of numba are in
 ``sknt.kernels``. They may change with any release, so ``pyproject.toml`` sets upper bounds,
-and ``tests/test_private_apis.py`` names the one that is gone. ``CONTRIBUTING.md`` says what
+and ``tests/test_private_apis.py`` names any that has gone. ``CONTRIBUTING.md`` says what
 each is for.
 """
 

@@ -30,23 +30,23 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
     Attributes
     ----------
     backend_ : {"fused", "reference"}
-        What ran.
+        Backend that ran the sequences.
     classes_ : ndarray of shape (n_classes,)
-        Class labels; for 0/1 indicator targets the numbers of the outputs.
+        Class labels; for 0/1 indicator targets, the indices of the outputs.
     history_ : list of dict
-        A record for each epoch: ``epoch``, ``train_loss`` (nats a sequence), ``dur``
-        (seconds), ``n_sequences`` (shown so far), ``grad_norm`` (the largest before
+        A record for each epoch: ``epoch``, ``train_loss`` (nats per sequence), ``dur``
+        (seconds), ``n_sequences`` (seen so far), ``grad_norm`` (the largest before
         clipping), ``grad_source`` (the part of the network that it came from),
-        ``n_clipped``, ``n_skipped`` (updates left out because they were not finite),
-        ``guard`` (what was done after a stop), with `early_stopping` ``valid_loss`` and
-        ``valid_score``, with the schedule "consolidate" its ``phase``, and what skorch
-        and its callbacks record.
+        ``n_clipped``, ``n_skipped`` (updates skipped because they were not finite) and
+        ``guard`` (what was done after a stop); with `early_stopping`, ``valid_loss`` and
+        ``valid_score``; with the schedule "consolidate", its ``phase``; and whatever
+        skorch and its callbacks record.
     n_features_in_ : int
-        Number of features of a step; for a two-dimensional X its number of columns.
+        Number of features per step; for a two-dimensional X, its number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if X was a data frame.
     n_iter_ : int
-        Number of epochs, over all calls that went on from each other.
+        Number of epochs, over all calls that continued from one another.
     net_ : SequenceNet
         The skorch net; ``net_.module_`` is the torch network.
 
@@ -78,8 +78,8 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         constraint=[dict, StrOptions({"balanced"}), None],
         after="warm_start",
         doc="""dict, "balanced" or None, default=None
-        Weights of the classes in the loss; with "balanced" all classes weigh the same. Not
-        for 0/1 indicator targets.""",
+        Weights of the classes in the loss; with "balanced", all classes have the same
+        total weight. Not for 0/1 indicator targets.""",
     )
 
     def __sklearn_tags__(self):
@@ -105,17 +105,17 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             Sequences. A step that is all NaN is absent.
             Or an endless stream instead of X and y: an iterator of pairs ``(X, y)``, or
             a function such as :func:`sknt.datasets.make_copy`, called as
-            ``stream(random_state=...)`` for each pair. Each is one epoch.
+            ``stream(random_state=...)`` for each pair. Each pair is one epoch.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs); with \
                 `return_sequences` (n_samples, n_timesteps) or \
                 (n_samples, n_timesteps, n_outputs), or a list of such samples
-            Labels, or with an axis of outputs 0/1 indicators.
+            Labels; or, with an axis of outputs, 0/1 indicators.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weight of each sequence; if all are whole numbers, each is worth as many
-            repetitions.
+            Weight of each sequence. Whole-number weights are equivalent to repeating the
+            sequences.
         classes : array-like of shape (n_classes,) or None, default=None
-            All labels that there are, where y (of a stream: that of its first pair) may
-            lack some of them. Not for 0/1 indicator targets.
+            All labels, in case y (or, for a stream, the y of its first pair) lacks some
+            of them. Not for 0/1 indicator targets.
 
         Returns
         -------
@@ -124,7 +124,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         Raises
         ------
         ValueError
-            If a parameter, X, y or sample_weight is not usable; the estimator then stays
+            If a parameter, X, y or sample_weight is invalid; the estimator is then left
             as it was.
         """
         context = self._begin_callbacks(X, y)
@@ -140,14 +140,14 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> "NTMSequenceClassifier":
-        """Do one epoch over the data given, from where the last call ended.
+        """Train for one epoch on the data given, continuing from the last call.
 
         Parameters
         ----------
         X, y
             As in `fit`.
         classes : array-like of shape (n_classes,) or None, default=None
-            All labels that will ever be seen. Needed in the first call; not for 0/1
+            All labels that will ever occur. Required in the first call; not for 0/1
             indicator targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             As in `fit`.
@@ -177,16 +177,16 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         Parameters
         ----------
         X : array-like or list
-            As in `fit`; sequences may be longer or shorter, but for a table of the same
-            number of columns.
+            As in `fit`. Sequences may be longer or shorter, but a table must have the
+            same number of columns.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs); with \
                 `return_sequences` (n_samples, n_timesteps) or \
                 (n_samples, n_timesteps, n_outputs)
-            At absent steps `missing_target`, for which integers become floats if need
-            be.
+            `missing_target` at absent steps. Integers become floats if it does not fit
+            among them.
         """
         sequences, outputs = self._predict_outputs(X)
         return self._labels(outputs, sequences)
@@ -211,7 +211,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         return self._like_X(probabilities, sequences)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Compute the logits that the labels are chosen by.
+        """Compute the logits from which the labels are chosen.
 
         Parameters
         ----------
@@ -223,8 +223,8 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes); with \
                 `return_sequences` (n_samples, n_timesteps) or \
                 (n_samples, n_timesteps, n_classes)
-            Of two classes, only the second one's, above 0 where it is predicted. NaN at
-            absent steps.
+            For two classes, one score: above 0 where the second class is predicted. NaN
+            at absent steps.
         """
         sequences, outputs = self._predict_outputs(X)
         if not self._multilabel and len(self.classes_) == 2:
@@ -232,7 +232,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         return self._like_X(outputs, sequences)
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
-        """Return the accuracy on the targets that are there.
+        """Return the accuracy on the targets that are not missing.
 
         Parameters
         ----------
@@ -244,8 +244,8 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         Returns
         -------
         accuracy : float
-            Of 0/1 indicator targets, the part of the sequences (with
-            `return_sequences`, of the steps) of which all are right.
+            For 0/1 indicator targets, the fraction of sequences (with
+            `return_sequences`, of steps) in which all of them are right.
         """
         sequences, outputs = self._predict_outputs(X)
         y, valid = self._check_y(y, sequences, per_step=self.net_.per_step)
@@ -296,7 +296,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             self._n_outputs = len(all_classes)
         elif multilabel != self._multilabel or len(all_classes) != self._n_outputs:
             raise ValueError(
-                "y is of another kind or number of outputs than in the last fit; use "
+                "y has a different kind or number of outputs than in the last fit; use "
                 "warm_start=False or a clone to start anew"
             )
         encoded = np.zeros(y.shape, np.float64 if multilabel else np.int64)
@@ -324,7 +324,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
     def _check_classes(
         self, known: NDArray[Any], classes: Any, *, reset: bool, partial: bool
     ) -> NDArray[Any]:
-        """Return all classes, given those in y and those that the caller announced."""
+        """Return all classes, from those in y and those that the caller announced."""
         found = np.unique(known)
         announced = None
         if classes is not None:
@@ -355,7 +355,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         if len(unknown):
             raise ValueError(
                 f"y has classes {unknown.tolist()} that are not among {allowed.tolist()}, "
-                "the classes announced, of the first fit or of a stream's first pair; "
+                "the classes announced or those of the first fit or a stream's first pair; "
                 "start anew with classes=[...], all of them"
             )
         if len(allowed) < 2:
@@ -366,7 +366,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         return allowed
 
     def _weigh_targets(self, data: TrainingData) -> TrainingData:
-        """Multiply the weights of the classes into those of the targets."""
+        """Multiply the targets' weights by those of their classes."""
         if self.class_weight is None:
             return data
         if self._multilabel:
@@ -392,12 +392,12 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             raise ValueError(
                 f"class_weight={self.class_weight!r} gives the classes "
                 f"{self.classes_.tolist()} the weights {weights.tolist()}; use finite "
-                "ones of at least 0, not all of them 0"
+                "weights of at least 0, not all of them 0"
             )
         return data._replace(weights=data.weights * weights[data.targets])
 
     def _chance_loss(self, data: TrainingData) -> float:
-        """Return the entropy of the labels in nats: the loss of guessing their shares."""
+        """Return the entropy of the labels in nats: the loss of guessing by frequency."""
         n_outputs = self._n_outputs if self._multilabel else 1
         weights = data.weights.reshape(-1, n_outputs)
         if not self._multilabel:

@@ -18,24 +18,25 @@ from sknt.data.sequences import as_numpy
 class MemoryTraceDisplay:
     """Where the heads wrote and read, step by step.
 
-    Make it with :meth:`from_estimator`. Absent steps are left out. A memory itself says
-    what there is to show (:meth:`sknt.memories.Memory.weightings`): the weightings of write
-    and read heads, and any others. If it names none, inputs and outputs are shown alone.
+    Make it with :meth:`from_estimator`. Absent steps are left out. The memory itself
+    defines what there is to show (:meth:`sknt.memories.Memory.weightings`): the weightings
+    of write and read heads, and any others. If there are none, only inputs and outputs are
+    shown.
 
     Parameters
     ----------
     inputs : ndarray of shape (n_steps, n_features)
         The sequence as the network saw it.
     write_weights : ndarray of shape (n_steps, n_write_heads, memory_size) or None
-        Weighting of each write head over the memory's rows; an NTM's each sum to 1. None of
-        a memory without write heads.
+        Weighting of each write head over the memory's rows; for an NTM, each sums to 1.
+        None for a memory without write heads.
     read_weights : ndarray of shape (n_steps, n_read_heads, memory_size) or None
-        Weighting of each read head.
+        The same for each read head.
     outputs : ndarray of shape (n_steps, n_outputs) or None
         The network's outputs, before they become probabilities or values; None where
         only the last step has a target.
     other_weights : dict of str to ndarray of shape (n_steps, n_rows) or None
-        Weightings of other names that the memory has, in the order of the picture.
+        Further weightings of the memory by name, in the order of the picture.
 
     Attributes
     ----------
@@ -104,7 +105,7 @@ class MemoryTraceDisplay:
         Raises
         ------
         TypeError
-            If the estimator is of another kind.
+            If the estimator is of any other kind.
         ValueError
             If it has no memory, or the sequence does not fit it.
         """
@@ -187,7 +188,7 @@ class MemoryTraceDisplay:
 def _take_heads(
     kind: str, weightings: dict[str, NDArray[np.float64]]
 ) -> NDArray[np.float64] | None:
-    """Take the weightings of "<kind> 0", "<kind> 1" and so on out, as one array."""
+    """Remove the weightings "<kind> 0", "<kind> 1" and so on, and stack them."""
     heads: list[NDArray[np.float64]] = []
     while (name := f"{kind} {len(heads)}") in weightings:
         heads.append(weightings.pop(name))
@@ -206,7 +207,7 @@ def _as_batch(sequence: Any) -> Any:
 
 
 def _unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Go into searches and pipelines, and transform X on the way."""
+    """Unwrap searches and pipelines, transforming X on the way."""
     if hasattr(estimator, "estimator"):
         check_is_fitted(estimator)
     if hasattr(estimator, "best_estimator_"):

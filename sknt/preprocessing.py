@@ -36,7 +36,7 @@ def _inverts(stepwise: "StepwiseTransformer") -> bool:
 class StepwiseTransformer(
     SequenceInputMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator
 ):
-    """Apply a transformer of scikit-learn to every present step of sequences.
+    """Apply a scikit-learn transformer to every present step of sequences.
 
     The transformer sees the present steps of all sequences, one after the other, as a
     table of shape (n_steps, n_features). Absent steps (all NaN) stay absent.
@@ -52,7 +52,7 @@ class StepwiseTransformer(
     transformer_ : transformer
         The fitted transformer.
     n_features_in_ : int
-        Number of features of a step; for a two-dimensional X its number of columns.
+        Number of features per step; for a two-dimensional X, its number of columns.
 
     Examples
     --------
@@ -87,8 +87,8 @@ class StepwiseTransformer(
         X : array-like of shape (n_samples, n_timesteps, n_features) or \
                 (n_samples, n_timesteps), or list of such samples
         y : array-like of shape (n_samples,) or (n_samples, n_timesteps), default=None
-            For a transformer that takes targets: each step gets its own or its
-            sequence's.
+            For a transformer that takes targets: each step gets its own, or that of its
+            sequence.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class StepwiseTransformer(
         Raises
         ------
         ValueError
-            If X has no present step or no usable shape.
+            If X has no present step, or is not of a valid shape.
         """
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -119,8 +119,8 @@ class StepwiseTransformer(
         Returns
         -------
         X_new : ndarray of shape (n_samples, n_timesteps, n_features_out)
-            NaN at absent steps; of shape (n_samples, n_timesteps) if X is a table and a
-            step of the result has one feature.
+            NaN at absent steps; of shape (n_samples, n_timesteps) if X is a table and the
+            result has one feature per step.
         """
         check_is_fitted(self)
         values, present = self._check_steps(X, reset=False)
@@ -170,7 +170,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_features : int, default=1
-        Number of features C of a step.
+        Number of features C per step.
 
     Attributes
     ----------
@@ -199,7 +199,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> "ToSequence":
-        """Check that the columns make whole steps.
+        """Check that the columns make up whole steps.
 
         Parameters
         ----------
@@ -275,7 +275,7 @@ def _apply(
     *,
     flat: bool,
 ) -> NDArray[Any]:
-    """Apply a function to the present steps; with ``flat``, one feature has no axis."""
+    """Apply a function to the present steps; ``flat`` drops the axis of one feature."""
     steps = function(values[present])
     steps = steps.toarray() if issparse(steps) else np.asarray(steps)
     result = np.full((*present.shape, steps.shape[1]), np.nan)
@@ -284,7 +284,7 @@ def _apply(
 
 
 def _targets_of_steps(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
-    """Give each present step its own target, or its sequence's."""
+    """Return each present step's own target, or that of its sequence."""
     try:
         return align_targets(y, present)[present]
     except ValueError:  # not a target for each step

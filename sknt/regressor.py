@@ -19,7 +19,7 @@ from sknt.training.data import TrainingData
 class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     """Predict values for sequences, or for each of their steps, with a memory network.
 
-    Targets are standardised inside, and predictions given back in the targets' units.
+    Targets are standardised internally; predictions are in the targets' own units.
 
     Parameters
     ----------
@@ -28,26 +28,26 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     Attributes
     ----------
     backend_ : {"fused", "reference"}
-        What ran.
+        Backend that ran the sequences.
     history_ : list of dict
         A record for each epoch: ``epoch``, ``train_loss`` (squared error of the
         standardised targets, summed over a sequence), ``dur`` (seconds), ``n_sequences``
-        (shown so far), ``grad_norm`` (the largest before clipping), ``grad_source`` (the
-        part of the network that it came from), ``n_clipped``, ``n_skipped`` (updates left
-        out because they were not finite), ``guard`` (what was done after a stop), with
-        `early_stopping` ``valid_loss`` and ``valid_score`` (R²), with the schedule
-        "consolidate" its ``phase``, and what skorch and its callbacks record.
+        (seen so far), ``grad_norm`` (the largest before clipping), ``grad_source`` (the
+        part of the network that it came from), ``n_clipped``, ``n_skipped`` (updates
+        skipped because they were not finite) and ``guard`` (what was done after a stop);
+        with `early_stopping`, ``valid_loss`` and ``valid_score`` (R²); with the schedule
+        "consolidate", its ``phase``; and whatever skorch and its callbacks record.
     n_features_in_ : int
-        Number of features of a step; for a two-dimensional X its number of columns.
+        Number of features per step; for a two-dimensional X, its number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if X was a data frame.
     n_iter_ : int
-        Number of epochs, over all calls that went on from each other.
+        Number of epochs, over all calls that continued from one another.
     net_ : SequenceNet
         The skorch net; ``net_.module_`` is the torch network.
     target_mean_, target_scale_ : ndarray of shape (n_outputs,)
-        Mean and standard deviation of the targets of the first fit. Of a constant
-        target the scale is 0, and the constant is predicted.
+        Mean and standard deviation of the targets of the first fit. A constant target
+        has scale 0, and the constant is predicted.
 
     See Also
     --------
@@ -89,14 +89,14 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
             Sequences. A step that is all NaN is absent.
             Or an endless stream instead of X and y: an iterator of pairs ``(X, y)``, or
             a function such as :func:`sknt.datasets.make_copy`, called as
-            ``stream(random_state=...)`` for each pair. Each is one epoch.
+            ``stream(random_state=...)`` for each pair. Each pair is one epoch.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs); with \
                 `return_sequences` (n_samples, n_timesteps) or \
                 (n_samples, n_timesteps, n_outputs), or a list of such samples
             Values.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weight of each sequence; if all are whole numbers, each is worth as many
-            repetitions.
+            Weight of each sequence. Whole-number weights are equivalent to repeating the
+            sequences.
 
         Returns
         -------
@@ -105,7 +105,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         Raises
         ------
         ValueError
-            If a parameter, X, y or sample_weight is not usable; the estimator then stays
+            If a parameter, X, y or sample_weight is invalid; the estimator is then left
             as it was.
         """
         context = self._begin_callbacks(X, y)
@@ -117,7 +117,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     def partial_fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None
     ) -> "NTMSequenceRegressor":
-        """Do one epoch over the data given, from where the last call ended.
+        """Train for one epoch on the data given, continuing from the last call.
 
         The targets' mean and scale are those of the first call, whose targets must not
         be constant.
@@ -148,15 +148,15 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         Parameters
         ----------
         X : array-like or list
-            As in `fit`; sequences may be longer or shorter, but for a table of the same
-            number of columns.
+            As in `fit`. Sequences may be longer or shorter, but a table must have the
+            same number of columns.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs); with \
                 `return_sequences` (n_samples, n_timesteps) or \
                 (n_samples, n_timesteps, n_outputs)
-            In the targets' units; at absent steps NaN, or `missing_target`.
+            In the targets' units; `missing_target` at absent steps.
         """
         sequences, outputs = self._predict_outputs(X)
         values = outputs * self.target_scale_ + self.target_mean_
@@ -165,7 +165,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         return self._like_X(values, sequences, self.missing_target)
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
-        """Return R² on the targets that are there, averaged over the outputs.
+        """Return R² on the targets that are not missing, averaged over the outputs.
 
         Parameters
         ----------
@@ -194,7 +194,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     def _with_output_axis(
         self, y: NDArray[Any], valid: NDArray[np.bool_], *, per_step: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return floats, zero where there is no target, of one more axis if need be."""
+        """Return floats, zero where a target is missing, with an axis of outputs."""
         try:
             if y.dtype.kind not in "biufO":
                 raise ValueError(f"it is of dtype {y.dtype}")
@@ -267,12 +267,12 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
 def _mean_and_scale(
     targets: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weighted mean and standard deviation of each output, exactly 0 for a constant."""
+    """Return each output's weighted mean and standard deviation, exactly 0 if constant."""
     targets = targets.reshape(-1, targets.shape[-1])
     weights = weights.reshape(targets.shape)
     check_every_output(weights > 0)
     total = weights.sum(axis=0)
-    # In units of the largest target, whose square neither overflows nor vanishes.
+    # In units of the largest target, so that squares neither overflow nor vanish.
     unit = np.abs(np.where(weights > 0, targets, 0)).max(axis=0)
     unit[unit == 0] = 1.0
     targets = targets / unit

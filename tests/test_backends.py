@@ -20,7 +20,7 @@ def test_backends_that_cannot_serve_are_refused_with_the_reason():
     network = SequenceNetwork(3, 2, backend="fused").to(torch.bfloat16)
     with pytest.raises(ValueError, match="not in bfloat16"):
         network(torch.zeros(1, 2, 3, dtype=torch.bfloat16))
-    with pytest.raises(ValueError, match="x is of float32, but the network of float64"):
+    with pytest.raises(ValueError, match="x is float32, but the network is float64"):
         network.double()(torch.zeros(1, 2, 3))
 
 

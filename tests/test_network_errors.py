@@ -122,9 +122,9 @@ def test_inputs_of_another_shape_are_refused(shape):
     [
         ([4], r"lengths has shape \(1,\).*\(2,\)"),
         ([[4, 4]], r"lengths has shape \(1, 2\).*\(2,\)"),
-        ([0, 4], "lengths are from 0 to 4.*use 1 to 4"),
-        ([-1, 4], "lengths are from -1 to 4.*use 1 to 4"),
-        ([2, 5], "lengths are from 2 to 5.*use 1 to 4"),
+        ([0, 4], "lengths range from 0 to 4.*use 1 to 4"),
+        ([-1, 4], "lengths range from -1 to 4.*use 1 to 4"),
+        ([2, 5], "lengths range from 2 to 5.*use 1 to 4"),
     ],
 )
 def test_lengths_that_do_not_fit_the_inputs_are_refused(lengths, message):

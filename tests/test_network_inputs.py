@@ -100,7 +100,7 @@ def test_a_networks_own_states_are_taken_in_its_precision(memory, controller):
 @BACKENDS
 def test_inputs_of_another_kind_are_refused_with_the_way_out(backend):
     network, x = make_network(backend), torch.zeros(2, 4, 3)
-    with pytest.raises(ValueError, match=r"x is of float64.*x.to\(torch.float32\), or net"):
+    with pytest.raises(ValueError, match=r"x is float64.*x.to\(torch.float32\), or net"):
         network(x.double())
     with pytest.raises(ValueError, match=r"x is of int64.*x.to\(torch.float32\)$"):
         network(x.long())
@@ -109,7 +109,7 @@ def test_inputs_of_another_kind_are_refused_with_the_way_out(backend):
             TypeError, match=r"x is of type .*torch.as_tensor\(x, dtype=torch.fl"
         ):
             network(wrong)
-    with pytest.raises(ValueError, match=r"x is on meta, but the network on cpu.*'cpu'"):
+    with pytest.raises(ValueError, match=r"x is on meta, but the network is on cpu.*'cpu'"):
         network(x.to("meta"))
 
 
@@ -220,7 +220,7 @@ def test_what_a_network_takes_is_counted_right():
     n_numbers = sum(p.numel() for p in network.parameters())
     n_numbers += sum(b.numel() for b in network.buffers())
     counted = sum(
-        sizes._numbers(
+        sizes._count_numbers(
             sizes.NetworkSizes(3000, 4000, 9000, 500, 1, 1, 1500, 2), has_memory=True
         ).values()
     )

@@ -161,9 +161,9 @@ def test_what_a_subclass_or_a_hook_does_is_not_passed_by():
 
 def test_batches_are_checked_as_the_networks_own():
     prepared = make_network().prepare()
-    with pytest.raises(ValueError, match=r"x is of float64.*x.to\(torch.float32\)"):
+    with pytest.raises(ValueError, match=r"x is float64.*x.to\(torch.float32\)"):
         prepared(torch.zeros(2, 4, 3, dtype=torch.float64))
-    with pytest.raises(ValueError, match="lengths are from 1 to 9"):
+    with pytest.raises(ValueError, match="lengths range from 1 to 9"):
         prepared(torch.zeros(2, 4, 3), [1, 9])
 
 

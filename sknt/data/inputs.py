@@ -1,4 +1,4 @@
-"""X as an estimator or transformer takes it: a table, an array of sequences, a list."""
+"""X as estimators and transformers accept it: a table, an array of sequences, a list."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from sknt.data.sequences import as_numpy, is_list, is_table
 
 
 class SequenceInputMixin:
-    """Checks that X is of the kind that it was in fit.
+    """Checks that X is of the same kind as in fit.
 
-    A table has a fixed number of columns, in ``n_features_in_``; otherwise that is the
-    number of features of a step, and the number of steps is free. Lists are free, too:
-    they may hold sequences of another length than in fit.
+    For a table, ``n_features_in_`` is its fixed number of columns. Otherwise it is the
+    number of features per step, and sequences, in arrays and lists alike, may be longer or
+    shorter than in fit.
     """
 
     n_features_in_: int
@@ -33,7 +33,7 @@ class SequenceInputMixin:
         return np.asarray(X) if table else X
 
     def _check_n_inputs(self, n_features: int, *, reset: bool) -> None:
-        """Check, or with ``reset`` remember, the number of features of a step."""
+        """Check, or with ``reset`` remember, the number of features per step."""
         if reset:
             self._n_inputs = n_features
             if not self._fitted_on_table:

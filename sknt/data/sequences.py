@@ -1,7 +1,7 @@
 """Sequences of unequal length as arrays: padding, masks, packing. NumPy alone.
 
-An absent step is one that is all NaN, wherever it lies. The mask is made once, here;
-everything below sees sequences packed to the left, and their lengths.
+A step that is all NaN is absent, wherever it is in the sequence. The mask is made once,
+here; everything downstream sees only sequences packed to the left, and their lengths.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Sequences(NamedTuple):
     lengths : ndarray of shape (n_samples,)
         Number of present steps, at least 1.
     present : ndarray of bool of shape (n_samples, n_timesteps)
-        Which steps of the array that was given are present.
+        Which steps of the original array are present.
     """
 
     values: NDArray[np.float64]
@@ -32,7 +32,7 @@ class Sequences(NamedTuple):
     present: NDArray[np.bool_]
 
     def pack(self, steps: NDArray[Any]) -> NDArray[Any]:
-        """Bring an array laid out like the one given to the left, zeros after it.
+        """Pack per-step values of the original layout to the left, followed by zeros.
 
         Parameters
         ----------
@@ -47,13 +47,13 @@ class Sequences(NamedTuple):
         return packed
 
     def unpack(self, packed: NDArray[Any], fill: Any = np.nan) -> NDArray[Any]:
-        """Lay packed steps out like the array that was given.
+        """Lay packed steps out like the original array.
 
         Parameters
         ----------
         packed : ndarray of shape (n_samples, longest, ...)
         fill : object, default=nan
-            Put at absent steps; where there are some, the dtype makes room for it.
+            Value of absent steps; if there are any, the dtype is widened to hold it.
 
         Returns
         -------
@@ -71,12 +71,12 @@ class Sequences(NamedTuple):
 
 
 def step_mask(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Present steps of packed sequences, of shape (n_samples, longest)."""
+    """Return which steps of packed sequences are present, shape (n_samples, longest)."""
     return np.arange(lengths.max()) < lengths[:, np.newaxis]
 
 
 def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
-    """Entries that equal a marker; NaN equals NaN, and None is NaN among objects."""
+    """Return which entries equal a marker; NaN equals NaN and, among objects, None."""
     if marker != marker:
         missing = np.asarray(values != values, dtype=bool)
         if values.dtype == object:
@@ -86,7 +86,7 @@ def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
 
 
 def as_numpy(values: Any) -> Any:
-    """Return a torch tensor as an array, without its gradient; anything else as it is."""
+    """Return a torch tensor as a detached array, and anything else unchanged."""
     if not hasattr(values, "detach"):
         return values
     tensor = values.detach().cpu()
@@ -97,12 +97,12 @@ def as_numpy(values: Any) -> Any:
 
 
 def is_list(X: Any) -> bool:
-    """Whether X is a list, a tuple, a deque or another sequence of Python's own."""
+    """Return whether X is a list, tuple, deque or other Python sequence, but not text."""
     return isinstance(X, Sequence) and not isinstance(X, str | bytes)
 
 
 def is_list_of_sequences(X: Any) -> bool:
-    """Whether X is a list (or an array or series of objects) of a sequence a sample."""
+    """Return whether X is a list (or an object array or series) of sequences."""
     if is_list(X):
         return any(_has_length(item) for item in X)
     is_objects = getattr(X, "ndim", None) == 1 and getattr(X, "dtype", None) == np.dtype(
@@ -112,10 +112,10 @@ def is_list_of_sequences(X: Any) -> bool:
 
 
 def is_table(X: Any) -> bool:
-    """Whether X is a table: not of three dimensions, and not a list of sequences.
+    """Return whether X is a table: fewer than three dimensions, no list of sequences.
 
-    Plain lists of equal length are a table too, as everywhere in scikit-learn; a list
-    that holds arrays is one of sequences.
+    Plain lists of equal length are a table too, as everywhere in scikit-learn; a list of
+    arrays is a list of sequences.
     """
     if not is_list_of_sequences(X):
         return getattr(X, "ndim", 2) < 3
@@ -127,13 +127,13 @@ def is_table(X: Any) -> bool:
 
 
 def _has_length(item: Any) -> bool:
-    if hasattr(item, "ndim"):  # also where len() of no dimension fails
+    if hasattr(item, "ndim"):  # len() of a zero-dimensional array raises
         return item.ndim > 0
     return hasattr(item, "__len__") and not isinstance(item, str | bytes)
 
 
 def as_labels(values: Any) -> NDArray[Any]:
-    """Return an array in which NaN between text stays NaN, and is not the text "nan".
+    """Return an array in which NaN among text stays NaN rather than the text "nan".
 
     Missing values of pandas become NaN as well.
     """
@@ -151,7 +151,7 @@ def as_labels(values: Any) -> NDArray[Any]:
 
 
 def pad_sequences(sequences: Any) -> NDArray[Any]:
-    """Put sequences of unequal length into one array, NaN after the end of each.
+    """Put sequences of unequal length into one array, with NaN after the end of each.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def pad_sequences(sequences: Any) -> NDArray[Any]:
     Returns
     -------
     padded : ndarray of shape (n_samples, longest, n_features) or (n_samples, longest)
-        Floats; objects where the sequences do not hold numbers.
+        Floats; objects if the sequences do not hold numbers.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def pad_sequences(sequences: Any) -> NDArray[Any]:
 
     See Also
     --------
-    unpad_sequences : The way back.
+    unpad_sequences : The inverse.
 
     Examples
     --------
@@ -192,7 +192,7 @@ def pad_sequences(sequences: Any) -> NDArray[Any]:
                 f"sample {i} is not a sequence: it has {found}; give each sample an "
                 "array of shape (length, n_features) or (length,)"
             )
-        if array.shape != (0,):  # the empty one is of any number of features
+        if array.shape != (0,):  # an empty sequence fits any number of features
             step_shape = array.shape[1:] if step_shape is None else step_shape
             if array.shape[1:] != step_shape:
                 raise ValueError(
@@ -217,13 +217,13 @@ def pad_sequences(sequences: Any) -> NDArray[Any]:
 
 
 def unpad_sequences(array: ArrayLike) -> list[NDArray[Any]]:
-    """Take the absent steps out of an array: one array a sequence.
+    """Remove the absent steps from an array, giving one array per sequence.
 
     Parameters
     ----------
     array : array-like of shape (n_samples, n_timesteps, n_features) or \
             (n_samples, n_timesteps)
-        Steps that are all NaN are absent, wherever they lie.
+        Steps that are all NaN are absent, wherever they are.
 
     Returns
     -------
@@ -246,7 +246,7 @@ def unpad_sequences(array: ArrayLike) -> list[NDArray[Any]]:
 
 
 def mark_padding(array: ArrayLike, value: float) -> NDArray[np.float64]:
-    """Turn the trailing steps that equal a padding value into absent ones (NaN).
+    """Mark trailing steps that equal a padding value as absent (NaN).
 
     Parameters
     ----------
@@ -254,12 +254,12 @@ def mark_padding(array: ArrayLike, value: float) -> NDArray[np.float64]:
             (n_samples, n_timesteps)
     value : float
         The value that padded steps hold in every feature, such as 0 or -1. Steps that
-        hold it before a sequence's end are data, and stay.
+        hold it before a sequence's end are data and stay.
 
     Returns
     -------
     marked : ndarray of the same shape, of floats
-        A copy. A sequence of padding alone has no step left, which `fit` refuses.
+        A copy. A sequence that is all padding is left without steps, which `fit` refuses.
 
     Raises
     ------
@@ -277,7 +277,7 @@ def mark_padding(array: ArrayLike, value: float) -> NDArray[np.float64]:
     if array.dtype.kind not in "biuf":
         raise ValueError(f"the array is of dtype {array.dtype}; mark numbers, not text")
     if array.dtype.kind == "f":
-        value = array.dtype.type(value)  # -99.9 is another number in single precision
+        value = array.dtype.type(value)  # single precision rounds -99.9
     marked = array.astype(np.float64)
     padding = _all_features(array == value) | _all_features(np.isnan(marked))
     trailing = np.logical_and.accumulate(padding[:, ::-1], axis=1)[:, ::-1]
@@ -320,7 +320,7 @@ def check_sequences(X: Any) -> Sequences:
         sample, step = np.argwhere(partly)[0]
         features = np.flatnonzero(missing[sample, step])
         raise ValueError(
-            f"X contains NaN in a part of a step: sample {sample}, step {step}, "
+            f"X contains NaN in part of a step: sample {sample}, step {step}, "
             f"feature(s) {features.tolist()}. A step that is all NaN is absent; fill "
             "other gaps, for instance with StepwiseTransformer(SimpleImputer())"
         )
@@ -336,7 +336,7 @@ def check_sequences(X: Any) -> Sequences:
 
 
 def padded_steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return sequences as one array, and which of its steps are present.
+    """Return sequences as one array, and which of their steps are present.
 
     Parameters
     ----------

@@ -9,12 +9,12 @@ Chunk = tuple[Any, Any]
 
 
 def is_stream(X: Any) -> bool:
-    """Tell a stream from data: it is an iterator, or can be called.
+    """Return whether X is a stream, that is, an iterator or a callable.
 
     Raises
     ------
     ValueError
-        If it is a torch DataLoader, which is neither.
+        If X is a torch DataLoader, which is neither.
     """
     if type(X).__name__ == "DataLoader":
         raise ValueError(
@@ -25,7 +25,7 @@ def is_stream(X: Any) -> bool:
 
 
 def refuse_with_stream(**given: Any) -> None:
-    """Refuse what has no meaning with a stream.
+    """Refuse arguments that have no meaning with a stream.
 
     Raises
     ------
@@ -45,22 +45,22 @@ def chunks(
     seed: int,
     progress: Callable[[], tuple[int, Mapping[str, Any]]],
 ) -> Iterator[Chunk]:
-    """Give a stream's pairs of X and y, one for each epoch.
+    """Yield a stream's pairs of X and y, one for each epoch.
 
     Parameters
     ----------
     stream : callable or iterator
-        A callable is called with ``random_state`` and what callbacks have set.
+        A callable is called with ``random_state`` and the arguments that callbacks set.
     seed : int
     progress : callable
-        Returns the number of sequences shown so far, from which (and the seed) each
-        chunk's random state comes, and the other arguments of the stream.
+        Returns the number of sequences seen so far, from which, with the seed, each
+        chunk's random state is derived, and the other arguments of the stream.
 
     Raises
     ------
     ValueError
-        If the stream does not give pairs, or is called with arguments that it does not
-        take.
+        If the stream does not yield pairs, or callbacks set arguments of an iterator,
+        which takes none.
     """
     while True:
         n_sequences, params = progress()

@@ -1,4 +1,4 @@
-"""Targets brought into the layout of X, and which of their entries hold one."""
+"""Targets laid out like X, and which entries hold one."""
 
 from numbers import Number
 from typing import Any
@@ -18,7 +18,7 @@ from sknt.data.sequences import (
 def check_targets(
     y: Any, present: NDArray[np.bool_], *, per_step: bool, missing_target: Any
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Bring targets into the layout of X, and tell which entries hold one.
+    """Lay targets out like X, and return which entries hold one.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def check_targets(
     per_step : bool
         Whether there is a target for each step.
     missing_target : object
-        What y holds where there is no target.
+        The value that marks a missing target in y.
 
     Returns
     -------
@@ -66,13 +66,13 @@ def check_targets(
         where = np.argwhere(unusable)[0].tolist()
         raise ValueError(
             f"y contains NaN, None or infinity at index {where}, which is not "
-            f"missing_target={missing_target!r}; mend it or leave it out"
+            f"missing_target={missing_target!r}; correct it or leave it out"
         )
     return targets, valid
 
 
 def check_every_output(has_target: NDArray[np.bool_]) -> None:
-    """Refuse targets of which an output (the last axis) has none at all."""
+    """Refuse targets if an output (an entry of the last axis) has none at all."""
     without = ~has_target.reshape(-1, has_target.shape[-1]).any(axis=0)
     if without.any():
         raise ValueError(
@@ -87,7 +87,7 @@ def typed_labels(labels: NDArray[Any]) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If they are of both kinds, of another one, or too large.
+        If they mix numbers and text, are of any other kind, or are too large.
     """
     if labels.dtype != object:
         return labels
@@ -100,7 +100,7 @@ def typed_labels(labels: NDArray[Any]) -> NDArray[Any]:
             )
     if len({isinstance(value, str) for value in values}) > 1:
         raise ValueError(
-            "y mixes text with other labels; make all of them text or all numbers"
+            "y mixes text with other labels; make them all text or all numbers"
         )
     typed = np.array(values)
     if typed.dtype == object:
@@ -135,15 +135,15 @@ def _not_finite(targets: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
-    """Bring per-step targets into the layout of X.
+    """Lay per-step targets out like X.
 
     Parameters
     ----------
     y : array-like of shape (n_samples, n_timesteps) or (n_samples, n_timesteps, \
             n_outputs), or list of array-like of shape (length_i,) or \
             (length_i, n_outputs)
-        A sample of a list has a target for each step of X's sample, or for each present
-        one.
+        In a list, each sample has one target for each step of the sample in X, or one
+        for each present step.
     present : ndarray of bool of shape (n_samples, n_timesteps)
         Which steps of X are present.
 
@@ -184,7 +184,7 @@ def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any
     try:
         labels = as_labels(steps)
     except ValueError:
-        labels = np.empty(())  # outputs of unequal number
+        labels = np.empty(())  # unequal numbers of outputs
     if labels.ndim not in (1, 2):
         raise ValueError(
             f"sample {i} of y is not of shape (length,) or (length, n_outputs); give "
@@ -202,7 +202,7 @@ def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any
             f"{n_present} steps; give one target for each step, and NaN where there is "
             "none"
         )
-    # Integers and booleans stay what they are among the NaN of absent steps.
+    # Among the NaN of absent steps, integers and booleans keep their type.
     dtype = np.float64 if labels.dtype.kind == "f" else object
     row = np.full((len(present), *labels.shape[1:]), np.nan, dtype)
     row[positions] = labels

@@ -1,8 +1,8 @@
 """Task generators: the algorithms that memory networks are asked to learn.
 
 Each returns sequences padded with NaN and their targets, NaN where there is none, as the
-estimators take them. The sizes of a task are parameters: those that a network is trained
-on by default, and larger ones to see whether it has learned the algorithm.
+estimators take them. The sizes of a task are parameters. The defaults are those to train
+a network on; larger ones show whether it has learned the algorithm.
 """
 
 from sknt.datasets._copying import make_copy, make_repeat_copy

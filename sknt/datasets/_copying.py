@@ -8,7 +8,7 @@ from sknt.datasets._sizes import (
     check_range,
     check_sizes,
     empty_targets,
-    groups,
+    group_by_size,
     random_bits,
 )
 
@@ -24,17 +24,17 @@ def make_copy(
     """Make the copy task: recall a sequence of random bits after a delimiter.
 
     A sample of length L has L steps of random bits, one step with only the delimiter
-    channel on, and L blank steps, in which the bits are to be given back in order [1]_.
+    channel on, and L blank steps, in which the bits are to be reproduced in order [1]_.
 
     Parameters
     ----------
     n_samples : int, default=1000
         Number of sequences.
     n_bits : int, default=8
-        Number of bits of a step.
+        Number of bits per step.
     min_length, max_length : int, default=1 and 20
-        Range of L, both ends included; L is drawn uniformly. Beyond training, the paper
-        looks at lengths up to 120.
+        Range of L, both ends included; L is drawn uniformly. The paper tests
+        generalisation to lengths of up to 120.
     random_state : int, RandomState instance or None, default=None
         Seed of the lengths and the bits.
 
@@ -43,7 +43,7 @@ def make_copy(
     X : ndarray of shape (n_samples, 2 * max_length + 1, n_bits + 1)
         Bits, and the delimiter as the last channel; NaN after a sequence's end.
     y : ndarray of shape (n_samples, 2 * max_length + 1, n_bits)
-        Bits to be given back, NaN where nothing is.
+        Bits to be reproduced, NaN where there are none.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def make_copy(
     n_timesteps = 2 * max_length + 1
     X = np.zeros((n_samples, n_timesteps, n_bits + 1))
     y = empty_targets(n_samples, n_timesteps, n_bits)
-    for length, rows in groups(lengths):
+    for length, rows in group_by_size(lengths):
         end = 2 * length + 1
         X[rows, :length, :n_bits] = y[rows, length + 1 : end] = bits[rows, :length]
         X[rows, length, n_bits] = 1.0
@@ -89,28 +89,28 @@ def make_repeat_copy(
     scale_repeats: tuple[int, int] = (1, 10),
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Make the repeat-copy task: recall random bits n times, then say that it is done.
+    """Make the repeat-copy task: recall random bits n times, then mark the end.
 
     A sample of length L and n repeats has L steps of random bits, one step with the
     delimiter on and the number of repeats on a channel of its own, and n · L + 1 blank
-    steps: for n times the bits in their order, then the end marker [1]_.
+    steps, for the bits in order, n times, and then the end marker [1]_.
 
     Parameters
     ----------
     n_samples : int, default=1000
         Number of sequences.
     n_bits : int, default=8
-        Number of bits of a step.
+        Number of bits per step.
     min_length, max_length : int, default=1 and 10
-        Range of L, both ends included; L is drawn uniformly. Beyond training, the paper
-        looks at L = 20.
+        Range of L, both ends included; L is drawn uniformly. The paper tests
+        generalisation to L = 20.
     min_repeats, max_repeats : int, default=1 and 10
-        Range of n, both ends included; n is drawn uniformly. Beyond training, the paper
-        looks at n = 20.
+        Range of n, both ends included; n is drawn uniformly. The paper tests
+        generalisation to n = 20.
     scale_repeats : tuple of int, default=(1, 10)
         The number of repeats is given as ``(n - mean) / std`` of the uniform
-        distribution over this range, whatever is drawn here: a network needs the same
-        scale beyond the range that it was trained on.
+        distribution over this range, whatever the range of n: a network needs the same
+        scale when it is tested beyond the range it was trained on.
     random_state : int, RandomState instance or None, default=None
         Seed of the lengths, the repeats and the bits.
 
@@ -119,13 +119,13 @@ def make_repeat_copy(
     X : ndarray of shape (n_samples, max_length * (max_repeats + 1) + 2, n_bits + 2)
         Bits, the delimiter and the number of repeats; NaN after a sequence's end.
     y : ndarray of shape (n_samples, max_length * (max_repeats + 1) + 2, n_bits + 1)
-        Bits to be given back, and the end marker as the last channel, of which all bits
-        are 0; NaN where nothing is.
+        Bits to be reproduced, and the end marker as the last channel, at whose step all
+        bits are 0; NaN where there are none.
 
     Raises
     ------
     ValueError
-        If a size is not positive, or a range is none.
+        If a size is not positive, or a range is invalid.
 
     References
     ----------
@@ -145,7 +145,7 @@ def make_repeat_copy(
     low, high = scale_repeats
     if not low < high:
         raise ValueError(
-            f"scale_repeats={scale_repeats!r} is no range; use the smallest and the "
+            f"scale_repeats={scale_repeats!r} is not a range; use the smallest and the "
             "largest number of repeats in training, such as (1, 10)"
         )
     mean, std = (low + high) / 2, np.sqrt(((high - low + 1) ** 2 - 1) / 12)
@@ -156,9 +156,9 @@ def make_repeat_copy(
     n_timesteps = max_length * (max_repeats + 1) + 2
     X = np.zeros((n_samples, n_timesteps, n_bits + 2))
     y = empty_targets(n_samples, n_timesteps, n_bits + 1)
-    for length, of_length in groups(lengths):
+    for length, of_length in group_by_size(lengths):
         stored = bits[:, :length]
-        for n, members in groups(repeats[of_length]):
+        for n, members in group_by_size(repeats[of_length]):
             rows = of_length[members]
             end = length * (n + 1) + 1
             X[rows, :length, :n_bits] = stored[rows]

@@ -14,11 +14,11 @@ def make_dynamic_ngrams(
     length: int = 200,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Make the dynamic N-gram task: predict bits from a table seen for the first time.
+    """Make the dynamic N-gram task: predict bits drawn from a table not seen before.
 
-    For each sample there is a random table with the probability of a 1 after each of the
-    ``2 ** (order - 1)`` contexts of that many bits less one, drawn from Beta(½, ½). The
-    first bits, which have no whole context, are fair [1]_.
+    Each sample has a random table of the probability of a 1 after each of the
+    ``2 ** (order - 1)`` contexts of ``order - 1`` bits, drawn from Beta(½, ½). The first
+    bits, which have no complete context, are fair [1]_.
 
     Parameters
     ----------
@@ -27,14 +27,14 @@ def make_dynamic_ngrams(
     order : int, default=6
         A bit depends on the ``order - 1`` before it.
     length : int, default=200
-        Number of bits of a sequence.
+        Number of bits per sequence.
     random_state : int, RandomState instance or None, default=None
         Seed of the tables and the bits.
 
     Returns
     -------
     X : ndarray of shape (n_samples, length - 1, 1)
-        The bits but the last.
+        All bits but the last.
     y : ndarray of shape (n_samples, length - 1, 1)
         The bit that comes next.
 
@@ -45,7 +45,7 @@ def make_dynamic_ngrams(
 
     See Also
     --------
-    sknt.metrics.optimal_ngram_proba : The best that can be predicted.
+    sknt.metrics.optimal_ngram_proba : The optimal prediction.
 
     References
     ----------

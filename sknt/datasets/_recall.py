@@ -8,7 +8,7 @@ from sknt.datasets._sizes import (
     check_range,
     check_sizes,
     empty_targets,
-    groups,
+    group_by_size,
     random_bits,
 )
 
@@ -22,25 +22,25 @@ def make_associative_recall(
     max_items: int = 6,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Make the associative-recall task: give back the item that came after this one.
+    """Make the associative-recall task: recall the item that followed the queried one.
 
     A sample has some items of random bits, each after a step with the item delimiter on;
     then one of them, but not the last, between two steps with the query delimiter on;
-    then blank steps, in which the item that came next is to be given back [1]_.
+    then blank steps, in which the item that came next is to be reproduced [1]_.
 
     Parameters
     ----------
     n_samples : int, default=1000
         Number of sequences.
     n_bits : int, default=6
-        Number of bits of a step.
+        Number of bits per step.
     item_length : int, default=3
-        Number of steps of an item.
+        Number of steps per item.
     min_items, max_items : int, default=2 and 6
-        Range of the number of items, both ends included; it is drawn uniformly. Beyond
-        training, the paper looks at up to 20 items.
+        Range of the number of items, both ends included; it is drawn uniformly. The
+        paper tests generalisation to up to 20 items.
     random_state : int, RandomState instance or None, default=None
-        Seed of the numbers, the items and the queries.
+        Seed of the numbers of items, the items and the queries.
 
     Returns
     -------
@@ -48,12 +48,12 @@ def make_associative_recall(
         Bits, the item delimiter and the query delimiter; NaN after a sequence's end.
         There are ``max_items * (item_length + 1) + 2 * item_length + 2`` steps.
     y : ndarray of shape (n_samples, n_timesteps, n_bits)
-        Bits to be given back, NaN where nothing is.
+        Bits to be reproduced, NaN where there are none.
 
     Raises
     ------
     ValueError
-        If a size is not positive, or the range of items is none from 2 on.
+        If a size is not positive, or the range of items is not one from 2 up.
 
     References
     ----------
@@ -77,7 +77,7 @@ def make_associative_recall(
     X = np.zeros((n_samples, n_timesteps, n_bits + 2))
     y = empty_targets(n_samples, n_timesteps, n_bits)
     stride = item_length + 1
-    for n, rows in groups(n_items):
+    for n, rows in group_by_size(n_items):
         end = n * stride
         stored = X[rows, :end].reshape(len(rows), n, stride, n_bits + 2)
         stored[:, :, 0, n_bits] = 1.0

@@ -32,20 +32,20 @@ def check_range(name: str, low: Any, high: Any, least: int = 1) -> None:
     whole = all(isinstance(n, Integral) and not isinstance(n, bool) for n in (low, high))
     if not whole or not least <= low <= high:
         raise ValueError(
-            f"min_{name}={low!r} and max_{name}={high!r} are no range of integers; "
+            f"min_{name}={low!r} and max_{name}={high!r} are not a range of integers; "
             f"use {least} <= min_{name} <= max_{name}"
         )
 
 
-def groups(sizes: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Give each size that there is, with the samples that are of it."""
+def group_by_size(sizes: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield each size that occurs, with the indices of the samples of that size."""
     order = np.argsort(sizes, kind="stable")
     found, starts = np.unique(sizes[order], return_index=True)
     yield from zip(found.tolist(), np.split(order, starts[1:]), strict=True)
 
 
 def empty_targets(*shape: int) -> NDArray[np.float64]:
-    """Return targets of which none is there yet."""
+    """Return targets that are all missing."""
     return np.full(shape, np.nan)
 
 

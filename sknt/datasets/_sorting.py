@@ -15,23 +15,22 @@ def make_priority_sort(
     n_targets: int = 16,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Make the priority-sort task: give back the vectors of highest priority in order.
+    """Make the priority-sort task: recall the vectors of highest priority in order.
 
     A sample has some steps of random bits, each with a priority from U(-1, 1) on a
     channel of its own, one step with only the delimiter on, and blank steps, in which the
-    vectors of the highest priorities are to be given back, the highest first [1]_. Whole
-    vectors are sorted.
+    vectors of the highest priorities are to be reproduced, the highest first [1]_.
 
     Parameters
     ----------
     n_samples : int, default=1000
         Number of sequences.
     n_bits : int, default=8
-        Number of bits of a vector.
+        Number of bits per vector.
     n_inputs : int, default=20
         Number of vectors.
     n_targets : int, default=16
-        How many are to be given back. Beyond training, 20 of 24 are.
+        How many of them to reproduce. The paper tests generalisation to 20 of 24.
     random_state : int, RandomState instance or None, default=None
         Seed of the priorities and the bits.
 
@@ -40,12 +39,12 @@ def make_priority_sort(
     X : ndarray of shape (n_samples, n_inputs + 1 + n_targets, n_bits + 2)
         Bits, the priority and the delimiter.
     y : ndarray of shape (n_samples, n_inputs + 1 + n_targets, n_bits)
-        Bits to be given back, NaN where nothing is.
+        Bits to be reproduced, NaN where there are none.
 
     Raises
     ------
     ValueError
-        If a size is not positive, or more vectors are wanted than there are.
+        If a size is not positive, or n_targets is larger than n_inputs.
 
     References
     ----------

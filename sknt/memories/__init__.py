@@ -1,7 +1,7 @@
 """Memories, and the registry that names them.
 
 A new memory is one file with a subclass of :class:`~sknt.memories.Memory` and one line in
-``MEMORIES``, or, outside of this package, a call of :func:`register_memory`.
+``MEMORIES`` or, outside this package, a call to :func:`register_memory`.
 """
 
 import inspect
@@ -18,27 +18,27 @@ _OWN = frozenset(MEMORIES)
 
 
 def register_memory(name: str, memory_class: type[Memory]) -> None:
-    """Make a memory known by a name, which estimators and networks then take.
+    """Register a memory under a name, which estimators and networks then accept.
 
     Parameters
     ----------
     name : str
-        What to give as ``memory=``. A name registered earlier is replaced.
+        The value of ``memory=``. A name registered earlier is replaced.
     memory_class : type
         A subclass of :class:`Memory`.
 
     Raises
     ------
     TypeError
-        If the name is not a string, or the class not a memory.
+        If the name is not a string, or the class is not a memory.
     ValueError
-        If the name is that of one of the package's own memories.
+        If the name is that of a built-in memory.
 
     Notes
     -----
     A memory is registered in this process alone. A pickled estimator holds its memory's
-    name, not its class: register the memory in a module that every process imports, those
-    of ``n_jobs=2`` included.
+    name, not its class: register the memory in a module that every process imports,
+    including the workers of ``n_jobs=2``.
     """
     if not isinstance(name, str):
         raise TypeError(f"name={name!r} is of type {type(name).__name__}; use a string")
@@ -63,19 +63,19 @@ def make_memory(
     *sizes : int
         controller_size, memory_size, word_size, n_read_heads, n_write_heads.
     memory_params : mapping or None, default=None
-        Options of this memory alone.
+        Options specific to this memory.
 
     Raises
     ------
     ValueError
         If the memory or one of the options is not known, or has a bad value.
     TypeError
-        If the memory does not have the heads that were asked for.
+        If the memory does not have the heads or the width that were asked for.
     """
     if not isinstance(name, str) or name not in MEMORIES:
         raise ValueError(
             f"memory={name!r} is not known; choose from {sorted(MEMORIES)}, "
-            "or None for the controller alone. One of your own has to be registered first, "
+            "or None for the controller alone. A custom memory has to be registered first, "
             "with sknt.memories.register_memory"
         )
     memory_class = MEMORIES[name]
@@ -107,7 +107,7 @@ def _check_heads(memory: Memory, word_size: int, n_read_heads: int) -> None:
         if actual != expected:
             raise TypeError(
                 f"{type(memory).__name__} has {attribute}={actual!r} instead of "
-                f"{expected}; set it in __init__ to what is given there"
+                f"{expected}; set it in __init__ to the value given there"
             )
 
 

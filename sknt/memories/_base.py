@@ -1,8 +1,8 @@
 """The contract of a memory.
 
-A memory maps what a controller says to what it reads, and carries a state from step to
-step. Everything it is told in a step (its interface) and everything it remembers (its
-state) is a NamedTuple of batch-first tensors: stacked over the steps, they are the trace.
+A memory maps the controller's output to what it reads, and carries a state from step to
+step. What it receives in a step (its interface) and what it remembers (its state) are
+NamedTuples of batch-first tensors. Stacked over the steps, they are the trace.
 """
 
 from collections.abc import Iterator
@@ -19,27 +19,27 @@ class Trace(NamedTuple):
     """
 
     states: Any  # the states of a cell, or of its memory alone, after each step
-    interfaces: Any  # what the controller told the memory in each step
+    interfaces: Any  # what the memory received from the controller in each step
 
 
 class Memory(nn.Module):
-    """Base class of the memories: what a network, a trace and the checks rely on.
+    """Base class of the memories: what networks, traces and checks rely on.
 
     A subclass takes ``(controller_size, memory_size, word_size, n_read_heads,
     n_write_heads)`` and, by keyword, options of its own, which become the keys of
     ``memory_params``. It has to define :meth:`initial_state`, :meth:`interface` and
-    :meth:`step`; the rest has defaults that serve any memory. Nothing is assigned to
-    ``self`` after ``__init__``: all that changes from step to step is in the state.
+    :meth:`step`; the rest has defaults that work for any memory. Nothing is assigned to
+    ``self`` after ``__init__``: everything that changes from step to step is in the state.
 
     Attributes
     ----------
     n_read_heads, word_size : int
         A step reads ``n_read_heads`` vectors of ``word_size`` numbers. The subclass sets
-        both, to what it was given.
+        both to the values given to it.
     bulky : tuple of str
-        Fields of the state that are large: a trace of the heads (``return_states="heads"``)
-        leaves them out, and so does training while a penalty is on. Each has an axis beside
-        that of the batch. None by default.
+        Fields of the state that are large. A trace of the heads (``return_states="heads"``)
+        leaves them out, and so does training while a penalty is on. Each has a second axis
+        besides the batch. Empty by default.
     """
 
     n_read_heads: int
@@ -47,7 +47,7 @@ class Memory(nn.Module):
     bulky: ClassVar[tuple[str, ...]] = ()
 
     def initial_state(self, batch_size: int) -> Any:
-        """State before the first step, one row a sequence.
+        """Return the state before the first step, one row per sequence.
 
         Returns
         -------
@@ -57,7 +57,7 @@ class Memory(nn.Module):
         raise NotImplementedError
 
     def interface(self, hidden: Tensor) -> Any:
-        """Gates, keys and vectors of all heads, from the controller's output.
+        """Return the keys, gates and vectors of all heads, from the controller's output.
 
         Parameters
         ----------
@@ -78,12 +78,12 @@ class Memory(nn.Module):
         reads : Tensor of shape (batch, n_read_heads, word_size)
         state : NamedTuple of Tensor
             The new state, with the types, shapes and dtypes of the one given, which is not
-            changed. No sequence's part depends on those of the others.
+            changed. No sequence's part depends on another sequence.
         """
         raise NotImplementedError
 
     def slim(self, state: Any) -> Any:
-        """Leave the bulky fields out of a state: their second axis has length 0 then."""
+        """Leave the bulky fields out of a state: their second axis then has length 0."""
         fields = {name: getattr(state, name) for name in self.bulky}
         # New tensors: a view would keep the whole field alive.
         empty = {
@@ -93,56 +93,55 @@ class Memory(nn.Module):
         return state._replace(**empty)
 
     def weightings(self, trace: Trace) -> dict[str, Tensor]:
-        """Name what is worth a picture: weightings over the memory's rows.
+        """Return the weightings over the memory's rows that are worth showing, by name.
 
         Parameters
         ----------
         trace : Trace
-            Of this memory's own states and interfaces; without the bulky fields it is
-            enough.
+            Of this memory's own states and interfaces; the bulky fields may be left out.
 
         Returns
         -------
         weightings : dict of str to Tensor of shape (batch, n_timesteps, n_rows)
-            In the order in which they are to be shown. What heads do is called "write head
-            0", "read head 0" and so on in every memory. Empty by default: there is nothing
-            to show.
+            In the order in which they are to be shown. Those of heads are called "write
+            head 0", "read head 0" and so on in every memory. Empty by default: there is
+            nothing to show.
         """
         return {}
 
     def parts(self) -> dict[str, dict[str, slice]]:
-        """Name parts of the parameters, to say which of them a gradient comes from.
+        """Name parts of the parameters, so that gradients can be attributed to them.
 
         Returns
         -------
         parts : dict of str to dict of str to slice
-            For each part's name, such as "read head 0: gate", the rows that it has of
-            parameters, by their names in this module: ``{"projection.weight": slice(9),
-            "projection.bias": slice(9)}``. No row is in two parts. Parameters, or rows,
-            that are in none go by their parameter's own name: by default all of them.
+            For each part's name, such as "read head 0: gate", its rows of parameters, by
+            the parameters' names in this module: ``{"projection.weight": slice(9),
+            "projection.bias": slice(9)}``. No row is in two parts. Parameters or rows in no
+            part go by the parameter's own name; by default, this is all of them.
         """
         return {}
 
     def penalty(self, trace: Trace) -> Tensor:
-        """Nats that the heads' effort adds to the loss while a task is consolidated.
+        """Return the penalty on the heads, in nats, added to the loss in a consolidation.
 
         Parameters
         ----------
         trace : Trace
-            Of this memory's own states, without the bulky fields, and interfaces. All of
-            them are 0 after a sequence's end, and there the penalty has to be 0 as well.
+            Of this memory's own states, without the bulky fields, and interfaces. They are
+            all 0 after a sequence's end, where the penalty has to be 0 as well.
 
         Returns
         -------
         penalty : Tensor of shape (batch,)
-            Summed over the steps. Of a memory that knows none it is 0.
+            Summed over the steps; 0 by default.
         """
         first = next(_tensors(trace))
         return torch.zeros(len(first), device=first.device)
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:
-    """Go through the tensors of nested NamedTuples."""
+    """Yield the tensors of nested NamedTuples."""
     if isinstance(tree, Tensor):
         yield tree
     else:

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def check_shift_range(shift_range: Any, memory_size: int) -> None:
-    """Refuse what is not a number of rows, and more shifts than there are rows."""
+    """Refuse anything but a number of rows, and more shifts than there are rows."""
     if (
         not isinstance(shift_range, Integral)
         or isinstance(shift_range, bool)
@@ -25,13 +25,13 @@ def check_shift_range(shift_range: Any, memory_size: int) -> None:
 
 
 def check_choice(option: str, value: Any, known: tuple[str, ...]) -> None:
-    """Refuse a value that is not among those known."""
+    """Refuse a value that is not one of those known."""
     if value not in known:
         raise ValueError(f"{option}={value!r} is not known; choose from {sorted(known)}")
 
 
 def check_clip(interface_clip: Any) -> None:
-    """Refuse what is neither a positive number nor None."""
+    """Refuse anything but a positive number or None."""
     is_number = isinstance(interface_clip, Real) and not isinstance(interface_clip, bool)
     if interface_clip is not None and not (is_number and interface_clip > 0):
         raise ValueError(

@@ -1,7 +1,7 @@
 """The Neural Turing Machine's memory (Graves, Wayne & Danihelka 2014).
 
 The functions that address, read and write are in :mod:`sknt.ops.addressing`; here they
-are put together, with the parameters of the heads and the initial state.
+are combined, with the parameters of the heads and the initial state.
 """
 
 import math
@@ -16,22 +16,22 @@ from sknt.memories._base import Memory, Trace
 from sknt.memories._checks import check_choice, check_clip, check_shift_range
 
 CONSTANT_FILL = 1e-6
-"""Every number of a constant initial memory (Collier & Beel 2018)."""
+"""Value of every element of a constant initial memory (Collier & Beel 2018)."""
 
 FIRST_ROW_LOGIT = 10.0
-"""Heads start on row 0: the learned logits of w_0 are this for it, and 0 elsewhere."""
+"""Heads start on row 0: the learned logits of w_0 begin as this there, 0 elsewhere."""
 
 READ_GATE, READ_STRENGTH, WRITE_GATE, WRITE_SHIFT = 2.0, 3.0, -2.0, 2.0
-"""Heads begin with these in the biases of their gates, strengths and shift by +1."""
+"""Added to the initial biases of read gates and strengths, write gates and shift by +1."""
 
 USUAL_SIZE = 128
-"""Of more rows than this, by ln(N / 128) more of logit and strength find the same part."""
+"""With more rows, logit and strength begin higher by ln(N / 128): the focus is the same."""
 
 ACTIVATIONS = ("tanh", "linear")
-"""What keys and add vectors can go through."""
+"""Activations of keys and add vectors."""
 
 WRITE_COST, STRENGTH_COST, GAMMA_COST, SHIFT_COST = 0.03, 0.001, 0.01, 0.3
-"""Nats for writing, looking up with strength, sharpening and doubt about a shift."""
+"""Penalties in nats on writing, strength, sharpening and uncertainty about a shift."""
 
 
 class NTMState(NamedTuple):
@@ -43,7 +43,7 @@ class NTMState(NamedTuple):
 
 
 class NTMInterface(NamedTuple):
-    """What the controller tells the heads: read heads first, then write heads."""
+    """What the heads receive from the controller: read heads first, then write heads."""
 
     key: Tensor  # k (batch, n_heads, word_size), in [-1, 1] unless it is linear
     strength: Tensor  # β (batch, n_heads, 1), >= 0
@@ -74,10 +74,11 @@ class NTMMemory(Memory):
         The memory before the first step: fixed numbers drawn from U(±1/√(N+W)), all
         1e-6 [2]_, or a learned matrix (which starts as the random one).
     interface_clip : float or None, default=20.0
-        The interface is clipped to ± this before its activations [2]_; None leaves it.
+        The interface is clipped to ± this before its activations [2]_; None turns
+        clipping off.
     key_activation, add_activation : {"tanh", "linear"}, default="tanh"
-        What keys and add vectors go through. Other implementations of the NTM have linear
-        ones, to which their weights are bound.
+        Activations of keys and add vectors. Some other implementations of the NTM have
+        linear ones, which their weights depend on.
 
     Raises
     ------
@@ -113,7 +114,7 @@ class NTMMemory(Memory):
         check_clip(interface_clip)
         check_choice("key_activation", key_activation, ACTIVATIONS)
         check_choice("add_activation", add_activation, ACTIVATIONS)
-        shift_range = int(shift_range)  # an integer of NumPy, from a search's grid
+        shift_range = int(shift_range)  # NumPy's, if it comes from a search's grid
         self.memory_size = memory_size
         self.word_size = word_size
         self.n_read_heads = n_read_heads
@@ -139,7 +140,7 @@ class NTMMemory(Memory):
         self.projection = nn.Linear(controller_size, sum(self._field_sizes))
         nn.init.xavier_uniform_(self.projection.weight, gain=1.4)
         nn.init.normal_(self.projection.bias, std=0.01)
-        # What tells a row from N others in a softmax grows with ln N.
+        # The logit that singles out one of N rows in a softmax grows with ln N.
         for_more_rows = max(0.0, math.log(memory_size / USUAL_SIZE))
         self._initialize_heads(READ_STRENGTH + for_more_rows)
 
@@ -159,10 +160,10 @@ class NTMMemory(Memory):
 
     @torch.no_grad()
     def _initialize_heads(self, read_strength: float) -> None:
-        """Let heads begin as a tape: write on row after row, look up what was written.
+        """Initialise the heads as a tape: write row after row, look up what was written.
 
-        A read head looks for what the write head of the same number would add, and rather
-        looks up than moves; a write head stays where it was, moves on by a row.
+        A read head looks for what the write head of the same number would add, and prefers
+        lookup to moving. A write head prefers its previous place, and moves on by a row.
         """
         weights = self.split_interface(self.projection.weight.T)
         biases = self.split_interface(self.projection.bias)
@@ -177,7 +178,7 @@ class NTMMemory(Memory):
             biases.shift[writes, self.shift_range + 1] += WRITE_SHIFT
 
     def initial_state(self, batch_size: int) -> NTMState:
-        """Return M_0 and the learned w_0 of every head, one copy a sequence."""
+        """Return M_0 and the learned w_0 of every head, one copy per sequence."""
         weights = torch.softmax(self.initial_logits, dim=-1).expand(batch_size, -1, -1)
         return NTMState(
             self.initial_memory.expand(batch_size, -1, -1),
@@ -202,7 +203,7 @@ class NTMMemory(Memory):
         )
 
     def split_interface(self, columns: Tensor) -> NTMInterface:
-        """Take the columns of an interface apart: (..., n_columns) to its fields."""
+        """Split the columns of an interface, (..., n_columns), into its fields."""
         return NTMInterface(
             *(
                 part.unflatten(-1, field)
@@ -249,12 +250,12 @@ class NTMMemory(Memory):
         """Name the rows of the projection by head and field: "read head 0: gate"."""
         parts, start = {}, 0
         for field, (n_heads, width) in zip(NTMInterface._fields, self._fields, strict=True):
-            n_read = n_heads - self.n_write_heads  # 0 of the erase and add vectors
+            n_read = n_heads - self.n_write_heads  # 0 for the erase and add vectors
             for head in range(n_heads):
                 number = head - n_read
-                whose = f"write head {number}" if number >= 0 else f"read head {head}"
+                owner = f"write head {number}" if number >= 0 else f"read head {head}"
                 rows = slice(start, start + width)
-                parts[f"{whose}: {field}"] = {
+                parts[f"{owner}: {field}"] = {
                     "projection.weight": rows,
                     "projection.bias": rows,
                 }
@@ -262,41 +263,42 @@ class NTMMemory(Memory):
         return parts
 
     def penalty(self, trace: Trace) -> Tensor:
-        r"""Penalise writing, strength, sharpening, and doubt about where to shift.
+        r"""Penalise writing, strength, sharpening, and uncertainty about where to shift.
 
         .. math::
 
             \sum_t 0.03 (\lVert e_t \rVert^2 + \lVert a_t \rVert^2)
             + 0.001 \beta_t^2 + 0.01 (\gamma_t - 1)^2 + 0.3 \sum_i s_t(i) (1 - s_t(i))
 
-        Heads that write nothing but what is needed do not overwrite it later, on sequences
-        longer than those trained on; keys that find their row with little strength tell it
-        from more rows than there were in training; what must not be sharpened much has to
-        be told by its content, in one step, and not by where the head was before; shifts
-        that are nearly certain stay so on sequences unlike those trained on.
+        Heads that write only what is needed do not overwrite it later, on sequences longer
+        than those in training. Keys that find their row with little strength still single
+        it out among more rows than were used in training. Weightings that are sharpened
+        little have to be found by content, in one step, and not by where the head was
+        before. Shifts that are nearly certain stay so on sequences unlike those in
+        training.
 
         Parameters
         ----------
         trace : Trace
-            Of this memory, with the memories or without.
+            Of this memory, with or without the memory matrices.
 
         Returns
         -------
         penalty : Tensor of shape (batch,)
             In nats.
         """
-        told = trace.interfaces
-        writing = told.erase.square().flatten(1).sum(1)
-        writing = writing + told.add.square().flatten(1).sum(1)
-        looking_up = told.strength.square().flatten(1).sum(1)
+        interfaces = trace.interfaces
+        writing = interfaces.erase.square().flatten(1).sum(1)
+        writing = writing + interfaces.add.square().flatten(1).sum(1)
+        looking_up = interfaces.strength.square().flatten(1).sum(1)
         # relu: γ is 0 after a sequence's end.
-        sharpening = torch.relu(told.gamma - 1).square().flatten(1).sum(1)
-        doubt = (told.shift * (1 - told.shift)).flatten(1).sum(1)
+        sharpening = torch.relu(interfaces.gamma - 1).square().flatten(1).sum(1)
+        uncertainty = (interfaces.shift * (1 - interfaces.shift)).flatten(1).sum(1)
         return (
             WRITE_COST * writing
             + STRENGTH_COST * looking_up
             + GAMMA_COST * sharpening
-            + SHIFT_COST * doubt
+            + SHIFT_COST * uncertainty
         )
 
 

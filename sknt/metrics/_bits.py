@@ -1,4 +1,4 @@
-"""Scores of the algorithmic tasks: bits of loss, wrong bits, and what is decoded."""
+"""Scores of the algorithmic tasks: bits of loss, wrong bits, and decoded vectors."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from sknt.data.sequences import as_numpy, check_sequences
 def bits_per_sequence(y: ArrayLike, proba: ArrayLike, *, reduce: bool = True) -> Any:
     """Cross-entropy in bits, summed over a sequence's targets.
 
-    It is what the NTM paper's learning curves show ("cost per sequence (bits)").
+    This is what the NTM paper's learning curves show ("cost per sequence (bits)").
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def bits_per_sequence(y: ArrayLike, proba: ArrayLike, *, reduce: bool = True) ->
         Bits, NaN where there is no target.
     proba : array-like of the same shape
         Probability of a 1, as ``predict_proba`` gives it; anything where there is no
-        target. A certain but wrong prediction costs 1074 bits, not infinitely many.
+        target. A prediction that is certain but wrong costs 1074 bits, not infinitely many.
     reduce : bool, default=True
         Whether to average over the sequences.
 
@@ -56,7 +56,7 @@ def bits_per_sequence(y: ArrayLike, proba: ArrayLike, *, reduce: bool = True) ->
 
 
 def bit_error_rate(y: ArrayLike, y_pred: ArrayLike) -> float:
-    """Part of the target bits that are predicted wrong.
+    """Return the fraction of the target bits that are predicted wrong.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def bit_error_rate(y: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def sequence_error_rate(y: ArrayLike, y_pred: ArrayLike) -> float:
-    """Part of the sequences in which at least one target bit is predicted wrong.
+    """Return the fraction of sequences with at least one target bit predicted wrong.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def sequence_error_rate(y: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def neg_bits_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
-    """Score a classifier of 0/1 indicators by its bits of loss, the sign turned.
+    """Score a classifier of 0/1 indicators by its negated bits of loss.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def neg_bits_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
 
 
 def decode_vectors(y: ArrayLike) -> list[NDArray[np.int64]]:
-    """Read the vectors of bits that are given back in each sequence.
+    """Extract the vectors of bits that each sequence reproduces.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def decode_vectors(y: ArrayLike) -> list[NDArray[np.int64]]:
     Raises
     ------
     ValueError
-        If an entry is neither 0 nor 1 nor NaN, or there is none of them.
+        If an entry is neither 0 nor 1 nor NaN, or all are NaN.
     """
     y, valid = _check_bits(y)
     return [
@@ -144,7 +144,7 @@ def decode_vectors(y: ArrayLike) -> list[NDArray[np.int64]]:
 
 
 def repeat_copy_errors(y: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
-    """Tell how a repeat copy goes wrong: in its bits, or in its number of repeats.
+    """Return how a repeat copy goes wrong: in its bits, or in its number of repeats.
 
     Parameters
     ----------
@@ -156,8 +156,9 @@ def repeat_copy_errors(y: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     Returns
     -------
     errors : dict
-        ``bits``, the part of the target bits (without the end markers) that are wrong,
-        and ``end``, the part of the sequences whose end is not marked at its step alone.
+        ``bits``, the fraction of the target bits (without the end markers) that are wrong,
+        and ``end``, the fraction of the sequences in which the end marker is not at its
+        step alone.
 
     Raises
     ------
@@ -172,12 +173,12 @@ def repeat_copy_errors(y: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
 
 
 def optimal_ngram_proba(X: ArrayLike, order: int = 6) -> NDArray[np.float64]:
-    r"""Predict dynamic N-grams as well as can be: the Bayes-optimal estimator [1]_.
+    r"""Predict dynamic N-grams optimally, with the Bayesian estimator [1]_.
 
     .. math:: P(B = 1 | N_1, N_0, c) = \frac{N_1 + 1/2}{N_0 + N_1 + 1}
 
-    with the numbers of ones and zeros seen after the same context so far. Before the first
-    whole context it is ½.
+    where the counts are those of ones and zeros seen so far after the same context. Before
+    the first complete context it is ½.
 
     Parameters
     ----------
@@ -209,13 +210,13 @@ def optimal_ngram_proba(X: ArrayLike, order: int = 6) -> NDArray[np.float64]:
     if sequences.values.shape[2] != 1 or (sequences.lengths != np.shape(X)[1]).any():
         raise ValueError("X is not of shape (n_samples, n_timesteps, 1) without NaN")
     if not np.isin(sequences.values, (0, 1)).all():
-        raise ValueError("X holds other numbers than the bits 0 and 1")
+        raise ValueError("X holds numbers other than the bits 0 and 1")
     n_contexts = 2 ** (order - 1)
     counts = np.zeros((n_samples, n_contexts, 2))
     samples, context = np.arange(n_samples), np.zeros(n_samples, np.int64)
     proba = np.full((n_samples, n_timesteps, 1), 0.5)
     for t in range(n_timesteps):
-        if t >= order - 1:  # the bit at t came after a whole context
+        if t >= order - 1:  # the bit at t came after a complete context
             counts[samples, context, bits[:, t]] += 1
         context = (2 * context + bits[:, t]) % n_contexts
         if t >= order - 2:
@@ -225,7 +226,7 @@ def optimal_ngram_proba(X: ArrayLike, order: int = 6) -> NDArray[np.float64]:
 
 
 def _check_bits(y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return targets, and where there is one."""
+    """Return targets, and which entries hold one."""
     y = np.asarray(as_numpy(y), dtype=np.float64)
     if y.ndim != 3:
         raise ValueError(
@@ -247,7 +248,7 @@ def _check_bits(y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 def _wrong_bits(
     y: ArrayLike, y_pred: ArrayLike
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which targets are predicted wrong, and where there is one."""
+    """Return which targets are predicted wrong, and which entries hold one."""
     y, valid = _check_bits(y)
     return (y != _same_shape("y_pred", y_pred, y)) & valid, valid
 

@@ -16,7 +16,7 @@ def masked_accuracy(
     multilabel: bool = False,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Fraction of targets that are predicted right, of those that are there.
+    """Return the fraction of targets predicted right, of those that are not missing.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ def masked_accuracy(
     valid : ndarray of bool of the same shape
         Which entries have a target.
     multilabel : bool, default=False
-        Whether the last axis is that of several labels, all of which must be right.
+        Whether the last axis holds several labels, which must all be right.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Weight of each sequence: of each of its targets.
+        Weight of each sequence, which goes to each of its targets.
     """
     right, counted = (y_true == y_pred) | ~valid, valid
     if multilabel:
@@ -42,7 +42,7 @@ def masked_r2(
     *,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """R² of the targets that are there, averaged over the outputs.
+    """Return R² of the targets that are not missing, averaged over the outputs.
 
     Parameters
     ----------
@@ -51,13 +51,13 @@ def masked_r2(
     sample_weight : array-like of shape (n_samples,) or None, default=None
     """
     n_targets = valid.reshape(-1, valid.shape[-1]).sum(axis=0)
-    # R² takes two targets. An output with fewer counts only if no other has more.
+    # R² needs two targets. An output with fewer counts only if no other has more.
     outputs = np.flatnonzero(n_targets >= min(2, n_targets.max()))
     scores = []
     for output in outputs:
         counted = valid[..., output]
         true, predicted = y_true[..., output][counted], y_pred[..., output][counted]
-        unit = np.abs(true).max() or 1.0  # squares of any unit stay finite
+        unit = np.abs(true).max() or 1.0  # squares stay finite in any unit
         weights = entry_weights(counted, sample_weight)
         scores.append(r2_score(true / unit, predicted / unit, sample_weight=weights))
     return float(np.mean(scores))

@@ -22,7 +22,7 @@ def make_sequence_scorer(
     missing_target: Any = np.nan,
     **kwargs: Any,
 ) -> "SequenceScorer":
-    """Make a scorer for per-step targets out of a metric for plain ones.
+    """Make a scorer for per-step targets from a metric for plain ones.
 
     The steps that are present and have a target are laid out one after the other, as
     if each were a sample, before the metric sees them. Use it as ``scoring=`` wherever
@@ -48,8 +48,8 @@ def make_sequence_scorer(
     Raises
     ------
     ValueError
-        If the name is not known or arguments come with a name. When scoring: if no
-        step has a target, or some outputs of a step have one and others have none.
+        If the name is not known, or arguments are given along with a name. When scoring,
+        if no step has a target, or some outputs of a step have one and others do not.
 
     Examples
     --------
@@ -96,7 +96,7 @@ class SequenceScorer(_BaseScorer):
             if partly.any():
                 sample, step = np.argwhere(partly)[0]
                 raise ValueError(
-                    f"y has targets for a part of the outputs at sample {sample}, step "
+                    f"y has targets for part of the outputs at sample {sample}, step "
                     f"{step}; give all of a step's outputs or none, or score by the "
                     "estimator's own score, which leaves out single entries"
                 )
@@ -116,14 +116,14 @@ class SequenceScorer(_BaseScorer):
 
 
 class _StepsAsSamples(BaseEstimator):
-    """A fitted estimator whose predictions are cut down to the steps that count."""
+    """A fitted estimator whose predictions are reduced to the steps that count."""
 
     def __init__(
         self, estimator: Any, counted: NDArray[np.bool_], outputs: tuple[int, ...]
     ):
         self.estimator = estimator
         self.counted = counted
-        self.outputs = outputs  # (n_outputs,), or () for one label a step
+        self.outputs = outputs  # (n_outputs,), or () for one label per step
 
     def __sklearn_tags__(self) -> Any:
         return get_tags(self.estimator)
@@ -136,19 +136,19 @@ class _StepsAsSamples(BaseEstimator):
             raise AttributeError(name)
         attribute = getattr(self.estimator, name)
         if name == "classes_" and self.outputs:
-            # As scikit-learn wants them for indicators: two classes for each output.
+            # As scikit-learn expects them for indicators: two classes for each output.
             return [np.array([0, 1])] * self.outputs[0]
         if name not in ("predict", "predict_proba", "decision_function"):
             return attribute
 
-        @functools.wraps(attribute)  # scikit-learn goes by the method's name
+        @functools.wraps(attribute)  # scikit-learn looks at the method's name
         def on_counted_steps(X: Any) -> NDArray[Any]:
             steps = np.asarray(attribute(X))
             if steps.shape[:2] != self.counted.shape:
                 raise ValueError(
                     f"{name} returned shape {steps.shape}, but y has a target for each of "
-                    f"{self.counted.shape} (samples, steps); make_sequence_scorer goes "
-                    "with return_sequences=True"
+                    f"{self.counted.shape} (samples, steps); make_sequence_scorer needs "
+                    "return_sequences=True"
                 )
             return typed_labels(steps[self.counted])
 

@@ -27,7 +27,7 @@ class MemoryCell(nn.Module):
     Parameters
     ----------
     controller : Module
-        Takes ``[x_t ; r_{t-1}]``, the inputs and what was read last.
+        Takes ``[x_t ; r_{t-1}]``, the inputs and the last reads.
     memory : Memory
     """
 
@@ -41,7 +41,7 @@ class MemoryCell(nn.Module):
         initialize_for_memory(controller)
 
     def initial_state(self, batch_size: int) -> CellState:
-        """Return the learned state before the first step, one copy a sequence."""
+        """Return the learned state before the first step, one copy per sequence."""
         return CellState(
             self.controller.initial_state(batch_size),
             self.initial_reads.expand(batch_size, -1, -1),
@@ -62,7 +62,7 @@ class MemoryCell(nn.Module):
             ``[h_t ; r_t]``, from which the output is read.
         state : CellState
         interface : NamedTuple
-            What the controller told the memory.
+            The controller's output as the memory takes it.
         """
         hidden, controller_state = self.controller.step(
             torch.cat([inputs, state.reads.flatten(1)], dim=-1), state.controller
@@ -73,17 +73,17 @@ class MemoryCell(nn.Module):
         return features, CellState(controller_state, reads, memory_state), interface
 
     def slim(self, state: CellState) -> CellState:
-        """Leave out what is bulky in the memory, much the largest part of a state."""
+        """Leave out the memory's bulky fields, by far the largest part of a state."""
         return state._replace(memory=self.memory.slim(state.memory))
 
     @staticmethod
     def memory_trace(trace: Trace) -> Trace:
-        """Return what a trace of the cell has of the memory alone."""
+        """Return the memory's own part of a trace of the cell."""
         return Trace(trace.states.memory, trace.interfaces)
 
 
 class ControllerCell(nn.Module):
-    """The bare controller, the baseline of every memory.
+    """The bare controller, the baseline for every memory.
 
     Parameters
     ----------

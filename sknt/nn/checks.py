@@ -1,4 +1,4 @@
-"""Checks of what a network is given: each error names what does not fit and the way out."""
+"""Checks of a network's arguments: each error names what does not fit and the way out."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 def check_inputs(x: Any, n_inputs: int, parameter: Tensor) -> None:
-    """Refuse inputs that are not as the network's parameters are.
+    """Refuse inputs whose type, shape, dtype or device does not fit the network.
 
     Parameters
     ----------
     x : Tensor of shape (batch, n_timesteps, n_inputs)
     n_inputs : int
     parameter : Tensor
-        One of those that the inputs are multiplied with.
+        One of those that the inputs are multiplied by.
     """
     if not isinstance(x, Tensor):
         raise TypeError(
@@ -30,18 +30,18 @@ def check_inputs(x: Any, n_inputs: int, parameter: Tensor) -> None:
     if x.dtype != parameter.dtype and not _casts_by_itself(parameter):
         other = f", or network.to({x.dtype})" if x.is_floating_point() else ""
         raise ValueError(
-            f"x is of {_name(x.dtype)}, but the network of {_name(parameter.dtype)}; use "
+            f"x is {_name(x.dtype)}, but the network is {_name(parameter.dtype)}; use "
             f"x.to({parameter.dtype}){other}"
         )
     if x.device != parameter.device:
         raise ValueError(
-            f"x is on {x.device}, but the network on {parameter.device}; use "
+            f"x is on {x.device}, but the network is on {parameter.device}; use "
             f"x.to({str(parameter.device)!r})"
         )
 
 
 def check_lengths(lengths: Any, x: Tensor) -> Tensor:
-    """Return lengths as a tensor of int64 on the CPU; None are all steps of x.
+    """Return lengths as a tensor of int64 on the CPU; None means all steps of x.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def check_lengths(lengths: Any, x: Tensor) -> Tensor:
     shortest, longest = int(lengths.min()), int(lengths.max())
     if shortest < 1 or longest > n_steps:
         raise ValueError(
-            f"lengths are from {shortest} to {longest}; "
+            f"lengths range from {shortest} to {longest}; "
             f"x has {n_steps} steps, so use 1 to {n_steps}"
         )
     return lengths
@@ -88,7 +88,7 @@ def _as_array(lengths: Any) -> np.ndarray:
 
 
 def check_state(state: Any, expected: Any, n_sequences: int) -> None:
-    """Refuse a state that is not one of this network and these sequences.
+    """Refuse a state that does not fit this network and these sequences.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Controllers: the recurrent or feed-forward networks that drive a memory.
 
-Each is made of torch's own layers, so that the weights of a ``torch.nn.LSTM`` or
+Each is built from torch's own layers, so that the weights of a ``torch.nn.LSTM`` or
 ``torch.nn.GRU`` can be loaded as they are. States are batch-first NamedTuples of shape
 (batch, n_layers, hidden_size), and the state before the first step is learned.
 """
@@ -53,7 +53,7 @@ class LSTMController(nn.LSTM):
         self.initial_cell = nn.Parameter(torch.zeros(n_layers, hidden_size))
 
     def initial_state(self, batch_size: int) -> LSTMState:
-        """Return the learned h_0 and c_0, one copy a sequence."""
+        """Return the learned h_0 and c_0, one copy per sequence."""
         return LSTMState(
             self.initial_hidden.expand(batch_size, -1, -1),
             self.initial_cell.expand(batch_size, -1, -1),
@@ -97,7 +97,7 @@ class GRUController(nn.GRU):
         self.initial_hidden = nn.Parameter(torch.zeros(n_layers, hidden_size))
 
     def initial_state(self, batch_size: int) -> GRUState:
-        """Return the learned h_0, one copy a sequence."""
+        """Return the learned h_0, one copy per sequence."""
         return GRUState(self.initial_hidden.expand(batch_size, -1, -1))
 
     def step(self, inputs: Tensor, state: GRUState) -> tuple[Tensor, GRUState]:
@@ -124,7 +124,7 @@ class GRUController(nn.GRU):
 
 
 class FeedForwardController(nn.Sequential):
-    """Layers of tanh units without a state: all memory is outside the controller.
+    """Layers of tanh units without state: all memory is outside the controller.
 
     Parameters
     ----------
@@ -163,8 +163,8 @@ CONTROLLERS: dict[str, Any] = {
 WEIGHT_GAIN = 1.5
 """Recurrent controllers with a memory start from U(±1.5/√(inputs + units)).
 
-Of those tried it learns recall most reliably, and tells speakers apart as well as any: see
-``docs/training.md``.
+Of the gains tried, this one learns recall most reliably, and is as good as any at
+recognising speakers: see ``docs/training.md``.
 """
 
 
@@ -186,9 +186,9 @@ def make_controller(
 
 
 def initialize_for_memory(controller: nn.Module) -> None:
-    """Start a recurrent controller as memories were measured to be learned fastest.
+    """Initialise a recurrent controller as was measured to learn fastest with a memory.
 
-    Weights are larger than torch's, all biases are 0, and there is no forget bias. A
+    Weights are larger than torch's and all biases are 0, even that of the forget gate. A
     feed-forward controller stays as it is.
     """
     if not isinstance(controller, nn.RNNBase):

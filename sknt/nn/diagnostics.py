@@ -1,4 +1,4 @@
-"""Where a gradient comes from: its norm by the parts of a network."""
+"""Where a gradient comes from: its norm by part of the network."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,11 @@ def gradient_norms(network: nn.Module) -> dict[str, float]:
     Returns
     -------
     norms : dict
-        By the parts that the memory names (:meth:`sknt.memories.Memory.parts`; for an NTM
-        those of the interface by head, such as "read head 0: gate"), and for everything
-        else by the parameters' own names. Their squares sum up to that of the global norm.
-        Parameters without a gradient are left out.
+        The norms by name: those of the parts that the memory names
+        (:meth:`sknt.memories.Memory.parts`; for an NTM, the fields of the interface by
+        head, such as "read head 0: gate"), and for everything else the parameters' own
+        names. Their squares add up to the square of the global norm. Parameters without a
+        gradient are left out.
 
     Examples
     --------
@@ -54,13 +55,13 @@ def gradient_norms(network: nn.Module) -> dict[str, float]:
 
 
 def _row_squares(gradient: Tensor) -> NDArray[np.float64]:
-    """Return the sum of the squares of each row; of a number, that of itself."""
+    """Return the sum of squares of each row; for a scalar, its own square."""
     rows = gradient.detach().cpu().double().square()
     return rows.reshape(len(rows) if rows.ndim else 1, -1).sum(1).numpy()
 
 
 def _parts(network: nn.Module) -> dict[str, dict[str, slice]]:
-    """Return the parts that the memory names, by the names that parameters have here."""
+    """Return the parts that the memory names, with the network's names of parameters."""
     memory = getattr(getattr(network, "cell", None), "memory", None)
     if not isinstance(memory, Memory):
         return {}

@@ -1,7 +1,7 @@
-"""A memory cell and a readout through the compiled kernels, whole sequences at once.
+"""A memory cell and a readout in the compiled kernels, whole sequences at once.
 
-What the kernels compute is what :mod:`sknt.nn.unroll` does step by step; this module says
-when they can take its place, and translates between torch's modules and their layout.
+The kernels compute what :mod:`sknt.nn.unroll` does step by step. This module decides when
+they can take its place, and translates between torch's modules and the kernels' layout.
 """
 
 import warnings
@@ -23,14 +23,14 @@ from sknt.nn.controllers import (
 )
 
 CONTROLLER_CODES = {LSTMController: 0, GRUController: 1, FeedForwardController: 2}
-"""Kinds of controllers that the kernels know, by the numbers they have there."""
+"""The controllers that the kernels support, and their codes there."""
 
 
 def unsupported(cell: Any, readout: Any, *, predicts: bool = False) -> str | None:
     """Return why the kernels cannot serve a network, or None if they can.
 
-    With ``predicts``, without gradients: there they serve a controller alone as well, whose
-    outputs are then the same in every batch.
+    With ``predicts``, no gradients are needed: the kernels then also serve a controller
+    alone, whose outputs are the same in every batch.
     """
     has_memory = isinstance(cell, MemoryCell)
     if not has_memory and not predicts:
@@ -41,7 +41,7 @@ def unsupported(cell: Any, readout: Any, *, predicts: bool = False) -> str | Non
         return f"there are no kernels for the controller {type(cell.controller).__name__}"
     for layer in ([cell.memory.projection] if has_memory else []) + [readout]:
         if type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks:
-            return "a layer is parametrized or has hooks, which the kernels would pass by"
+            return "a layer is parametrized or has hooks, which the kernels would bypass"
     return None
 
 
@@ -85,7 +85,7 @@ def _not_loaded() -> str | None:
 
 @cache
 def warn_that_missing(reason: str) -> None:
-    """Say once that the kernels are not there."""
+    """Warn once that the kernels are missing."""
     way_out = "Install numba"
     if "NUMBA_DISABLE_JIT" in reason:
         way_out = "Unset it"
@@ -100,16 +100,16 @@ def warn_that_missing(reason: str) -> None:
 
 
 class LaidOut(NamedTuple):
-    """A network as the kernels take it."""
+    """A network laid out for the kernels."""
 
     sizes: Any  # the kernels' Sizes
     weights: Any  # the kernels' Weights
-    first: list[Tensor]  # the learned first state, in the kernels' parts
+    first: list[Tensor]  # the parts of the learned first state
 
 
 @torch.no_grad()
 def lay_out(cell: Any, readout: nn.Linear) -> LaidOut:
-    """Lay the weights of a cell and a readout out once, for many batches."""
+    """Lay out the weights of a cell and a readout, once for many batches."""
     from sknt.kernels.engine import Weights
 
     sizes, parameters = _describe(cell, readout)
@@ -130,17 +130,17 @@ def run_fused(
 
     Parameters
     ----------
-    cell : MemoryCell, or for a pass without gradients and traces ControllerCell
+    cell : MemoryCell, or ControllerCell for a pass without gradients and traces
     readout : Linear
     x : Tensor of shape (batch, n_timesteps, n_inputs)
     lengths : Tensor of shape (batch,)
     state : CellState or None
-        State before the first step; None: the learned one.
+        State before the first step; None means the learned one.
     traces : {"states", "heads"} or None, default=None
-        Whether to keep the states and interfaces of all steps, or those without the
-        memories.
+        Which trace to keep: the states and interfaces of all steps, or the same without
+        the memories.
     laid_out : LaidOut or None, default=None
-        The weights, if they are laid out already; there are no gradients then.
+        The weights, if they are laid out already; there are then no gradients.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def run_fused(
 def _name_results(
     cell: Any, sizes: Any, outputs: Tensor, *parts: Tensor
 ) -> tuple[Tensor, CellState, Trace | None]:
-    """Make states and a trace of the parts that the kernels return."""
+    """Make states and a trace from the parts that the kernels return."""
     final, steps = _to_cell_state(cell, sizes, *parts[:5]), parts[5:]
     if not steps:
         return outputs, final, None
@@ -205,7 +205,7 @@ def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
 
 
 def _describe_memory(cell: Any, readout: nn.Linear) -> tuple[dict[str, Any], list[Tensor]]:
-    """Return the sizes of a memory and the parameters of its interface, 0 without one."""
+    """Return the sizes of a memory and its interface's parameters; empty without one."""
     if not isinstance(cell, MemoryCell):
         counts = ("read_heads", "write_heads", "rows", "width", "clip")
         flags = ("squashes_keys", "squashes_adds")
@@ -226,7 +226,7 @@ def _describe_memory(cell: Any, readout: nn.Linear) -> tuple[dict[str, Any], lis
 
 
 def _first_state(cell: Any, sizes: Any, state: Any, n_sequences: int) -> list[Tensor]:
-    """Return the parts of a state in the kernels' order; of the learned one, no batch."""
+    """Return a state's parts in the kernels' order; the learned one has no batch axis."""
     has_memory = isinstance(cell, MemoryCell)
     batch = () if state is None else (n_sequences,)
     of_controller, prefix = cell.controller, "initial_"

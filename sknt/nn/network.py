@@ -12,7 +12,7 @@ from sknt.nn.checks import check_inputs, check_lengths, check_state
 from sknt.nn.controllers import make_controller
 from sknt.nn.fused import missing, run_fused, unsuitable, unsupported, warn_that_missing
 from sknt.nn.prepared import PreparedNetwork
-from sknt.nn.sizes import check_sizes
+from sknt.nn.sizes import check_network_sizes
 from sknt.nn.unroll import unroll
 
 BACKENDS = ("auto", "fused", "reference")
@@ -31,9 +31,9 @@ class SequenceNetwork(nn.Module):
     Parameters
     ----------
     n_inputs : int
-        Number of features of a step.
+        Number of features per step.
     n_outputs : int
-        Number of outputs of a step.
+        Number of outputs per step.
     memory : str or None, default="ntm"
         Kind of memory, a key of ``sknt.memories.MEMORIES``; None is the bare controller.
     memory_size : int, default=128
@@ -43,18 +43,18 @@ class SequenceNetwork(nn.Module):
     n_read_heads, n_write_heads : int, default=1
         Number of heads.
     controller : {"lstm", "gru", "feedforward"}, default="lstm"
-        Kind of controller; feed-forward layers are of tanh units.
+        Kind of controller; feed-forward layers have tanh units.
     hidden_size : int, default=100
-        Number of units H of a controller's layer.
+        Number of units H in each layer of the controller.
     n_layers : int, default=1
-        Number of the controller's layers.
+        Number of layers of the controller.
     memory_params : mapping or None, default=None
-        Options of the memory alone; for the NTM see :class:`sknt.memories.NTMMemory`.
+        Options specific to the memory; for the NTM see :class:`sknt.memories.NTMMemory`.
     backend : {"auto", "fused", "reference"}, default="auto"
-        How sequences are run: "reference" is step by step with torch's operations,
-        "fused" in compiled kernels, many times faster and with the same results but for
-        rounding; "auto" takes the kernels wherever there are some (an NTM on a CPU, with
-        numba installed). Gradients of gradients need "reference".
+        How sequences are run: "reference" goes step by step with torch's operations;
+        "fused" uses compiled kernels, which are many times faster and give the same
+        results up to rounding; "auto" uses the kernels wherever they are available (for
+        an NTM on a CPU, with numba installed). Gradients of gradients need "reference".
 
     Raises
     ------
@@ -97,7 +97,7 @@ class SequenceNetwork(nn.Module):
         backend: str = "auto",
     ):
         super().__init__()
-        sizes = check_sizes(
+        sizes = check_network_sizes(
             memory is not None,
             n_inputs=n_inputs,
             n_outputs=n_outputs,
@@ -148,7 +148,7 @@ class SequenceNetwork(nn.Module):
                 raise ImportError(f"backend='fused' cannot serve: {reason}; use 'auto'")
 
     def initial_state(self, batch_size: int) -> Any:
-        """Return the learned state before the first step, one copy a sequence."""
+        """Return the learned state before the first step, one copy per sequence."""
         return self.cell.initial_state(batch_size)
 
     def forward(
@@ -163,15 +163,16 @@ class SequenceNetwork(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (batch, n_timesteps, n_inputs)
-            Sequences, each from step 0 on, of the network's dtype and on its device. What
-            lies after a sequence's end is not read.
+            Sequences, each starting at step 0, in the network's dtype and on its device.
+            Nothing after a sequence's end is read.
         lengths : Tensor or array-like of shape (batch,) or None, default=None
-            Number of steps of each sequence, integers of at least 1; None: all of them.
+            Number of steps of each sequence, integers of at least 1; None means all steps.
         state : nested NamedTuple or None, default=None
-            State to start from, as returned by an earlier call; None: the learned one.
+            State to start from, as returned by an earlier call; None means the learned
+            one.
         return_states : bool or "heads", default=False
-            Whether to return the trace as well; "heads" leaves out what is bulky, much the
-            largest part of it: the memories have 0 rows then.
+            Whether to return the trace as well; "heads" leaves out the bulky part, by far
+            the largest: the memories then have 0 rows.
 
         Returns
         -------
@@ -192,18 +193,18 @@ class SequenceNetwork(nn.Module):
 
         Notes
         -----
-        Training and evaluation mode make no difference: nothing in the network goes by
+        Training and evaluation mode make no difference: nothing in the network depends on
         ``training``.
         """
         return self._run(x, lengths, state, return_states, None)
 
     def prepare(self) -> PreparedNetwork:
-        """Make ready for a pass over many batches, without gradients.
+        """Prepare for a pass over many batches, without gradients.
 
         Returns
         -------
         prepared : PreparedNetwork
-            To be called as the network is. The path is chosen and the weights are laid out
+            It is called like the network. The path is chosen and the weights are laid out
             once, for all batches: prepare again after the weights have changed.
 
         Examples
@@ -216,7 +217,7 @@ class SequenceNetwork(nn.Module):
         >>> outputs.shape
         torch.Size([8, 7, 2])
         """
-        # What a subclass or a hook does in a forward pass is not passed by.
+        # What a subclass or a hook does in a forward pass must not be bypassed.
         is_plain = type(self).forward is SequenceNetwork.forward and not (
             self._forward_hooks or self._forward_pre_hooks
         )
@@ -230,7 +231,7 @@ class SequenceNetwork(nn.Module):
         return_states: bool | str,
         prepared: PreparedNetwork | None,
     ) -> tuple[Any, ...]:
-        """Check a batch and run it, where need be with weights that are laid out."""
+        """Check a batch and run it, with the prepared weights if there are any."""
         if return_states not in (False, True, "heads"):
             raise ValueError(
                 f"return_states={return_states!r} is not known; use False, True or 'heads'"
@@ -260,17 +261,17 @@ class SequenceNetwork(nn.Module):
 
     @property
     def has_memory(self) -> bool:
-        """Whether there is a memory beside the controller."""
+        """Whether there is a memory besides the controller."""
         return isinstance(self.cell, MemoryCell)
 
     def penalty(self, trace: Trace) -> Tensor:
-        """Return what the heads' effort adds to the loss, of shape (batch,).
+        """Return the penalty on the heads that is added to the loss, of shape (batch,).
 
         Parameters
         ----------
         trace : Trace
-            As :meth:`forward` of a network with a memory returns it, with what is bulky or
-            without.
+            As :meth:`forward` of a network with a memory returns it, with or without the
+            bulky part.
 
         Raises
         ------
@@ -282,12 +283,12 @@ class SequenceNetwork(nn.Module):
         return self.cell.memory.penalty(self.cell.memory_trace(trace))
 
     def weightings(self, trace: Trace) -> dict[str, Tensor]:
-        """Return what the memory names as worth a picture, such as "read head 0".
+        """Return the weightings that the memory has to show, such as "read head 0".
 
         Parameters
         ----------
         trace : Trace
-            As :meth:`forward` returns it, with what is bulky or without.
+            As :meth:`forward` returns it, with or without the bulky part.
 
         Returns
         -------
@@ -305,7 +306,7 @@ class SequenceNetwork(nn.Module):
         ----------
         x : Tensor of shape (batch, n_timesteps, n_inputs)
         predicts : bool, default=False
-            Whether that is for a prepared pass, without gradients and traces: the kernels
+            Whether this is for a prepared pass, without gradients and traces: the kernels
             then serve a controller alone as well.
 
         Raises
@@ -330,7 +331,7 @@ class SequenceNetwork(nn.Module):
     def _run_reference(
         self, x: Tensor, lengths: Tensor, state: Any, traces: str | None
     ) -> tuple[Tensor, Any, Trace | None]:
-        # Sequences that are sorted already, such as a single one, need not be reordered.
+        # Sequences that are already sorted, such as a single one, need no reordering.
         is_sorted = bool((lengths[1:] <= lengths[:-1]).all())
         packed = pack_padded_sequence(x, lengths, True, enforce_sorted=is_sorted)
         if state is None:

@@ -1,4 +1,4 @@
-"""A network made ready for a pass over many batches."""
+"""A network prepared for a pass over many batches."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class PreparedNetwork:
     """A network with its path chosen and its weights laid out.
 
     Made by :meth:`sknt.nn.SequenceNetwork.prepare` for one pass over many batches, during
-    which the weights stay as they are: once they have changed, make another one. It gives
+    which the weights must not change: once they have changed, make a new one. It computes
     no gradients.
 
     Attributes

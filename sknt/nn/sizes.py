@@ -1,7 +1,7 @@
-"""Sizes of a network: what they may be, and whether this machine can hold it.
+"""Sizes of a network: whether they are valid, and whether it fits into this machine.
 
-Beyond its memory a machine does not answer any more, or ends the process; an error that
-names the size at fault comes before anything is built.
+A machine that runs out of memory hangs or kills the process. An error that names the size
+at fault is therefore raised before anything is built.
 """
 
 import math
@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 import torch
 
 MAX_LAYERS = 1000
-"""Layers of a controller: building torch's takes time that grows with their square."""
+"""Most layers of a controller: torch's take time quadratic in their number to build."""
 
 CONTAINER_LIMITS = (
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 )
-"""Where Linux says how much memory a container may take."""
+"""Where Linux reports how much memory a container may use."""
 
 
 class NetworkSizes(NamedTuple):
-    """Sizes as a network is given them."""
+    """The sizes that a network is built with."""
 
     n_inputs: int
     n_outputs: int
@@ -36,8 +36,8 @@ class NetworkSizes(NamedTuple):
     n_layers: int
 
 
-def check_sizes(has_memory: bool, **sizes: Any) -> NetworkSizes:
-    """Return sizes as torch's layers take them, for they refuse the integers of NumPy.
+def check_network_sizes(has_memory: bool, **sizes: Any) -> NetworkSizes:
+    """Return sizes as Python's integers, because torch's layers refuse NumPy's.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def check_sizes(has_memory: bool, **sizes: Any) -> NetworkSizes:
 
 def _check_memory(sizes: NetworkSizes, has_memory: bool) -> None:
     """Refuse a network that is larger than this machine's memory."""
-    parts = _numbers(sizes, has_memory)
+    parts = _count_numbers(sizes, has_memory)
     n_bytes = sum(parts.values()) * torch.get_default_dtype().itemsize
     if n_bytes > 2**30 and n_bytes > (limit := machine_memory()):
         largest = max(parts, key=lambda part: parts[part])
@@ -70,8 +70,8 @@ def _check_memory(sizes: NetworkSizes, has_memory: bool) -> None:
         )
 
 
-def _numbers(sizes: NetworkSizes, has_memory: bool) -> dict[str, int]:
-    """Return how many numbers the parts of a network have at least, by their sizes."""
+def _count_numbers(sizes: NetworkSizes, has_memory: bool) -> dict[str, int]:
+    """Return how many numbers each part of a network has at least, by its sizes."""
     n_in, n_out, rows, width, n_read, n_write, hidden, layers = sizes
     parts = {
         f"hidden_size={hidden} and n_layers={layers}": hidden * hidden * layers,
@@ -94,7 +94,7 @@ def _numbers(sizes: NetworkSizes, has_memory: bool) -> dict[str, int]:
 
 
 def machine_memory() -> float:
-    """Return how many bytes of memory there are, in this container; inf if unknown."""
+    """Return how many bytes of memory this machine or container has; inf if unknown."""
     limits = [math.inf]
     with suppress(AttributeError, ValueError, OSError):  # not on Windows
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

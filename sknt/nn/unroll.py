@@ -1,7 +1,7 @@
 """A cell applied to whole sequences of unequal length.
 
-Sequences are packed as torch packs them: the longest first, and at each step only the
-rows that are still there. An absent step is therefore never computed at all, and cannot
+Sequences are packed as torch packs them: longest first, and at each step only the
+sequences that are still running. Absent steps are therefore never computed, and cannot
 change anything.
 """
 
@@ -41,10 +41,10 @@ def unroll(
     state : nested NamedTuple
         State before the first step, in the order of the batch.
     traces : {"states", "heads"} or None, default=None
-        Whether to keep the states and interfaces of all steps, or those without what is
-        bulky in the memory.
+        Which trace to keep: the states and interfaces of all steps, or the same without
+        the memory's bulky fields.
     n_timesteps : int or None, default=None
-        Number of steps of the trace; None: those of the longest sequence.
+        Number of steps of the trace; None means as many as the longest sequence has.
 
     Returns
     -------

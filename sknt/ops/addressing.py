@@ -2,7 +2,7 @@
 
 Shapes, in the letters of the literature: B batch, H heads, N memory rows
 (``memory_size``), W row width (``word_size``), S shifts (``2 * shift_range + 1``).
-Nothing here has parameters or state; the memories put these functions together.
+Nothing here has parameters or state; the memories combine these functions.
 
 References
 ----------
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 EPSILON = 1e-8
-"""The one small constant of the package: it keeps quotients and logarithms finite."""
+"""Keeps the quotients and logarithms of addressing finite, here and in the kernels."""
 
 
 def cosine_similarity(key: Tensor, memory: Tensor) -> Tensor:
@@ -89,8 +89,8 @@ def shift(weighting: Tensor, distribution: Tensor) -> Tensor:
     circular = torch.cat(
         [weighting[..., -reach:], weighting, weighting[..., :reach]], dim=-1
     )
-    # Row n's window holds rows n - reach ... n + reach: shift j comes from row n - j,
-    # so the distribution is read backwards.
+    # Row n's window holds rows n - reach ... n + reach, and a shift by j comes from row
+    # n - j: the distribution is reversed.
     windows = circular.unfold(-1, distribution.shape[-1], 1)
     return (windows @ distribution.flip(-1).unsqueeze(-1)).squeeze(-1)
 
@@ -144,6 +144,6 @@ def write(memory: Tensor, weighting: Tensor, erase: Tensor, add: Tensor) -> Tens
         ``M ∘ (1 - w eᵀ) + w aᵀ``; the tensor given is not changed.
     """
     focus = weighting.unsqueeze(-1)
-    # Outer products by bmm: broadcasting them is several times slower, both ways.
+    # Outer products by bmm: broadcasting is several times slower, forward and backward.
     kept = torch.addcmul(memory, memory, focus @ erase.unsqueeze(-2), value=-1)
     return torch.baddbmm(kept, focus, add.unsqueeze(-2))

@@ -23,7 +23,7 @@ class SequenceDataset(Dataset):
     weights : ndarray of the targets' shape
         Weight of each target in the loss, 0 for a missing one.
     per_step : bool, default=False
-        Whether axis 1 of the targets is the steps.
+        Whether axis 1 of the targets runs over the steps.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class SequenceDataset(Dataset):
         return len(self.values)
 
     def __getitem__(self, index: Any) -> tuple[dict[str, Tensor], Tensor]:
-        """Return a sample, or for a list of numbers a batch cut to its longest."""
+        """Return a sample, or for a list of indices a batch cut to its longest sequence."""
         values, lengths = self.values[index], self.lengths[index]
         targets, weights = self.targets[index], self.weights[index]
         if lengths.ndim:
@@ -56,14 +56,14 @@ class SequenceDataset(Dataset):
 
 
 def holds_sequences(dataset: Any) -> bool:
-    """Tell whether a data set is one of packed sequences, or a part of one."""
+    """Return whether a data set holds packed sequences, or is a subset of such a one."""
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
     return isinstance(dataset, SequenceDataset)
 
 
 class BatchSampler(Sampler):
-    """Numbers of samples, in order or shuffled by a generator of its own."""
+    """Batches of sample indices, in order or shuffled by a generator of its own."""
 
     def __init__(
         self,

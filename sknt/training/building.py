@@ -1,4 +1,4 @@
-"""The net of an estimator, built of its parameters and what the user put in net_params."""
+"""Builds an estimator's net from its parameters and the user's net_params."""
 
 import copy
 import inspect
@@ -25,7 +25,7 @@ OWN_PARAMETERS = {
     "classifies": "the targets in y",
     "optimizer__lr": "learning_rate",
 }
-"""Arguments of the net that the estimators have as parameters of their own."""
+"""Arguments of the net that are parameters of the estimators."""
 
 
 def make_net(
@@ -45,8 +45,8 @@ def make_net(
     network_params : mapping
         Arguments of SequenceNetwork.
     net_params : mapping or None
-        The user's arguments of the net; they win over the others. Copied, so that
-        callbacks given there serve one fit alone.
+        The user's arguments of the net, which take precedence over the others. They are
+        copied, so that callbacks among them serve a single fit.
     optimizer : str
         A key of OPTIMIZERS.
     max_grad_norm : float or None
@@ -58,8 +58,8 @@ def make_net(
     Raises
     ------
     ValueError
-        If net_params has a name that skorch does not know or the estimator owns, or the
-        device is not available.
+        If net_params has a name that skorch does not know or that is a parameter of the
+        estimator, or the device is not available.
     """
     chosen = copy.deepcopy(dict(net_params or {}))
     _check_net_params(chosen, network_params)
@@ -85,9 +85,9 @@ def make_net(
 
 
 def _module_params(module: Any, network_params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that a module is built with; one that is built takes none.
+    """Return the arguments to build a module with; a module that is built takes none.
 
-    A module of the user's own takes ``n_inputs`` and ``n_outputs``, and of the others those
+    A custom module takes ``n_inputs`` and ``n_outputs``, and those of the other arguments
     that its constructor names.
     """
     if isinstance(module, torch.nn.Module):
@@ -106,8 +106,8 @@ def _module_params(module: Any, network_params: Mapping[str, Any]) -> dict[str, 
         raise ValueError(
             f"net_params has module={module.__name__}, whose constructor does not take "
             f"{sorted(missing)}; it is called with n_inputs and n_outputs, the numbers of "
-            "features of a step and of outputs, and with those of the estimator's "
-            f"parameters that it names, of {sorted(network_params)}"
+            "features per step and of outputs, and with any other of the parameters "
+            f"{sorted(network_params)} that it names"
         )
     return {
         f"module__{name}": value
@@ -117,11 +117,11 @@ def _module_params(module: Any, network_params: Mapping[str, Any]) -> dict[str, 
 
 
 def _optimizer_params(
-    name: str, max_grad_norm: float | None, is_users: bool
+    name: str, max_grad_norm: float | None, is_custom: bool
 ) -> dict[str, Any]:
     optimizer, settings = OPTIMIZERS[name]
     params: dict[str, Any] = {"optimizer": optimizer}
-    if is_users:  # theirs has settings of its own
+    if is_custom:  # it has settings of its own
         return params
     params |= {f"optimizer__{key}": value for key, value in settings.items()}
     if name in RELATIVE_EPSILON:
@@ -135,7 +135,7 @@ def _check_device(device: Any) -> None:
         torch.empty(0, device=device)
         reason = ""
         if torch.device(device).type == "meta":
-            reason = "it holds no numbers"
+            reason = "it holds no data"
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
     if reason:

@@ -1,4 +1,4 @@
-"""What is trained on: packed sequences and targets, in an order of their own, in parts."""
+"""Training data: packed sequences and targets in a canonical order, and their split."""
 
 import hashlib
 from typing import Any, NamedTuple
@@ -10,11 +10,11 @@ from sklearn.model_selection import train_test_split
 from sknt.training.batches import SequenceDataset
 
 MAX_REPETITIONS = 10
-"""Whole sample weights of at most this on average are taken as so many equal samples."""
+"""Whole-number sample weights become repetitions if their mean is at most this."""
 
 
 class TrainingData(NamedTuple):
-    """Packed sequences and their targets, one row a sequence."""
+    """Packed sequences and their targets, one row per sequence."""
 
     values: NDArray[np.float64]  # (n_samples, longest, n_features)
     lengths: NDArray[np.int64]  # (n_samples,)
@@ -44,13 +44,13 @@ class TrainingData(NamedTuple):
 def canonical_data(
     data: TrainingData, sample_weight: NDArray[np.float64]
 ) -> tuple[TrainingData, NDArray[np.int64]]:
-    """Bring data into an order of its own, in which weights equal repetitions.
+    """Bring data into a canonical order, in which weights equal repetitions.
 
-    Rows of weight 0 or without a target are left out. Rows whose weights are whole
-    numbers are repeated as often (unless that made the data more than MAX_REPETITIONS
-    times as large); other weights go into the loss, scaled to a mean of 1. The order
-    comes from the rows' content alone: neither the order in which they were given nor
-    the way in which repeated rows were written changes a fit.
+    Rows of weight 0 or without a target are left out. If all weights are whole numbers,
+    rows are repeated that many times (unless that would make the data more than
+    MAX_REPETITIONS times as large); other weights go into the loss, scaled to a mean of
+    1. The order depends on the rows' content alone: neither the order in which they were
+    given nor the way repetitions were written changes a fit.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ def canonical_data(
             "a positive weight"
         )
     data, sample_weight = data.take(used), sample_weight[used]
-    # Values that are one number in single precision are one to the net as well.
-    values = data.values.astype(np.float32) + 0  # adding 0 makes 0 of -0
+    # Values that are equal in single precision are equal to the net as well.
+    values = data.values.astype(np.float32) + 0  # adding 0 turns -0 into 0
     parts = (values, data.lengths, data.targets + 0, data.weights)
     keys = [_digest(*row) for row in zip(*parts, strict=True)]
     groups = np.unique(keys, return_inverse=True)[1]
@@ -104,16 +104,16 @@ def _digest(*parts: Any) -> str:
 def split_off_validation(
     data: TrainingData, groups: NDArray[np.int64], fraction: float, seed: int
 ) -> tuple[TrainingData, TrainingData]:
-    """Hold out a fraction of the sequences, of each class where that is possible.
+    """Hold out a fraction of the sequences, stratified by class where possible.
 
-    At least two are held out, for R² needs so many, and equal rows stay together.
+    At least two are held out, because R² needs two, and equal rows stay together.
 
     Raises
     ------
     ValueError
         If there are too few sequences.
     """
-    rows = np.unique(groups, return_index=True)[1]  # one of each kind
+    rows = np.unique(groups, return_index=True)[1]  # one of each group
     n_samples = len(rows)
     n_held_out = max(2, int(np.ceil(fraction * n_samples)))
     if n_held_out >= n_samples:

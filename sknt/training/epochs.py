@@ -1,4 +1,4 @@
-"""What is recorded, shown and told at each epoch."""
+"""Callbacks that record each epoch, show it, or end training after it."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from sknt.training.interrupts import TrainingStopped
 
 
 class EpochRecord(Callback):
-    """Record how far a training has come: ``n_sequences`` and, if any, its ``phase``."""
+    """Record how far training has come: ``n_sequences`` and, if any, its ``phase``."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record it."""
@@ -23,10 +23,10 @@ class EpochRecord(Callback):
 
 
 class EndWhenLearned(Callback):
-    """End the training once the task is learned and consolidated."""
+    """End training once the task is learned and consolidated."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """End it if so."""
+        """End it in that case."""
         if net.progress_.phase == "learned":
             raise TrainingStopped
 
@@ -70,7 +70,7 @@ class ValidationScore(Callback):
 
 
 class EpochProgress(Callback):
-    """A progress bar of the epochs, with loss, validation score and time left.
+    """A progress bar over the epochs, with loss, validation score and time left.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class EpochProgress(Callback):
 
 
 class ScikitLearnCallbacks(Callback):
-    """Tell scikit-learn's own callbacks of each epoch.
+    """Notify scikit-learn's own callbacks of each epoch.
 
     Parameters
     ----------

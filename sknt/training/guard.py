@@ -1,4 +1,4 @@
-"""What keeps every number of a training finite."""
+"""The callback that keeps every number finite during training."""
 
 import math
 import warnings
@@ -14,15 +14,15 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from sknt.training.interrupts import TrainingFailed
 
 MAX_SKIPPED = 10
-"""Training stops after so many updates in a row that could not be done."""
+"""Training stops after this many skipped updates in a row."""
 
 
 class TrainingGuard(Callback):
     """Clip gradients, keep the best weights, and never let a number become non-finite.
 
-    An update whose gradient is not finite is left out. Training stops when that happens ten
-    times in a row or through a whole epoch, or when a weight is not finite: a warning says
-    so, and the best finite weights come back.
+    An update whose gradient is not finite is skipped. Training stops when that happens ten
+    times in a row or throughout an epoch, or when a weight is not finite. A warning then
+    says so, and the best finite weights are restored.
 
     Parameters
     ----------
@@ -32,18 +32,18 @@ class TrainingGuard(Callback):
         Called without arguments when a gradient is the largest of its epoch; returns the
         norms of the gradient's parts by name.
     restore_best : bool, default=False
-        Whether the best weights come back after a training without trouble, too.
+        Whether to restore the best weights even if nothing became non-finite.
 
     Notes
     -----
-    Best is the highest validation score (of equal ones, the lowest validation loss), or
-    the lowest training loss where nothing is held out.
+    The best weights are those of the highest validation score (on a tie, of the lowest
+    validation loss), or of the lowest training loss where nothing is held out.
 
-    The history has for each epoch ``grad_norm``, the largest norm of a gradient before
-    clipping, ``grad_source``, the part of the network that most of it comes from,
-    ``n_clipped`` and ``n_skipped``, the updates that were scaled down and left out. After a
-    stop, ``guard`` in the last finished epoch (if there is none, in an epoch 0) says what
-    was done.
+    The history has, for each epoch, ``grad_norm``, the largest norm of a gradient before
+    clipping; ``grad_source``, the part of the network that most of it comes from; and
+    ``n_clipped`` and ``n_skipped``, the numbers of updates scaled down and skipped. After
+    a stop, ``guard`` in the last finished epoch (or, if there is none, in an epoch 0) says
+    what was done.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class TrainingGuard(Callback):
         self.n_in_a_row_ = 0
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Begin to count."""
+        """Reset the counts."""
         self.largest_, self.source_ = 0.0, ""
         self.n_updates_ = self.n_clipped_ = self.n_skipped_ = 0
 
     def on_grad_computed(self, net: Any, **kwargs: Any) -> None:
-        """Clip the gradient, or leave out the update if it is of no use."""
+        """Clip the gradient, or skip the update if it is not finite."""
         gradients = [p.grad for p in self.parameters_ if p.grad is not None]
         norm = _norm(gradients)
         if not math.isfinite(norm):
@@ -92,7 +92,7 @@ class TrainingGuard(Callback):
             clip_grads_with_norm_(self.parameters_, self.max_grad_norm, torch.tensor(norm))
 
     def on_batch_end(self, net: Any, training: bool, loss: Any, **kwargs: Any) -> None:
-        """Leave a loss that is not finite out of the epoch's mean."""
+        """Leave a non-finite loss out of the epoch's mean."""
         if training and not math.isfinite(loss.detach()):
             net.history[-1]["batches"].pop()
 
@@ -120,7 +120,7 @@ class TrainingGuard(Callback):
         raise TrainingFailed
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Bring the best weights back if need be."""
+        """Restore the best weights if needed."""
         if self.failure_ or self.restore_best:
             net.restore(self.snapshot_)
         del net.history[self.n_epochs_ :]  # an epoch that was not finished
@@ -140,7 +140,7 @@ class TrainingGuard(Callback):
 
 
 def _norm(gradients: list[Tensor]) -> float:
-    """Return the global norm, also where its square is beyond single precision."""
+    """Return the global norm, even where its square overflows single precision."""
     norm = float(get_total_norm(gradients))
     if not math.isfinite(norm):
         norm = math.sqrt(sum(float(g.double().square().sum()) for g in gradients))

@@ -1,8 +1,8 @@
-"""A user's interrupt (Ctrl-C), told from a callback's way to stop a training.
+"""Telling a user's interrupt (Ctrl-C) from a callback that stops training.
 
-skorch's callbacks stop a training by raising KeyboardInterrupt, which is what Python raises
-at Ctrl-C as well, wherever it happens to be, inside callbacks too. While a training runs,
-the interrupts that come from the signal are marked: only others are a callback's.
+skorch's callbacks stop training by raising KeyboardInterrupt, which Python also raises at
+Ctrl-C, wherever it happens to be, including inside callbacks. During training, interrupts
+that come from the signal are marked; all others are a callback's.
 """
 
 import signal
@@ -13,21 +13,21 @@ from typing import Any
 
 
 class TrainingStopped(KeyboardInterrupt):
-    """Raised inside a callback, it ends the training; what was learned is kept.
+    """Raised inside a callback to end training; what was learned is kept.
 
     Raising KeyboardInterrupt itself, as skorch's own callbacks do, has the same effect.
     """
 
 
 class TrainingFailed(TrainingStopped):
-    """The training ends at once: what other callbacks would see is of no use."""
+    """Ends training at once, before other callbacks see a state that is not finite."""
 
 
 class Interrupts:
-    """Watch SIGINT while a training runs: mark its interrupts, and hold them for a while.
+    """Watch SIGINT during training: mark its interrupts, or hold them back for a while.
 
-    Python delivers signals to the main thread alone; elsewhere there is nothing to watch.
-    Nor is there where the process does not handle SIGINT in Python.
+    Python delivers signals to the main thread alone. In other threads there is nothing to
+    watch, nor is there if the process does not handle SIGINT in Python.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Interrupts:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Mark the interrupts that arrive inside."""
+        """Mark the interrupts that arrive inside the block."""
         previous = self._handler()
         if previous is None:
             yield
@@ -63,7 +63,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let interrupts wait until the end of what is inside."""
+        """Hold interrupts back until the end of the block."""
         self._holds = True
         try:
             yield
@@ -81,8 +81,8 @@ class Interrupts:
         return handler if callable(handler) else None
 
 
-def is_users(interrupt: BaseException) -> bool:
-    """Tell whether an interrupt came from the signal, or was raised because of one."""
+def is_from_user(interrupt: BaseException) -> bool:
+    """Return whether an interrupt came from the signal, or was raised because of one."""
     seen: BaseException | None = interrupt
     while seen is not None:
         if getattr(seen, "_from_signal", False):

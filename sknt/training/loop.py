@@ -1,4 +1,4 @@
-"""A training, and the transaction it is done in: all of it, or nothing."""
+"""Training, in a transaction: it either completes or leaves everything as it was."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,16 +17,16 @@ from sknt.training.net import SequenceNet
 from sknt.training.progress import Plan, Update
 
 RECORDERS = ("epoch_timer", "train_loss", "valid_loss")
-"""Callbacks of skorch that put an epoch's numbers into the history."""
+"""skorch's callbacks that write an epoch's numbers to the history."""
 
 
 @contextmanager
 def transaction(estimator: Any) -> Iterator[None]:
-    """Undo all that happens inside if it fails or is interrupted.
+    """Undo everything done inside the block if it fails or is interrupted.
 
-    The estimator has its attributes again, and a net that it had before the state it was
-    in: weights, optimizer, progress, history, callbacks, generators. The undoing itself
-    cannot be interrupted. This is the one place where a fit that fails is undone.
+    The estimator gets its attributes back, and a net that it already had its earlier
+    state: weights, optimizer, progress, history, callbacks, generators. The rollback
+    itself cannot be interrupted. This is the one place where a failed fit is undone.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def transaction(estimator: Any) -> Iterator[None]:
 
 
 class _Checkpoint:
-    """All that a training changes in a net."""
+    """Everything that training changes in a net."""
 
     def __init__(self, net: SequenceNet):
         self.net = net
@@ -68,7 +68,7 @@ class _Checkpoint:
         ]
 
     def restore(self) -> None:
-        """Bring it back."""
+        """Restore it."""
         self.net.__dict__ = self.attributes
         self.net.restore(self.snapshot)
         del self.net.history[self.n_records :]
@@ -94,16 +94,16 @@ def train(
     ----------
     net : SequenceNet
     parts : iterable of TrainingData and int
-        Data, and for how many epochs they are trained on.
+        Data, and the number of epochs to train on them.
     held_out : Dataset or None
-        What each epoch is validated on; None: what the net's own ``train_split`` says.
+        Data to validate each epoch on; None leaves that to the net's own ``train_split``.
     plan : Plan
     encode : callable
-        Makes packed sequences of a data set of pairs (X, y) that a ``train_split`` gives.
+        Turns a data set of pairs (X, y) from a ``train_split`` into packed sequences.
     learning_rate : float
     batch_size : int
     callbacks, stoppers : sequence of skorch callbacks
-        For this training alone: those called before the user's own, and those after them.
+        For this call alone: those called before the user's own, and those called after.
     """
     own = net.callbacks_, net.train_split
     recorders = [pair for pair in net.callbacks_ if pair[0] in RECORDERS]
@@ -136,7 +136,7 @@ def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
 
 
 def _check_monitors(users: Sequence[tuple[str, Callback]], validates: bool) -> None:
-    """Refuse callbacks that wait for validation results where there will be none."""
+    """Refuse callbacks that monitor validation results where there will be none."""
     for name, callback in users:
         monitor = getattr(callback, "monitor", None)
         if isinstance(monitor, str) and monitor.startswith("valid_") and not validates:
@@ -148,7 +148,7 @@ def _check_monitors(users: Sequence[tuple[str, Callback]], validates: bool) -> N
 
 
 def _check_scoring(users: Sequence[tuple[str, Callback]], dataset: Any) -> None:
-    """Refuse skorch's scoring where it would count what is padding or has no target."""
+    """Refuse skorch's scoring where it would count padding or missing targets."""
     for name, callback in users:
         caches = isinstance(callback, ScoringBase) and callback.use_caching
         if not caches or dataset is None:

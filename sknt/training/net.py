@@ -1,4 +1,4 @@
-"""The skorch net: the masked loss, the training step and what the module sees in it."""
+"""The skorch net: the masked loss, the training step and the outputs."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sknt.training.batches import holds_sequences, sequence_loader
-from sknt.training.interrupts import TrainingFailed, TrainingStopped, is_users
+from sknt.training.interrupts import TrainingFailed, TrainingStopped, is_from_user
 from sknt.training.perturbations import AddToGradient, with_noise
 from sknt.training.prediction import at_last_steps, first_of, predict_outputs
 from sknt.training.progress import Plan, Progress, Update, advance, next_update, observe
@@ -44,15 +44,15 @@ class SequenceNet(KeepsState, NeuralNet):
     progress_ : Progress
         How far the training has come.
     plan_ : Plan
-        What the training that is running was asked for.
+        What the current training was asked for.
     update_ : Update
-        What the update that is being done is.
+        What the current update is.
     stream_params_ : dict
-        What callbacks ask of a stream: arguments that it is called with.
+        Arguments, set by callbacks, that a stream is called with.
     chance_loss_ : float
-        Loss of a target when its distribution is all that is known, in nats.
+        Loss per target of guessing from the distribution of the targets alone.
     encode_ : callable or None
-        While a training runs: makes packed sequences of other data sets.
+        During training, turns other data sets into packed sequences.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class SequenceNet(KeepsState, NeuralNet):
         return super().initialize()
 
     def get_default_callbacks(self) -> list[Any]:
-        """Return skorch's callbacks but for its table, whose place a progress bar has."""
+        """Return skorch's callbacks without its table, which a progress bar replaces."""
         return [pair for pair in super().get_default_callbacks() if pair[0] != "print_log"]
 
     # Training
@@ -105,20 +105,20 @@ class SequenceNet(KeepsState, NeuralNet):
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
             except KeyboardInterrupt as interrupt:
-                if isinstance(interrupt, TrainingFailed) or is_users(interrupt):
+                if isinstance(interrupt, TrainingFailed) or is_from_user(interrupt):
                     raise
                 stop = interrupt
         if stop is not None:
             raise TrainingStopped from stop
 
-    def ask_of_stream(self, *, is_final: bool = True, **params: Any) -> None:
-        """Set arguments that the training's stream is called with from now on.
+    def set_stream_params(self, *, is_final: bool = True, **params: Any) -> None:
+        """Set arguments that the training stream is called with from now on.
 
         Parameters
         ----------
         is_final : bool, default=True
-            Whether the task is now the one that is to be learned. Until then it is not
-            taken for learned, and not consolidated.
+            Whether the task is now the final one. Until then it does not count as
+            learned and is not consolidated.
         **params
             Such as ``max_length=10``.
         """
@@ -126,7 +126,7 @@ class SequenceNet(KeepsState, NeuralNet):
         self.progress_ = replace(self.progress_, held=not is_final)
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Do the next update of the weights, and take its loss into account."""
+        """Update the weights once, and record the loss in the progress."""
         self.update_ = next_update(self.progress_, self.plan_)
         self._set_steps(self.update_)
         step = super().train_step(batch, **fit_params)
@@ -141,8 +141,8 @@ class SequenceNet(KeepsState, NeuralNet):
     def _set_steps(self, update: Update) -> None:
         """Set the size and the kind of the optimizer's steps.
 
-        The size changes relative to the last factor, so that other schedules and rates by
-        group of parameters keep their meaning.
+        The size changes relative to the last factor, so that other learning-rate schedules
+        and rates per parameter group keep their meaning.
         """
         for group in self.optimizer_.param_groups:
             last = group.setdefault("rate_factor", 1.0)
@@ -153,17 +153,17 @@ class SequenceNet(KeepsState, NeuralNet):
                 group["orthogonal"] = update.orthogonal
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """Set the learning rate of all groups anew."""
+        """Reset the learning rate of all parameter groups."""
         self.set_params(lr=learning_rate)  # of the optimizer
         self.lr = learning_rate
         for group in self.optimizer_.param_groups:
             group["rate_factor"] = 1.0
 
     def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Tensor:
-        """Return the outputs that have targets: of each step, or of each last one.
+        """Return the outputs that have targets: at each step, or at each last one.
 
-        In training the inputs are those of the batch with the update's noise, and the
-        gradient of its penalty goes with that of the outputs.
+        In training, the update's noise is added to the inputs, and the gradient of its
+        penalty to that of the outputs.
         """
         update = self.update_ if self.module_.training else Update()
         inputs, lengths = x["x"], x["lengths"]
@@ -212,7 +212,7 @@ class SequenceNet(KeepsState, NeuralNet):
     def get_split_datasets(
         self, X: Any, y: Any = None, **fit_params: Any
     ) -> tuple[Dataset, Dataset | None]:
-        """Return the parts that are trained on and held out, both of packed sequences."""
+        """Return the parts to train on and to hold out, both as packed sequences."""
         if isinstance(self.train_split, ValidSplit) and X.targets.ndim == 1:
             y = X.targets.numpy()  # to stratify by
         train, valid = super().get_split_datasets(X, y, **fit_params)
@@ -223,7 +223,7 @@ class SequenceNet(KeepsState, NeuralNet):
     # Prediction
 
     def __sklearn_tags__(self):
-        """Say what the net is, as scikit-learn's scorers ask."""
+        """Return tags that tell scikit-learn's scorers what the net is."""
         tags = super().__sklearn_tags__()
         if self.classifies:
             tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
@@ -233,7 +233,7 @@ class SequenceNet(KeepsState, NeuralNet):
     def classes_(self) -> NDArray[np.int64]:
         """Class numbers, as trained on."""
         if not self.classifies or self.n_outputs is None:
-            raise AttributeError("the net does not tell classes apart")
+            raise AttributeError("the net is not a classifier")
         return np.arange(self.n_outputs)
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -252,7 +252,7 @@ class SequenceNet(KeepsState, NeuralNet):
     def predict_outputs(
         self, values: NDArray[np.float64], lengths: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """Return outputs of shape (n_samples, [longest,] n_outputs), whatever the batch."""
+        """Return outputs, independent of the batch: (n_samples, [longest,] n_outputs)."""
         self._set_training(False)
         return predict_outputs(
             self.module_,
@@ -264,7 +264,7 @@ class SequenceNet(KeepsState, NeuralNet):
 
     @property
     def backend(self) -> str:
-        """What sequences are run by, "fused" or "reference"."""
+        """The backend that runs sequences, "fused" or "reference"."""
         if not hasattr(self.module_, "backend_for"):
             return "reference"
         return self.module_.backend_for(next(self.module_.parameters()))

@@ -1,4 +1,4 @@
-"""Optimizers by name, and Muon, which torch has for matrices alone."""
+"""Optimizers by name, and Muon, which torch provides for matrices alone."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -7,35 +7,36 @@ import torch
 from torch import Tensor
 
 STEP_SIZE = 0.25
-"""Root mean square of a matrix's step, as a part of the learning rate.
+"""Root mean square of a matrix's step, as a fraction of the learning rate.
 
-Liu et al. take 0.2, as Adam's steps are in the mean: a rate that suits Adam suits Muon.
+Liu et al. use 0.2, the mean size of Adam's steps, so that a rate for Adam suits Muon.
 """
 
 COEFFICIENTS, N_ITERATIONS = (3.4445, -4.7750, 2.0315), 5
-"""Of Newton and Schulz's iteration, as Jordan et al. choose them."""
+"""Coefficients of the Newton-Schulz iteration, as chosen by Jordan et al."""
 
 
 class Muon(torch.optim.Optimizer):
-    r"""Steps of matrices that are as large in each direction; Adam's of vectors.
+    r"""Orthogonalised steps for matrices, and Adam's steps for everything else.
 
     A matrix moves along :math:`U V^\top`, where :math:`U \Sigma V^\top` is the mean of its
-    gradients: what few sequences teach moves it as far as what all of them do. Where the
-    gradient is small next to `eps`, the step is smaller by as much.
+    gradients, so that what is learned from few sequences moves it as far as what is learned
+    from all. Where the gradient is small compared with `eps`, the step shrinks accordingly.
 
     Parameters
     ----------
     params : iterable of Tensor or of dict
     lr : float, default=0.01
-        Of Adam's steps; the root mean square of a matrix's is a quarter of it.
+        Learning rate of Adam's steps; the root mean square of a matrix's step is a
+        quarter of it.
     betas : pair of float, default=(0.9, 0.99)
-        Decay of the mean of the gradients (looking one step ahead for matrices, as
-        Nesterov's), and of that of their squares.
+        Decay rates of the mean of the gradients (with Nesterov momentum for matrices) and
+        of the mean of their squares.
     eps : float, default=1e-3
-        Size of an element of the gradient that halves the step.
+        Size of the gradient's elements at which the step is halved.
     switches : bool, default=False
-        Whether a schedule may set a group's `orthogonal`, at first true, to false: then
-        matrices take Adam's steps as vectors do.
+        Whether a learning-rate schedule may set a group's `orthogonal`, which is true at
+        first, to false; matrices then take Adam's steps, as vectors do.
 
     References
     ----------
@@ -58,7 +59,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Do an update; with a closure, compute the gradient by it first."""
+        """Perform an update; a closure, if given, computes the gradient first."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -94,10 +95,10 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrix: Tensor) -> Tensor:
-    """Bring a matrix's singular values near to 1, by Newton and Schulz's iteration.
+    """Bring a matrix's singular values close to 1 by the Newton-Schulz iteration.
 
     Each iteration multiplies the matrix by a polynomial of its Gram matrix. The polynomials
-    are multiplied first, for the Gram matrix is the smaller one.
+    are multiplied first, because the Gram matrix is the smaller one.
 
     Parameters
     ----------
@@ -107,8 +108,8 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     Returns
     -------
     orthogonal : Tensor of shape (n_rows, n_columns)
-        With singular values from 0.6 to 1.2 where those of the matrix are above 0.003, and
-        smaller ones for smaller ones.
+        Singular values above 0.003 are mapped into 0.6 to 1.2, smaller ones to values
+        below that.
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
     gram = wide @ wide.mT
@@ -125,7 +126,7 @@ def orthogonalize(matrix: Tensor) -> Tensor:
 
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    # β2 = 0.99 follows the gradient's size faster than torch's 0.999: measured to help.
+    # β2 = 0.99 tracks the gradient's size faster than torch's 0.999, which helps.
     "adam": (torch.optim.Adam, {"betas": (0.9, 0.99), "fused": True}),
     "adamw": (torch.optim.AdamW, {"betas": (0.9, 0.99), "fused": True}),
     "muon": (Muon, {}),
@@ -136,9 +137,9 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
 """Names of the optimizers, with the settings in which they differ from torch's."""
 
 RELATIVE_EPSILON = {"adam": 2e-4, "adamw": 2e-4, "muon": 5e-4, "muon-adam": 5e-4}
-"""ε: so much of max_grad_norm, for both are sizes of gradients.
+"""The optimizers' ε as a fraction of max_grad_norm: both are sizes of gradients.
 
-It keeps steps small where gradients are.
+It keeps steps small where gradients are small.
 """
 
 UNCLIPPED_EPSILON = 3e-4

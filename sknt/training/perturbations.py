@@ -1,4 +1,4 @@
-"""What a consolidation adds: noise on the inputs, and a penalty to the gradient."""
+"""What consolidation adds: noise to the inputs, and a penalty to the gradient."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class AddToGradient(torch.autograd.Function):
-    """Outputs as they are, whose gradient brings that of a penalty with it."""
+    """Pass outputs through, and add the gradient of a penalty to theirs."""
 
     @staticmethod
     def forward(ctx: Any, outputs: Tensor, penalty: Tensor) -> Tensor:
@@ -22,16 +22,16 @@ class AddToGradient(torch.autograd.Function):
 
 
 def with_noise(values: Tensor, lengths: Tensor, scale: float, seed: int) -> Tensor:
-    """Add normal noise to a batch's features, in proportion to their deviation in it.
+    """Add Gaussian noise to a batch's features, scaled to their standard deviation in it.
 
     Parameters
     ----------
     values : Tensor of shape (batch, n_timesteps, n_features)
     lengths : Tensor of shape (batch,)
     scale : float
-        Standard deviation of the noise, as a part of that of the present steps.
+        Standard deviation of the noise, as a fraction of that of the present steps.
     seed : int
-        Such as the number of updates, so that a training can be repeated and continued.
+        Such as the number of updates, so that training can be repeated and continued.
 
     Returns
     -------

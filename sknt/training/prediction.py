@@ -1,9 +1,9 @@
-"""Outputs of a trained module for any number of sequences, in batches of like lengths.
+"""Outputs of a trained module for any number of sequences, in batches of similar lengths.
 
-A prediction does not depend on the batch it is in. The kernels sum in an order of their own
-whatever the batch, in single precision. torch's operations do not, so the reference path
-runs in double precision, where the difference is beyond all digits that matter; and so do
-sequences that overflow in the kernels.
+A prediction does not depend on the batch it is in. The kernels, in single precision, sum in
+one fixed order whatever the batch. torch's operations do not, so the reference path runs in
+double precision, where the difference is beyond all significant digits. So do sequences
+that overflow in the kernels.
 """
 
 import copy
@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-BATCH = {"fused": 512, "reference": 128}
-"""Batches of at least so many sequences, where larger ones are faster."""
+MIN_BATCH_SIZE = {"fused": 512, "reference": 128}
+"""Minimum batch size by backend, because larger batches are faster."""
 
 
 @torch.no_grad()
@@ -28,52 +28,54 @@ def predict_outputs(
     per_step: bool,
     batch_size: int,
 ) -> NDArray[np.float64]:
-    """Compute what a module gives for packed sequences.
+    """Compute a module's outputs for packed sequences.
 
     Parameters
     ----------
     module : Module
-        In evaluation mode. What is run is what its ``prepare()`` gives, if it has that and
-        the kernels serve; otherwise a copy of it in double precision.
+        In evaluation mode. It runs as its ``prepare()`` returns it, if it has that method
+        and the kernels can serve; otherwise as a copy in double precision.
     values : ndarray of shape (n_samples, longest, n_features)
     lengths : ndarray of shape (n_samples,)
     per_step : bool
         Whether to keep the outputs of all steps, rather than each sequence's last.
     batch_size : int
-        Batches are at least as large.
+        Batches are at least this large.
 
     Returns
     -------
     outputs : ndarray of shape (n_samples, [longest,] n_outputs)
     """
     parameter = next(module.parameters())
-    batches = _Batches(per_step, batch_size, parameter.device)
+    runner = _BatchRunner(per_step, batch_size, parameter.device)
     prepared = module.prepare() if hasattr(module, "prepare") else None
     if prepared is None or prepared.backend != "fused":
-        return batches.in_double(module, values, lengths)
-    outputs = batches.run(prepared, parameter.dtype, BATCH["fused"], values, lengths)
+        return runner.run_in_double(module, values, lengths)
+    outputs = runner.run(
+        prepared, parameter.dtype, MIN_BATCH_SIZE["fused"], values, lengths
+    )
     finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
     if not finite.all():
-        outputs[~finite] = batches.in_double(module, values[~finite], lengths[~finite])
+        outputs[~finite] = runner.run_in_double(module, values[~finite], lengths[~finite])
     return outputs
 
 
-class _Batches(NamedTuple):
-    """How sequences go in batches."""
+class _BatchRunner(NamedTuple):
+    """Runs modules over sequences in batches."""
 
     per_step: bool
-    least: int
+    min_batch_size: int
     device: torch.device
 
-    def in_double(
+    def run_in_double(
         self, module: Any, values: NDArray[np.float64], lengths: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Run a copy of a module in double precision."""
         # Apple's GPUs have no double precision.
         dtype = torch.float32 if self.device.type == "mps" else torch.float64
-        reference = copy_in(dtype, module)
+        reference = copy_as(dtype, module)
         reference.backend = "reference"
-        return self.run(reference, dtype, BATCH["reference"], values, lengths)
+        return self.run(reference, dtype, MIN_BATCH_SIZE["reference"], values, lengths)
 
     def run(
         self,
@@ -83,9 +85,9 @@ class _Batches(NamedTuple):
         values: NDArray[np.float64],
         lengths: NDArray[np.int64],
     ) -> NDArray[np.float64]:
-        """Run batches of at least ``size`` sequences of like lengths."""
+        """Run batches of at least ``size`` sequences of similar lengths."""
         rest = np.argsort(lengths, kind="stable")
-        size = max(self.least, size)
+        size = max(self.min_batch_size, size)
         result: Any = None
         while len(rest):
             rows, rest = rest[:size], rest[size:]
@@ -107,7 +109,7 @@ class _Batches(NamedTuple):
 
 
 def first_of(results: Any) -> Any:
-    """Return the outputs of what a module gives: those alone, or first in a tuple."""
+    """Return a module's outputs, which it returns alone or first in a tuple."""
     return results[0] if isinstance(results, tuple) else results
 
 
@@ -116,8 +118,8 @@ def at_last_steps(outputs: Tensor, lengths: Tensor) -> Tensor:
     return outputs[torch.arange(len(outputs)), lengths - 1]
 
 
-def copy_in(dtype: torch.dtype, module: torch.nn.Module) -> Any:
-    """Copy a module with its parameters and buffers in another precision."""
+def copy_as(dtype: torch.dtype, module: torch.nn.Module) -> Any:
+    """Copy a module, with its parameters and buffers in another precision."""
     memo: dict[int, Any] = {}
     for parameter in module.parameters():
         memo[id(parameter)] = torch.nn.Parameter(parameter.to(dtype), requires_grad=False)

@@ -1,19 +1,20 @@
-"""How far a training has come, and what the next update is: plain functions of values.
+"""How far training has come, and what the next update is: plain functions of values.
 
-Nothing here knows a network. After each update :func:`observe` takes its loss into the
-:class:`Progress`, :func:`advance` moves on to the next phase if it is time, and
-:func:`next_update` says what the next update is. The net asks for it
-(:meth:`sknt.training.net.SequenceNet.train_step`), and nobody else decides about rates,
-penalty and noise.
+Nothing here knows a network. After each update, :func:`observe` records its loss in the
+:class:`Progress`, :func:`advance` moves on to the next phase when it is time, and
+:func:`next_update` returns the next update. The net carries it out
+(:meth:`sknt.training.net.SequenceNet.train_step`); rates, penalty and noise are decided
+nowhere else.
 
-A task is *learned* when the running mean of the loss is below 5 % of the loss of guessing.
-It is then *consolidated*: the learning rate falls to 2 % along a cosine, and two things
-rise and go again. One is the memory's penalty on what its heads do
+A task is *learned* when the running mean of the loss is below 5 % of the loss of guessing
+from the distribution of the targets alone. It is then *consolidated*: the learning rate
+falls to 2 % along a cosine, while two perturbations are ramped up and down again. One is
+the memory's penalty on what its heads do
 (:meth:`sknt.memories.Memory.penalty`): heads that write only what is needed keep what they
-wrote on sequences much longer than those trained on. The other is noise on the inputs: what
-is found in spite of it can be told from everything else with room to spare. If the end of
-the consolidation is not exact, it is annealed again from a tenth of the rate, up to three
-times; if what was learned is lost, learning begins again.
+wrote on sequences much longer than those in training. The other is noise on the inputs: a
+row that is found in spite of it is well separated from all others. If the task is not
+solved exactly by the end of the consolidation, it is annealed again from a tenth of the
+rate, up to three times. If what was learned is lost, learning begins again.
 """
 
 import math
@@ -21,65 +22,65 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 LEARNED = 0.05
-"""A task is learned when the mean loss is below this part of the loss of guessing."""
+"""A task is learned when the mean loss is below this fraction of the loss of guessing."""
 
 EXACT = 0.001
-"""It is annealed once more if the mean loss is above this part of it in the end."""
+"""It is annealed once more if the final mean loss is above this fraction of that loss."""
 
 LOST = 10 * LEARNED
-"""Above this part of it, what was learned is lost and learning begins again."""
+"""Above this fraction of it, what was learned is lost and learning begins again."""
 
 DECAY = 0.95
-"""Of the running mean of the loss, at each update."""
+"""Decay of the running mean of the loss, per update."""
 
 RAMP, RAMP_END = 0.15, 0.65
-"""Penalty and noise rise over this part of the consolidation, and are gone at the end."""
+"""Penalty and noise ramp up over the first fraction, and are gone at the second."""
 
 NOISE = 0.4
-"""Standard deviation of the noise on the inputs, as a part of their own."""
+"""Standard deviation of the noise on the inputs, as a fraction of their own."""
 
 WARM_UP = 100
-"""Updates over which the learning rate rises in the beginning."""
+"""Number of updates over which the learning rate warms up."""
 
 MAX_ROUNDS, ROUND_RATE = 3, 0.1
-"""How often it is annealed once more at most, and from which part of the rate."""
+"""Most extra rounds of annealing, and the fraction of the rate they begin at."""
 
 LATE_PART = 0.15
-"""The last part of the consolidation: its mean loss tells, and no batch may be bad."""
+"""Last part of the consolidation, over which the loss must be small throughout."""
 
 LAST_RATE = 0.02
-"""Part of the learning rate that is left in the end."""
+"""Fraction of the learning rate that is left at the end."""
 
 FINAL_PART = 0.4
-"""Part of the planned training in which the rate falls if the task is not learned yet."""
+"""Last part of the planned training: the rate falls there if the task is not learned."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training has come; kept with the weights.
+    """How far training has come; kept with the weights.
 
     Attributes
     ----------
     n_sequences, n_updates : int
-        Sequences shown and updates done so far.
+        Sequences seen and updates performed so far.
     n_before : int
-        Sequences that had been shown when what is now being learned was begun.
+        Sequences seen before the current learning began.
     mean_loss : float or None
-        Running mean of the loss of a target, as a part of the loss of guessing.
+        Running mean of the loss per target, as a fraction of the loss of guessing.
     last_lapse : int
-        Sequences shown when a batch's loss was last above that of a learned task.
+        Sequences seen when a batch's loss was last above that of a learned task.
     learned_at : int or None
-        Sequences shown when the consolidation, or its last round of annealing, began.
+        Sequences seen when the consolidation, or its last round of annealing, began.
     length, whole_length : int
-        Sequences of the consolidation, and of one that no plan cuts short.
+        Sequences in the consolidation, and in one that no plan cuts short.
     late_loss, n_late : float and int
-        Mean loss in the last part of the consolidation and since, of how many updates.
+        Mean loss in the last part of the consolidation and since, over how many updates.
     n_rounds : int
-        How often it was annealed once more.
+        Extra rounds of annealing so far.
     first_rate : float
-        Part of the learning rate, penalty and noise that the consolidation began with.
+        Fraction of learning rate, penalty and noise that the consolidation began with.
     held : bool
-        Whether nothing is taken for learned yet, because the task will get harder.
+        Whether nothing counts as learned yet, because the task will get harder.
     """
 
     n_sequences: int = 0
@@ -98,14 +99,14 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """Part of the consolidation that is over; above 1 after it."""
+        """Fraction of the consolidation that is over; above 1 after it."""
         if self.learned_at is None:
             return 0.0
         return (self.n_sequences - self.learned_at) / self.length
 
     @property
     def exact(self) -> bool:
-        """Whether the loss of the last 15 % is small, in the mean and in each batch."""
+        """Whether the loss of the last 15 % is small, on average and in every batch."""
         lapsed = self.n_sequences - self.last_lapse < LATE_PART * self.length
         return self.n_late > 0 and self.late_loss < EXACT and not lapsed
 
@@ -126,13 +127,13 @@ class Plan:
     consolidates : bool
         Whether a learned task is consolidated. Otherwise all updates are alike.
     duration : float
-        The consolidation lasts so many times as many sequences as learning took.
+        Length of the consolidation, relative to the number of sequences learning took.
     n_first : int
-        Sequences shown before this training.
+        Sequences seen before this training.
     n_planned : int or None
-        Sequences that this training will show, if that is known: the rate then falls over
-        the last 40 % of them even if the task is not learned, and goes on falling from
-        there if it is learned then.
+        Sequences that this training will show, if known. The rate then falls over the
+        last 40 % of them even if the task is not learned; if it is learned meanwhile, the
+        consolidation continues from the rate reached.
     """
 
     consolidates: bool = False
@@ -146,21 +147,21 @@ class Update(NamedTuple):
 
     rate: float = 1.0  # factor of the learning rate
     penalty: float = 0.0  # factor of the memory's penalty
-    noise: float = 0.0  # standard deviation of the noise, as a part of the inputs' own
-    orthogonal: bool = True  # whether an optimizer with two kinds of steps takes Muon's
+    noise: float = 0.0  # standard deviation of the noise, as a fraction of the inputs' own
+    orthogonal: bool = True  # whether an optimizer with two kinds of steps uses Muon's
 
 
 def observe(progress: Progress, loss: float, n: int) -> Progress:
-    """Take an update into account.
+    """Record an update.
 
     Parameters
     ----------
     progress : Progress
     loss : float
-        Mean loss of a target, as a part of the loss of guessing. One that is not finite
-        stays out of the means.
+        Mean loss per target, as a fraction of the loss of guessing. If it is not finite,
+        it stays out of the means.
     n : int
-        Sequences of the batch.
+        Sequences in the batch.
 
     Returns
     -------
@@ -185,7 +186,7 @@ def observe(progress: Progress, loss: float, n: int) -> Progress:
 
 
 def advance(progress: Progress, plan: Plan) -> Progress:
-    """Move on to the next phase if it is time: the task is learned, or lost again.
+    """Move on to the next phase when it is time: the task is learned, or lost again.
 
     Parameters
     ----------
@@ -195,13 +196,13 @@ def advance(progress: Progress, plan: Plan) -> Progress:
     Returns
     -------
     progress : Progress
-        The same one if nothing changes.
+        The same object if nothing changes.
     """
     if not plan.consolidates or progress.mean_loss is None:
         return progress
     if progress.learned_at is None:
         if progress.mean_loss < LEARNED and not progress.held:
-            return _consolidation(progress, plan)
+            return _begin_consolidation(progress, plan)
     elif progress.mean_loss > LOST or progress.held:
         is_over = progress.phase == "learned"
         n_before = progress.n_sequences if is_over else progress.n_before
@@ -209,12 +210,12 @@ def advance(progress: Progress, plan: Plan) -> Progress:
     elif progress.fraction >= 1 and not progress.exact and progress.n_rounds < MAX_ROUNDS:
         is_first = not progress.n_rounds
         length = math.ceil(progress.length / 2) if is_first else progress.length
-        return replace(_begun(progress, length), n_rounds=progress.n_rounds + 1)
+        return replace(_begin_round(progress, length), n_rounds=progress.n_rounds + 1)
     return progress
 
 
 def next_update(progress: Progress, plan: Plan) -> Update:
-    """Say what the next update is.
+    """Return the next update.
 
     Parameters
     ----------
@@ -236,42 +237,42 @@ def next_update(progress: Progress, plan: Plan) -> Update:
         return Update(rate=rate * ROUND_RATE, orthogonal=False)
     height = min(1.0, max(0.0, min(fraction, RAMP_END - fraction) / RAMP))
     penalty = progress.first_rate * progress.length / progress.whole_length * height
-    noise = NOISE * penalty * _borne_noise(progress.mean_loss)
+    noise = NOISE * penalty * _tolerated_noise(progress.mean_loss)
     return Update(rate, penalty, noise, orthogonal=False)
 
 
-def _consolidation(progress: Progress, plan: Plan) -> Progress:
-    """Begin to consolidate what is learned."""
+def _begin_consolidation(progress: Progress, plan: Plan) -> Progress:
+    """Begin to consolidate a learned task."""
     length = whole = math.ceil(plan.duration * (progress.n_sequences - progress.n_before))
     if plan.n_planned is not None:
         left = plan.n_first + plan.n_planned - progress.n_sequences
         if left > 0:
             length = min(length, left)
     return replace(
-        _begun(progress, length),
+        _begin_round(progress, length),
         whole_length=whole,
         n_rounds=0,
         first_rate=_planned_rate(progress, plan),
     )
 
 
-def _begun(progress: Progress, length: int) -> Progress:
-    """Begin a consolidation, or a round of annealing, of so many sequences."""
+def _begin_round(progress: Progress, length: int) -> Progress:
+    """Begin a consolidation, or a round of annealing, of ``length`` sequences."""
     return replace(
         progress, learned_at=progress.n_sequences, length=length, late_loss=0.0, n_late=0
     )
 
 
 def _planned_rate(progress: Progress, plan: Plan) -> float:
-    """Return the rate while the task is being learned, once warmed up."""
+    """Return the rate while the task is being learned, after the warm-up."""
     if plan.n_planned is None:
         return 1.0
     left = 1 - (progress.n_sequences - plan.n_first) / plan.n_planned
     return _cosine(min(1.0, 1 - left / FINAL_PART)) if left < FINAL_PART else 1.0
 
 
-def _borne_noise(mean_loss: float) -> float:
-    """Return how much of the noise a task bears: none of it at twice the learned loss."""
+def _tolerated_noise(mean_loss: float) -> float:
+    """Return the fraction of the noise that a task tolerates: 0 at twice LEARNED."""
     return max(0.0, 1 - mean_loss / (2 * LEARNED))
 
 

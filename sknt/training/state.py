@@ -1,4 +1,4 @@
-"""What is kept of a net: snapshots to go back to, and pickles of plain arrays."""
+"""The state of a net: snapshots to go back to, and pickles of plain arrays."""
 
 import copy
 import warnings
@@ -17,7 +17,7 @@ from sknt.training.progress import Progress
 
 
 class KeepsState:
-    """Snapshots and pickling of a net, whose modules are built again on loading."""
+    """Snapshots and pickling of a net, whose modules are rebuilt on loading."""
 
     module_: Any
     optimizer_: Any
@@ -25,7 +25,7 @@ class KeepsState:
     initialize: Any
 
     def snapshot(self) -> dict[str, Any]:
-        """Return copies of the weights, the optimizer's state and how far things are."""
+        """Return copies of the weights, the optimizer's state and the progress."""
         return {
             "module": copy.deepcopy(self.module_.state_dict()),
             "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
@@ -43,7 +43,7 @@ class KeepsState:
         self.chance_loss_ = snapshot["chance_loss"]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return parameters and plain arrays; the modules are built again on load."""
+        """Return parameters and plain arrays; the modules are rebuilt on loading."""
         rebuilt = {"_modules", "_criteria", "_optimizers"}
         params = {
             name: value
@@ -70,7 +70,7 @@ class KeepsState:
 
 
 def _available(device: Any) -> str:
-    """Return a device, or the CPU with a warning where this machine does not have it."""
+    """Return a device, or, with a warning, the CPU if this machine does not have it."""
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):
