@@ -14,7 +14,7 @@ import torch
 
 @pytest.fixture
 def sequences():
-    """60 sequences of 2 to 6 steps of 2 features; the label is the first step's sign."""
+    """60 sequences of 2 to 6 steps with 2 features; the label is the first step's sign."""
     rng = np.random.RandomState(0)
     X = rng.normal(size=(60, 6, 2))
     lengths = rng.randint(2, 7, size=60)
@@ -25,7 +25,7 @@ def sequences():
 
 @pytest.fixture
 def values(sequences):
-    """The same sequences; the value goes with the first step."""
+    """The same sequences; the value depends on the first step."""
     X, _ = sequences
     return X, 3 + 10 * X[:, 0, 0]
 
@@ -46,7 +46,7 @@ def torch_seed():
 
 @pytest.fixture(params=["reference", "fused"])
 def backend(request):
-    """Both paths are held to the same: fused wherever there are kernels."""
+    """Both paths have to pass the same tests: fused wherever there are kernels."""
     from network_helpers import make_network
 
     torch.manual_seed(0)

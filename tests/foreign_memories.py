@@ -1,4 +1,4 @@
-"""Memories that have nothing in common with the NTM but the contract."""
+"""Memories that share nothing with the NTM except the contract."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Order(NamedTuple):
 
 
 class ShiftRegister(Memory):
-    """Only what a memory has to have: each word pushes the others on by a cell."""
+    """Only what a memory must define: each word moves the others on by one cell."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Deed(NamedTuple):
 
 
 class Stack(Memory):
-    """All that a memory can say of itself, in words of its own."""
+    """Everything that a memory can define, with names of its own."""
 
     bulky = ("sheets",)
 

@@ -22,7 +22,7 @@ SMALL = {
     "random_state": 0,
 }
 MODEST = SMALL | {"hidden_size": 12, "max_epochs": 4}
-"""Parameters of estimators whose scores should tell one from another."""
+"""Parameters of small estimators that still learn enough for their scores to differ."""
 
 tiny_copy = partial(make_copy, 20, n_bits=2, max_length=3)
 
@@ -36,7 +36,7 @@ def small_regressor(**params):
 
 
 def stepwise_classifier(**params):
-    """A small classifier with a label for each step, as the copy task needs it."""
+    """A small classifier with a label for each step, as the copy task needs."""
     return small_classifier(**{"return_sequences": True, **params})
 
 

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from sknt.nn import SequenceNetwork
 
 
-def make_network(**options):
+def make_kernel_network(**options):
     network = SequenceNetwork(3, 2, **{"memory_size": 9, "word_size": 4, **options})
     with torch.no_grad():
         for parameter in network.parameters():
@@ -20,8 +20,8 @@ def make_batch(n_sequences=5, n_steps=7):
     return torch.randn(n_sequences, n_steps, 3), lengths
 
 
-def run(network, backend, x, lengths, *, traces=False):
-    """Return all results, and the gradients of a loss in which each of them counts."""
+def results_and_gradients(network, backend, x, lengths, *, traces=False):
+    """Return all results, and the gradients of a loss to which each of them contributes."""
     network.backend = backend
     x = x.clone().requires_grad_()
     results = leaves(network(x, lengths, return_states=traces))

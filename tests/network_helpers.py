@@ -13,7 +13,7 @@ from sknt.nn import CONTROLLERS, SequenceNetwork
 N_INPUTS, N_OUTPUTS, N_ROWS, WORD, HIDDEN = 3, 2, 7, 4, 5
 LENGTHS = torch.tensor([4, 6, 1, 5])  # neither equal nor sorted
 N_STEPS = int(LENGTHS.max())
-# What holds for a new memory or controller as for those that are there.
+# What must hold for new memories and controllers as well as for the present ones.
 ANY_NETWORK = pytest.mark.parametrize(
     ("memory", "controller"), [*itertools.product([*MEMORIES, None], CONTROLLERS)]
 )
@@ -23,7 +23,7 @@ ANY_MEMORY = pytest.mark.parametrize("memory", MEMORIES)
 def randomize(module):
     """Weights far from their initial values, so that heads address sharply.
 
-    Any larger, and each step would multiply float32's rounding by its large γ.
+    If they were any larger, each step would multiply float32's rounding by its large γ.
     """
     with torch.no_grad():
         for name, parameter in module.named_parameters():
@@ -53,7 +53,7 @@ def assert_states_close(actual, expected, **tolerances):
 
 
 def some_loss(outputs):
-    """A loss in which every output counts, and differently."""
+    """A loss to which every output contributes differently."""
     weights = torch.linspace(-1, 2, outputs.numel(), dtype=outputs.dtype)
     return (outputs.flatten() * weights).sum()
 

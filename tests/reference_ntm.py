@@ -1,7 +1,7 @@
-"""The Neural Turing Machine once more, slowly: one sequence, NumPy, float64, loops.
+"""A slow, independent Neural Turing Machine: one sequence, NumPy, float64, loops.
 
 Written from the equations of Graves, Wayne & Danihelka (2014, arXiv:1410.5401), not from
-sknt's code, so that the two agree only where both are right. ``weights_of`` alone knows
+sknt's code, so that the two agree only where both are right. ``plain_weights`` alone knows
 how sknt names and lays out its parameters; everything below it takes plain arrays.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 from sknt.ops.addressing import EPSILON
 
 
-def weights_of(
+def plain_weights(
     state_dict,
     controller,
     n_read_heads=0,
@@ -19,7 +19,7 @@ def weights_of(
     shift_range=1,
     interface_clip=20.0,
 ):
-    """Sort a network's state_dict into plain float64 arrays, one entry a head."""
+    """Sort a network's state_dict into plain float64 arrays, one entry per head."""
     arrays = {name: tensor.double().numpy() for name, tensor in state_dict.items()}
     part = "cell.controller."
     layers = []
@@ -165,7 +165,7 @@ def write(memory, weighting, erase, add):
 
 
 def interface(head, hidden, clip):
-    """What one head is told, from the controller's output."""
+    """Compute one head's instructions from the controller's output."""
     raw = {name: matrix @ hidden + bias for name, (matrix, bias) in head.items()}
     if clip is not None:
         raw = {name: np.clip(value, -clip, clip) for name, value in raw.items()}

@@ -1,4 +1,4 @@
-"""Ragged sequences and where their steps may lie in an array."""
+"""Ragged sequences and the positions that their steps may have in an array."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Estimators that need no training, and steps that count, for the tests of the scores."""
+"""Estimators that need no training, and the steps to be scored, for tests of the scores."""
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -12,7 +12,7 @@ def absent_steps(X):
 
 
 class StepClassifier(ClassifierMixin, BaseEstimator):
-    """Takes a step's features for the logits of its classes."""
+    """Uses a step's features as the logits of its classes."""
 
     def __init__(self, classes=(0, 1, 2), missing_target=nan, temperature=1.0):
         self.classes = classes
@@ -40,7 +40,7 @@ class StepClassifier(ClassifierMixin, BaseEstimator):
 
 
 class StepTagger(ClassifierMixin, BaseEstimator):
-    """Takes a step's features for the logits of as many 0/1 outputs."""
+    """Uses a step's features as the logits of as many 0/1 outputs."""
 
     def fit(self, X, y=None):
         self.classes_ = np.arange(X.shape[2])
@@ -54,7 +54,7 @@ class StepTagger(ClassifierMixin, BaseEstimator):
 
 
 class StepRegressor(RegressorMixin, BaseEstimator):
-    """Takes a step's features for its values; of one feature without an axis."""
+    """Uses a step's features as its values; a single feature has no axis."""
 
     def fit(self, X, y=None):
         self.fitted_ = True
@@ -64,14 +64,14 @@ class StepRegressor(RegressorMixin, BaseEstimator):
         return X[..., 0] if X.shape[2] == 1 else X
 
 
-def sequences_with_gaps(n_features):
+def make_sequences_with_gaps(n_features):
     X = np.random.RandomState(0).normal(size=(9, 5, n_features))
     X[0, 3:] = X[1, :2] = X[2, [1, 3]] = X[3, [0, 2, 4]] = X[8, 4] = nan
     return X
 
 
 def labels_for(X, classes=(0, 1, 2), missing=nan):
-    """Give a label to each step but absent ones and some that are present."""
+    """Label every step except absent ones and some that are present."""
     rng = np.random.RandomState(1)
     y = rng.choice(np.array(classes, dtype=object), size=X.shape[:2])
     guessed = rng.uniform(size=y.shape) < 0.5
@@ -90,7 +90,7 @@ def values_for(X):
 
 
 def scored_places(X, y, missing=nan):
-    """List (sample, step) of what counts, one at a time."""
+    """List the (sample, step) pairs that count, one at a time."""
     places = []
     for i in range(len(X)):
         for t in range(X.shape[1]):

@@ -1,4 +1,4 @@
-"""What lies after the end of a sequence changes nothing."""
+"""Values after the end of a sequence change nothing."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("fill", [float("nan"), float("inf"), 1e30])
 @pytest.mark.parametrize("return_states", [False, True])
 @ANY_NETWORK
-def test_what_lies_after_a_sequences_end_changes_nothing(
+def test_values_after_a_sequences_end_change_nothing(
     memory, controller, return_states, fill
 ):
     network = make_network(memory, controller=controller)
@@ -47,7 +47,7 @@ def test_what_lies_after_a_sequences_end_changes_nothing(
 
 
 @ANY_NETWORK
-def test_a_sequence_alone_gives_the_same_as_beside_longer_ones(memory, controller):
+def test_a_sequence_gives_the_same_alone_as_beside_longer_ones(memory, controller):
     network = make_network(memory, controller=controller)
     x = make_inputs()
     outputs, state = network(x, LENGTHS)
@@ -71,7 +71,7 @@ def test_outputs_after_the_end_are_zeros(memory, controller, n_absent):
 
 
 @ANY_NETWORK
-def test_lengths_of_none_are_all_the_steps(memory, controller):
+def test_lengths_of_none_mean_all_the_steps(memory, controller):
     network = make_network(memory, controller=controller)
     x = make_inputs()
     outputs, state = network(x)

@@ -1,4 +1,4 @@
-"""Linear keys and add vectors: those of other NTMs, whose weights can be run."""
+"""Linear keys and add vectors, with which the weights of other NTMs can be run."""
 
 import itertools
 
@@ -35,9 +35,9 @@ def _seed():
 class PublicNTM:
     """An NTM as it is often published, in NumPy, one sequence at a time.
 
-    Each head has a layer of its own. Keys and add vectors are linear, a shift distribution
-    is read from +1 to -1, weightings are sharpened as plain powers, and the heads' first
-    weightings are 0. The one write head writes after the reads.
+    Each head has its own layer. Keys and add vectors are linear, a shift distribution runs
+    from +1 to -1, weightings are sharpened with plain powers, and the heads' first
+    weightings are 0. The only write head writes after the reads.
     """
 
     def __init__(self, rng):
@@ -87,7 +87,7 @@ class PublicNTM:
         return np.array(outputs)
 
     def copied_into(self, network):
-        """Lay the weights out as ours are: field by field, the shifts from -1 to +1."""
+        """Lay the weights out like ours: field by field, the shifts from -1 to +1."""
         fields = []
         for field in range(7):
             heads = self.heads if field < 5 else self.heads[-1:]

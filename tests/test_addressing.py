@@ -22,7 +22,7 @@ def _seed():
 
 
 def weightings(*shape):
-    """Uneven weightings: no row is near 0, where ε would count."""
+    """Uneven weightings, in which no row is near 0, where ε would matter."""
     return torch.softmax(torch.randn(*shape, dtype=torch.float64), dim=-1)
 
 
@@ -151,7 +151,7 @@ def test_a_zero_row_has_similarity_0_and_a_finite_zero_gradient_through_its_norm
     similarity = ops.cosine_similarity(key, memory)
     assert torch.equal(similarity, torch.zeros_like(similarity))
     similarity.sum().backward()
-    # The dot product's share is all there is: k / (‖k‖·0 + ε).
+    # Only the dot product contributes: k / (‖k‖·0 + ε).
     assert_close(memory.grad, (key / EPSILON).expand(1, N, W))
 
 
@@ -171,7 +171,7 @@ def test_strength_0_is_uniform():
     assert_close(weighting, torch.full_like(weighting, 1 / N))
 
 
-def test_strength_without_bound_takes_the_most_similar_row_and_stays_finite():
+def test_a_huge_strength_selects_the_most_similar_row_and_stays_finite():
     key, memory = torch.randn(B, H, W), torch.randn(B, N, W)
     weighting = ops.content_weighting(key, torch.full((B, H, 1), 1e5), memory)
     nearest = ops.cosine_similarity(key, memory).argmax(-1)
@@ -221,13 +221,13 @@ def test_a_shift_of_1_0_0_moves_focus_to_the_row_before_and_from_the_first_to_th
 
 
 @pytest.mark.parametrize("distribution", [[1.0], [0.0, 1.0, 0.0], [0, 0, 1.0, 0, 0]])
-def test_a_shift_by_no_row_is_the_identity(distribution):
+def test_a_shift_by_zero_rows_is_the_identity(distribution):
     weighting = weightings(B, H, N)
     distribution = torch.tensor(distribution, dtype=torch.float64).expand(B, H, -1)
     assert torch.equal(ops.shift(weighting, distribution), weighting)
 
 
-def test_a_shift_over_a_range_of_2_reaches_two_rows_on():
+def test_a_shift_range_of_2_reaches_two_rows_further():
     assert torch.equal(ops.shift(one_hot(N - 1), one_hot(4, 5)), one_hot(1))
 
 
@@ -237,7 +237,7 @@ def test_a_shift_spread_over_all_rows_makes_every_weighting_uniform():
     assert_close(ops.shift(weighting, uniform), uniform)
 
 
-def test_shifting_a_rotated_weighting_is_rotating_the_shifted_one():
+def test_shifting_a_rotated_weighting_equals_rotating_the_shifted_one():
     weighting, distribution = weightings(B, H, N), weightings(B, H, 3)
     assert_close(
         ops.shift(weighting.roll(2, -1), distribution),
@@ -269,7 +269,7 @@ def test_a_larger_gamma_gives_more_to_the_largest_row_and_keeps_the_order():
 
 
 def test_gamma_21_of_a_uniform_weighting_over_4096_rows_stays_uniform_in_float32():
-    # (1/4096)**21 is 1e-76, which float32 takes for zero: the plain quotient is 0/0.
+    # (1/4096)**21 is 1e-76, which is zero in float32: the plain quotient is 0/0.
     weighting = torch.full((1, 1, 4096), 1 / 4096, requires_grad=True)
     gamma = torch.full((1, 1, 1), 21.0, requires_grad=True)
     sharpened = ops.sharpen(weighting, gamma)
@@ -355,7 +355,7 @@ def test_what_is_written_to_a_cleared_row_is_read_back():
 
 
 def test_write_does_not_change_the_tensor_given():
-    # One copy a sequence of one matrix, as initial memories are: writing in place would
+    # One matrix expanded to all sequences, like initial memories: writing in place would
     # reach every sequence's.
     matrix = normal(N, W)
     memory = matrix.expand(B, -1, -1)

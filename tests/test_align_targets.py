@@ -1,4 +1,4 @@
-"""align_targets: targets go to the steps of X that they belong to."""
+"""align_targets: targets are assigned to the steps of X that they belong to."""
 
 import re
 
@@ -132,7 +132,7 @@ def test_another_number_of_steps_is_refused_with_both_numbers(n_steps):
 
 
 @pytest.mark.parametrize("y", [np.ones(2), [0, 1], np.ones((2, 3, 1, 1))])
-def test_targets_for_sequences_are_refused_with_the_way_out(y):
+def test_targets_for_sequences_are_refused_with_advice(y):
     expected = re.escape(f"y has shape {np.shape(y)}")
     with pytest.raises(ValueError, match=expected) as error:
         align_targets(y, PRESENT)

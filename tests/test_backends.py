@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import in_subprocess
-from kernel_helpers import make_batch, make_network
+from kernel_helpers import make_batch, make_kernel_network
 
 from sknt import NTMSequenceClassifier, NTMSequenceRegressor
 from sknt.nn import SequenceNetwork
@@ -35,8 +35,8 @@ def test_auto_falls_back_where_there_are_no_kernels():
         assert network(x)[0].shape == (1, 2, 2)
 
 
-def test_hooks_and_parametrizations_of_layers_are_not_passed_by():
-    network = make_network()
+def test_hooks_and_parametrizations_of_layers_are_not_bypassed():
+    network = make_kernel_network()
     x, lengths = make_batch()
     assert network.backend_for(x) == "fused"
     seen = []
@@ -85,7 +85,7 @@ def test_without_numba_auto_works_and_warns_once(breakage):
     )
 
 
-def test_estimators_say_what_ran_and_predict_the_same(sequences):
+def test_estimators_report_their_backend_and_predict_the_same(sequences):
     X, y = sequences
     shared = {"memory_size": 8, "max_epochs": 3, "random_state": 0}
     models = {
@@ -103,7 +103,7 @@ def test_estimators_say_what_ran_and_predict_the_same(sequences):
         NTMSequenceClassifier(memory=None, backend="fused", **shared).fit(X, y)
 
 
-def test_a_prediction_that_overflows_single_precision_is_made_in_double():
+def test_a_prediction_that_overflows_single_precision_is_made_in_double_precision():
     X = np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
     model = NTMSequenceRegressor(memory_size=4, max_epochs=1, random_state=0)
     model.fit(X, X[:, 0])

@@ -1,4 +1,4 @@
-"""X and y that cannot be used: an error that names the place, and nothing changed."""
+"""Invalid X and y: an error names the place, and nothing changes."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_bad_X(sequences, Estimator, spoil, message):
     assert_array_equal(model.predict(X), before)
 
 
-def test_another_number_of_features_than_in_fit(sequences):
+def test_a_different_number_of_features_than_in_fit(sequences):
     X, y = sequences
     model = NTMSequenceClassifier(**SMALL).fit(X, y)
     with pytest.raises(ValueError, match="X has 1 features, but .* expecting 2 features"):
@@ -137,7 +137,7 @@ def test_bad_y_of_a_regressor(sequences):
         model.fit(X, values)
 
 
-def test_too_few_samples_to_hold_some_out(sequences):
+def test_too_few_samples_to_hold_any_out(sequences):
     X, _ = sequences
     model = NTMSequenceRegressor(**SMALL, early_stopping=True)
     with pytest.raises(ValueError, match="leave none to train on"):
@@ -170,7 +170,7 @@ def test_values_of_objects(sequences):
         NTMSequenceRegressor(**SMALL, missing_target=-1).fit(X, y)
 
 
-def test_targets_of_another_kind(sequences):
+def test_targets_of_a_different_kind(sequences):
     from scipy.sparse import csr_array
 
     X, y = sequences

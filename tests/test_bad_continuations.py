@@ -32,7 +32,7 @@ def test_a_first_partial_fit_must_show_the_scale_of_the_targets(sequences):
 
 
 @pytest.mark.parametrize("classes", [2, [None, "up", "down"], [["up"], ["down"]]])
-def test_classes_that_are_no_labels(sequences, classes):
+def test_classes_that_are_not_labels(sequences, classes):
     X, y = sequences
     with pytest.raises(ValueError, match="classes=|mixes text"):
         NTMSequenceClassifier(**SMALL).partial_fit(X, y, classes=classes)
@@ -55,7 +55,7 @@ def test_classes_cannot_change_between_partial_fits(sequences):
         {"net_params": {"optimizer__eps": 1}},
     ],
 )
-def test_what_a_warm_start_cannot_change(sequences, changed):
+def test_a_warm_start_cannot_change_fixed_parameters(sequences, changed):
     X, y = sequences
     model = NTMSequenceClassifier(**SMALL, warm_start=True).fit(X, y)
     model.set_params(**changed)

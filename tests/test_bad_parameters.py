@@ -1,4 +1,4 @@
-"""Parameters that cannot be used: an error that names them, and nothing changed."""
+"""Invalid parameters: an error names them, and nothing changes."""
 
 import re
 
@@ -86,7 +86,7 @@ def test_net_params_that_the_estimator_has_itself(sequences, net_params, message
         model.fit(*sequences)
 
 
-def test_nothing_can_be_set_inside_what_is_no_dictionary():
+def test_nothing_can_be_set_inside_a_parameter_that_is_not_a_dictionary():
     model = NTMSequenceClassifier(net_params=[1])
     with pytest.raises(ValueError, match=r"net_params=\[1\] is not a dictionary"):
         model.set_params(net_params__optimizer__eps=1)

@@ -1,4 +1,4 @@
-"""Weights of samples and classes that cannot be used."""
+"""Invalid weights of samples and classes."""
 
 import numpy as np
 import pytest

@@ -53,7 +53,7 @@ def test_errors_count_bits_and_sequences():
     assert bit_error_rate(y, y) == sequence_error_rate(y, y) == 0
 
 
-def test_repeat_copy_goes_wrong_in_bits_or_in_its_end():
+def test_errors_of_repeat_copy_are_in_its_bits_or_its_end():
     _, y = make_repeat_copy(4, n_bits=2, random_state=0)
     assert repeat_copy_errors(y, y) == {"bits": 0, "end": 0}
     early = y.copy()
@@ -78,6 +78,6 @@ def test_repeat_copy_goes_wrong_in_bits_or_in_its_end():
         (lambda: optimal_ngram_proba([[[0.0], [nan]]]), "without NaN"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_name(call, message):
+def test_invalid_arguments_are_refused_by_name(call, message):
     with pytest.raises(ValueError, match=message):
         call()

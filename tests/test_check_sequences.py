@@ -77,7 +77,7 @@ def _read_only(array):
         "reversed view",
     ],
 )
-def test_every_way_to_write_an_array_reads_the_same(convert):
+def test_every_way_of_writing_an_array_reads_the_same(convert):
     result = check_sequences(convert(WHOLE))
     assert_array_equal(result.values, WHOLE)
     assert result.values.dtype == np.float64
@@ -102,7 +102,7 @@ def test_a_list_reads_like_its_padded_array(convert, step_shape):
         assert_array_equal(part, expected)
 
 
-def test_lists_of_data_frames_and_series_read_by_position_not_by_index():
+def test_lists_of_data_frames_and_series_are_read_by_position_not_by_index():
     pd = pytest.importorskip("pandas")
     samples = ragged(2)
     frames = [pd.DataFrame(s, index=range(9, 9 + len(s))) for s in samples]
@@ -127,7 +127,7 @@ def test_a_single_sample_or_step_is_enough(shape):
     assert_array_equal(result.lengths, np.full(shape[0], shape[1]))
 
 
-def test_checking_neither_changes_nor_shares_what_was_given():
+def test_checking_neither_changes_nor_shares_its_argument():
     X = WHOLE.copy()
     result = check_sequences(X)
     assert not np.shares_memory(result.values, X)
@@ -151,13 +151,13 @@ def test_the_largest_float32_is_still_taken():
     assert_array_equal(check_sequences(X).values, X)
 
 
-def test_a_partly_missing_step_is_refused_with_its_place_and_the_way_out():
+def test_a_partly_missing_step_is_refused_with_its_place_and_advice():
     with pytest.raises(ValueError, match=r"sample 1, step 2, feature\(s\) \[1\]") as e:
         check_sequences(_with(nan))
     assert "SimpleImputer" in str(e.value)
 
 
-def test_a_place_is_that_in_the_array_given_not_in_the_packed_one():
+def test_a_reported_place_is_that_in_the_original_array_not_in_the_packed_one():
     X = np.full((2, 5, 2), nan)
     X[:, 3:] = 1.0
     X[1, 4, 0] = nan
@@ -179,7 +179,7 @@ def test_a_sequence_without_any_step_is_refused_by_its_number(X):
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 2), (2, 3, 0), (0, 0)])
-def test_no_sample_and_no_feature_are_refused_with_the_shape(shape):
+def test_arrays_without_samples_or_features_are_refused_with_their_shape(shape):
     with pytest.raises(ValueError, match=r"minimum of 1 is required"):
         check_sequences(np.empty(shape))
 
@@ -229,7 +229,7 @@ def test_a_list_that_is_ragged_in_features_is_refused_by_the_sample(X, sample):
         [[{}, 1.0]],
     ],
 )
-def test_what_is_not_numeric_is_refused_as_such(X):
+def test_data_that_are_not_numeric_are_refused_as_such(X):
     with pytest.raises(ValueError, match="not numeric"):
         check_sequences(X)
 

@@ -19,7 +19,7 @@ def test_clone_has_the_parameters_and_nothing_else(sequences, model):
     assert not hasattr(copied, "net_")
 
 
-def test_pickle_predicts_the_same_and_goes_on_the_same(sequences, model):
+def test_an_unpickled_model_predicts_and_continues_the_same(sequences, model):
     X, y = sequences
     model.set_params(warm_start=True).fit(X, y)
     data = pickle.dumps(model)
@@ -29,7 +29,7 @@ def test_pickle_predicts_the_same_and_goes_on_the_same(sequences, model):
     a, b = model.fit(X, y), copied.fit(X, y)
     assert_array_equal(a.predict_proba(X), b.predict_proba(X))
     n_numbers = sum(p.numel() for p in model.net_.module_.parameters())
-    # float32 weights and two moments of the optimizer, and little else.
+    # float32 weights, two moments of the optimizer, and little else.
     assert len(data) < 12 * n_numbers + 16_000
 
 

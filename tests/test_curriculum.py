@@ -28,7 +28,7 @@ def test_a_curriculum_gives_longer_sequences_as_they_are_learned():
 
 
 @pytest.mark.parametrize("wrong", [{"start": 5}, {"step": 0}, {"learned": 0}])
-def test_a_curriculum_that_is_none_is_refused(wrong):
+def test_an_invalid_curriculum_is_refused(wrong):
     model = stepwise_classifier(net_params={"callbacks": [LengthCurriculum(4, **wrong)]})
     with pytest.raises(ValueError, match="is not a curriculum"):
         model.fit(partial(tiny_copy))

@@ -73,14 +73,14 @@ def test_copy_bits_are_fair_and_independent_between_channels_and_steps():
     assert np.abs(correlation).max() < 0.22
 
 
-def test_copy_is_data_that_the_package_takes():
+def test_copy_is_data_that_the_package_accepts():
     X, _ = make_copy(20, n_bits=2, max_length=3, random_state=0)
     sequences = check_sequences(X)
     lengths = [int(np.flatnonzero(x[:, -1] == 1)[0]) for x in X]
     assert_array_equal(sequences.lengths, 2 * np.array(lengths) + 1)
 
 
-def test_copy_with_one_seed_is_one_data_set_and_with_another_another():
+def test_copy_is_the_same_for_the_same_seed_and_differs_for_another():
     X, y = make_copy(10, random_state=3)
     for random_state in [3, np.random.RandomState(3)]:
         X_again, y_again = make_copy(10, random_state=random_state)
@@ -90,7 +90,7 @@ def test_copy_with_one_seed_is_one_data_set_and_with_another_another():
     assert not np.array_equal(X_other, X, equal_nan=True)
 
 
-def test_copy_draws_on_from_a_generator_so_that_a_second_call_is_new_data():
+def test_copy_continues_a_generator_so_that_a_second_call_gives_new_data():
     rng = np.random.RandomState(0)
     first, second = make_copy(10, random_state=rng), make_copy(10, random_state=rng)
     assert not np.array_equal(first[0], second[0], equal_nan=True)
@@ -115,11 +115,11 @@ def test_copy_with_a_seed_leaves_the_global_generator_alone():
         ({"min_length": 5, "max_length": 4}, "min_length=5 and max_length=4"),
     ],
 )
-def test_copy_refuses_sizes_that_make_no_task_by_their_name(params, message):
+def test_copy_refuses_invalid_sizes_by_name(params, message):
     with pytest.raises(ValueError, match=message):
         make_copy(**params)
 
 
-def test_copy_takes_all_but_the_number_of_samples_by_name():
+def test_copy_takes_everything_but_the_number_of_samples_by_keyword():
     with pytest.raises(TypeError, match="positional"):
         make_copy(10, 8)

@@ -47,7 +47,7 @@ class Base(BaseEstimator):
 
 @declares_parameters
 class Derived(Base):
-    """Another one, which is documented by itself."""
+    """Another one, with its own documentation."""
 
     between: float = parameter(
         default=0.5, constraint=[float], after="size", doc="float, default=0.5"
@@ -55,7 +55,7 @@ class Derived(Base):
     kind: str = parameter(default="b", constraint=["no"], doc='str, default="b"')
 
 
-def test_the_constructor_follows():
+def test_the_constructor_follows_the_declaration():
     signature = "(*, size=3, kind='a')"
     assert str(inspect.signature(Base)) == signature
     assert str(inspect.signature(Base(size=4).__init__)) == signature
@@ -67,12 +67,12 @@ def test_the_constructor_follows():
         Base(1)
 
 
-def test_values_are_those_of_an_instance_alone():
+def test_only_instances_have_values():
     assert not hasattr(Base, "size")
     assert vars(Base()) == {"size": 3, "kind": "a"}
 
 
-def test_constraints_and_paragraphs_follow():
+def test_constraints_and_paragraphs_follow_the_declaration():
     assert list(Base._parameter_constraints) == ["size", "kind"]
     Base(size=2)._validate_params()
     with pytest.raises(ValueError, match="'size' parameter of Base must be an int"):
@@ -87,13 +87,13 @@ def test_constraints_and_paragraphs_follow():
     ]
 
 
-def test_a_subclass_adds_places_and_replaces():
+def test_a_subclass_adds_positions_and_replaces_parameters():
     assert str(inspect.signature(Derived)) == "(*, size=3, between=0.5, kind='b')"
     assert str(inspect.signature(Base)) == "(*, size=3, kind='a')"
     assert Derived._parameters["size"].fixed  # what goes to a network is
 
 
-def test_a_subclass_may_have_a_constructor_of_its_own():
+def test_a_subclass_may_have_its_own_constructor():
     class Own(NTMSequenceClassifier):
         def __init__(self, *, memory_size=16, random_state=None):
             super().__init__(memory_size=memory_size, random_state=random_state)
@@ -116,7 +116,7 @@ def test_every_parameter_is_documented_constrained_and_has_its_default(Estimator
     Estimator()._validate_params()
 
 
-def test_what_goes_to_the_network_is_what_the_network_takes():
+def test_the_parameters_passed_to_the_network_are_those_it_takes():
     taken = inspect.signature(SequenceNetwork).parameters
     declared = {n: p for n, p in NTMSequenceClassifier._parameters.items() if p.network}
     assert set(taken) == {"n_inputs", "n_outputs", *declared}
@@ -139,7 +139,7 @@ CHANGED = {
 @pytest.mark.parametrize(
     "name", [n for n, p in NTMSequenceClassifier._parameters.items() if p.fixed]
 )
-def test_a_warm_start_refuses_every_change_of_what_is_fixed(sequences, name):
+def test_a_warm_start_refuses_any_change_of_a_fixed_parameter(sequences, name):
     model = small_classifier(warm_start=True).fit(*sequences)
     value = CHANGED[name] if name in CHANGED else getattr(model, name) + 1
     with pytest.raises(ValueError, match=f"{name} changed since the last fit"):

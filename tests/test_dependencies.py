@@ -1,4 +1,4 @@
-"""What sknt imports is what pyproject.toml declares, with the oldest version that works."""
+"""pyproject.toml declares what sknt imports, with the oldest version that works."""
 
 import ast
 import re
@@ -32,7 +32,7 @@ def imports_of(tree):
 
 
 def of_all_modules(nodes):
-    """Imports of all modules among the nodes that a function takes of each tree."""
+    """Imports of all modules among the nodes that a function selects from each tree."""
     trees = (ast.parse(path.read_text()) for path in (ROOT / "sknt").rglob("*.py"))
     return set().union(*(imports_of(nodes(tree)) for tree in trees))
 
@@ -42,7 +42,7 @@ def test_every_import_is_declared_and_every_declaration_imported():
     assert of_all_modules(ast.walk) == declared
 
 
-def test_what_is_optional_is_imported_where_it_is_used_alone():
+def test_optional_dependencies_are_imported_only_where_they_are_used():
     at_the_top = of_all_modules(lambda tree: tree.body)
     assert at_the_top <= names_of(PROJECT["dependencies"])
 
@@ -50,6 +50,6 @@ def test_what_is_optional_is_imported_where_it_is_used_alone():
 @pytest.mark.parametrize(
     "requirement", sum(EXTRAS.values(), PROJECT["dependencies"]), ids=str
 )
-def test_every_requirement_says_the_oldest_version(requirement):
+def test_every_requirement_states_the_oldest_version(requirement):
     """From these bounds .ci/oldest.py makes the environment of the oldest versions."""
     assert re.match(r"[\w.-]+>=\d+(\.\d+)*(,|$)|sknt\[", requirement)

@@ -20,7 +20,7 @@ def test_code_blocks_run(page):
 
 
 @pytest.mark.parametrize("page", PAGES + OTHERS, ids=lambda page: page.name)
-def test_links_and_paths_lead_somewhere(page):
+def test_links_and_paths_exist(page):
     text = page.read_text()
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert (page.parent / target).exists(), target

@@ -40,17 +40,17 @@ def test_validation_score_is_the_score_of_the_held_out_part(sequences, return_se
         assert all(record["valid_score"] <= 1 for record in model.history_)
 
 
-def test_copies_of_a_sample_are_not_on_both_sides_of_the_held_out_part():
+def test_copies_of_a_sample_are_never_both_held_out_and_trained_on():
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(60, 5, 3)), rng.randint(0, 2, size=60)  # nothing to learn
     params = {"early_stopping": True, "n_iter_no_change": 30, "max_epochs": 30}
     model = small_classifier(**params, hidden_size=30)
     model.fit(X, y, sample_weight=np.full(60, 4))
-    assert model.history_[-1]["train_loss"] < 0.1  # learned by heart
+    assert model.history_[-1]["train_loss"] < 0.1  # memorised
     assert max(record["valid_score"] for record in model.history_) < 0.95
 
 
-def test_early_stopping_with_an_output_that_is_hardly_ever_held_out(sequences):
+def test_early_stopping_works_if_an_output_is_rarely_among_the_held_out(sequences):
     X, _ = sequences
     y = np.column_stack([X[:, 0, 0], X[:, 0, 1]])
     y[3:, 1] = np.nan

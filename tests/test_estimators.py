@@ -18,7 +18,7 @@ def test_learns_to_remember_the_first_step(sequences, controller):
     assert model.fit(X, y).score(X, y) >= 0.95
 
 
-def test_learns_a_value_and_gives_it_in_its_units(sequences):
+def test_learns_a_value_and_predicts_it_in_its_units(sequences):
     X, _ = sequences
     y = 5000 + 100 * X[:, 0, 0]
     model = small_regressor(hidden_size=20, max_epochs=40).fit(X, y)

@@ -11,7 +11,7 @@ from skorch.callbacks import Callback
 from sknt.training import progress
 
 
-def test_a_training_that_fails_in_a_consolidation_leaves_all_as_it_was(monkeypatch):
+def test_training_that_fails_during_consolidation_leaves_everything_as_it_was(monkeypatch):
     class Fail(Callback):
         armed = False
 
@@ -83,6 +83,6 @@ def test_a_fit_that_fails_in_the_middle_leaves_the_estimator_as_it_was(sequences
         model.net_.module_.parameters(), twin.net_.module_.parameters(), strict=True
     ):
         assert torch.equal(mine, other)
-    # Shuffling and the optimizer go on from where they were, too.
+    # Shuffling and the optimizer also continue from where they were.
     assert_array_equal(model.fit(X, y).predict_proba(X), twin.fit(X, y).predict_proba(X))
     assert model.n_iter_ == twin.n_iter_ == 4

@@ -1,4 +1,4 @@
-"""What every memory inherits, two that share nothing with the NTM included.
+"""What every memory inherits, including two that share nothing with the NTM.
 
 A memory that is added to the registry is covered here without a test of its own.
 """
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from foreign_memories import FOREIGN, ShiftRegister, Stack
+from helpers import leaves
 from matplotlib import pyplot
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -66,12 +67,6 @@ def make_inputs(n_steps=6):
     return torch.randn(len(LENGTHS), n_steps, 3, dtype=torch.float64)
 
 
-def leaves(state):
-    if isinstance(state, torch.Tensor):
-        return [state]
-    return [leaf for field in state for leaf in leaves(field)]
-
-
 def is_present():
     return torch.arange(6) < LENGTHS[:, None]
 
@@ -80,7 +75,7 @@ def is_present():
 
 
 @ANY_MEMORY
-def test_a_sequence_alone_gives_the_same_as_beside_longer_ones(memory):
+def test_a_sequence_gives_the_same_alone_as_beside_longer_ones(memory):
     network, x = make_network(memory), make_inputs()
     outputs, state = network(x, LENGTHS)
     for i, length in enumerate(LENGTHS):
@@ -91,7 +86,7 @@ def test_a_sequence_alone_gives_the_same_as_beside_longer_ones(memory):
 
 
 @ANY_MEMORY
-def test_a_state_goes_on_where_it_ended(memory):
+def test_a_state_continues_where_it_ended(memory):
     network, x = make_network(memory), make_inputs()
     whole, whole_state = network(x)
     first, state = network(x[:, :2])
@@ -135,7 +130,7 @@ def test_a_memory_without_kernels_runs_on_the_reference_path(memory):
 
 
 @ANY_MEMORY
-def test_a_trace_of_the_heads_is_the_whole_trace_without_what_is_bulky(memory):
+def test_a_trace_of_the_heads_is_the_full_trace_without_the_bulky_fields(memory):
     network, x = make_network(memory), make_inputs()
     outputs, state, whole = network(x, LENGTHS, return_states=True)
     same_outputs, same_state, heads = network(x, LENGTHS, return_states="heads")
@@ -153,7 +148,7 @@ def test_a_trace_of_the_heads_is_the_whole_trace_without_what_is_bulky(memory):
 
 
 @ANY_MEMORY
-def test_a_slim_state_holds_on_to_nothing_that_is_bulky(memory):
+def test_a_slim_state_keeps_no_bulky_field_alive(memory):
     cell = make_network(memory).cell
     slim = cell.slim(cell.initial_state(3)).memory
     for name in cell.memory.bulky:
@@ -161,7 +156,7 @@ def test_a_slim_state_holds_on_to_nothing_that_is_bulky(memory):
 
 
 @ANY_MEMORY
-def test_a_penalty_is_one_number_a_sequence_and_absent_steps_add_nothing(memory):
+def test_a_penalty_is_one_number_per_sequence_and_absent_steps_add_nothing(memory):
     network, x = make_network(memory), make_inputs()
     _, _, trace = network(x, LENGTHS, return_states="heads")
     penalty = network.penalty(trace)
@@ -181,7 +176,7 @@ def test_without_a_memory_there_is_no_penalty_and_nothing_to_show():
 
 
 @ANY_MEMORY
-def test_weightings_are_of_rows_at_each_step_and_0_after_the_end(memory):
+def test_weightings_are_over_rows_at_each_step_and_0_after_the_end(memory):
     network, x = make_network(memory, n_read_heads=2), make_inputs()
     _, _, trace = network(x, LENGTHS, return_states="heads")
     weightings = network.weightings(trace)
@@ -278,7 +273,7 @@ def test_a_fit_is_consolidated_with_the_memorys_penalty(memory, monkeypatch):
 
 
 @ANY_MEMORY
-def test_a_fit_moves_every_weight_and_says_where_its_gradients_come_from(memory):
+def test_a_fit_changes_every_weight_and_records_where_its_gradients_come_from(memory):
     model, _, _ = fit(memory)
     start, _, _ = fit(memory, learning_rate=1e-30)
     weights = dict(model.net_.module_.named_parameters())
@@ -293,7 +288,7 @@ def test_a_fit_moves_every_weight_and_says_where_its_gradients_come_from(memory)
 
 @pytest.mark.usefixtures("_close_figures")
 @ANY_MEMORY
-def test_a_picture_shows_inputs_what_the_memory_names_and_outputs(memory):
+def test_a_picture_shows_inputs_the_memorys_weightings_and_outputs(memory):
     model, X, _ = fit(memory, n_read_heads=2)
     display = MemoryTraceDisplay.from_estimator(model, X[0])
     network = model.net_.module_
@@ -329,7 +324,7 @@ def test_heads_of_any_memory_are_found_by_their_names_and_others_come_after_them
 
 
 @ANY_MEMORY
-def test_an_estimator_is_pickled_with_it(memory):
+def test_an_estimator_with_a_custom_memory_can_be_pickled(memory):
     model, X, y = fit(memory)
     loaded = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
@@ -339,7 +334,7 @@ def test_an_estimator_is_pickled_with_it(memory):
 
 
 @ANY_MEMORY
-def test_a_clone_fits_the_same_and_a_search_compares_it_with_none(memory):
+def test_a_clone_fits_the_same_and_a_search_compares_the_memory_with_none(memory):
     model, X, y = fit(memory)
     same = clone(model).fit(X, y)
     np.testing.assert_array_equal(same.predict_proba(X), model.predict_proba(X))
@@ -349,14 +344,14 @@ def test_a_clone_fits_the_same_and_a_search_compares_it_with_none(memory):
 
 
 @ANY_MEMORY
-def test_values_are_learned_with_it_from_the_last_step(memory):
+def test_a_custom_memory_learns_values_from_the_last_step(memory):
     X, _ = make_copy(20, n_bits=2, max_length=3, random_state=0)
     y = np.nansum(X[..., 0], axis=1)
     model = NTMSequenceRegressor(memory=memory, **{**SMALL, "return_sequences": False})
     assert model.fit(X, y).predict(X).shape == y.shape
 
 
-def test_options_of_a_memory_of_ones_own_are_searched():
+def test_options_of_a_custom_memory_can_be_searched():
     model, X, y = fit("shift register", memory_params={"decay": 0.5})
     assert model.net_.module_.cell.memory.decay == 0.5
     grid = {"memory_params__decay": [0.5, 1.0]}
@@ -369,7 +364,7 @@ def test_options_of_a_memory_of_ones_own_are_searched():
 # The registry
 
 
-def test_a_memory_is_registered_by_name_and_one_of_that_name_replaced(monkeypatch):
+def test_a_memory_is_registered_by_name_and_replaces_one_of_that_name(monkeypatch):
     monkeypatch.setitem(MEMORIES, "mine", Stack)  # undone afterwards
     register_memory("mine", ShiftRegister)
     assert isinstance(SequenceNetwork(3, 2, memory="mine").cell.memory, ShiftRegister)
@@ -385,14 +380,14 @@ def test_a_memory_is_registered_by_name_and_one_of_that_name_replaced(monkeypatc
         ("mine", "Stack", TypeError, "not a subclass of sknt.memories.Memory"),
     ],
 )
-def test_what_cannot_be_registered_is_refused(name, memory_class, error, message):
+def test_invalid_registrations_are_refused(name, memory_class, error, message):
     before = dict(MEMORIES)
     with pytest.raises(error, match=message):
         register_memory(name, memory_class)
     assert before == MEMORIES
 
 
-def test_an_estimator_refuses_a_memory_that_is_not_registered_with_those_that_are():
+def test_an_estimator_refuses_an_unregistered_memory_and_names_the_registered_ones():
     with pytest.raises(ValueError, match="'memory' parameter.*'shift register'.*'tape'"):
         fit("tape")
     with pytest.raises(ValueError, match=r"memory='tape'.*'stack'.*register_memory"):
@@ -400,7 +395,7 @@ def test_an_estimator_refuses_a_memory_that_is_not_registered_with_those_that_ar
 
 
 @pytest.mark.parametrize("attribute", ["n_read_heads", "word_size"])
-def test_a_memory_that_reads_something_other_than_was_asked_for_is_refused(attribute):
+def test_a_memory_that_does_not_read_as_asked_is_refused(attribute):
     class Stubborn(ShiftRegister):
         def __init__(self, *args):
             super().__init__(*args)
@@ -410,7 +405,7 @@ def test_a_memory_that_reads_something_other_than_was_asked_for_is_refused(attri
         def __init__(self, *args):
             super().__init__()
 
-    MEMORIES["shift register"] = Stubborn  # the fixture puts it right again
+    MEMORIES["shift register"] = Stubborn  # the fixture undoes this
     with pytest.raises(TypeError, match=f"Stubborn has {attribute}=9 instead of "):
         make_memory("shift register", 5, 7, 4, 2, 1)
     MEMORIES["shift register"] = Forgetful

@@ -1,4 +1,4 @@
-"""Where gradients come from, and what the history says of them."""
+"""Where gradients come from, and what the history says about them."""
 
 import math
 
@@ -47,7 +47,7 @@ def test_history_names_the_gate_of_a_large_gradient(sequences):
         assert epoch["n_skipped"] == 0
 
 
-def test_updates_of_no_use_are_left_out_and_counted(sequences):
+def test_non_finite_updates_are_skipped_and_counted(sequences):
     class Blow(torch.nn.BCEWithLogitsLoss):
         calls = 0
 
@@ -62,7 +62,7 @@ def test_updates_of_no_use_are_left_out_and_counted(sequences):
     assert torch.isfinite(weights_of(model)).all()
 
 
-def test_a_training_without_any_use_stops_and_says_so_in_the_history():
+def test_training_whose_updates_are_all_skipped_stops_and_says_so_in_the_history():
     class Never(torch.nn.BCEWithLogitsLoss):
         def forward(self, *args):
             return super().forward(*args) * math.nan

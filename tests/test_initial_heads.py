@@ -28,8 +28,8 @@ def test_heads_begin_as_a_tape():
 
 
 @pytest.mark.parametrize("n_rows", [16, 128, 1024])
-def test_heads_find_as_much_of_a_row_among_more_of_them(n_rows):
-    """A row alone in being like the key gets about e^3 / (e^3 + 127) of a look-up."""
+def test_heads_focus_as_sharply_among_more_rows(n_rows):
+    """The only row similar to the key gets about e^3 / (e^3 + 127) of the weighting."""
     torch.manual_seed(0)
     memory = SequenceNetwork(3, 2, memory_size=n_rows, n_read_heads=8).cell.memory
     biases = memory.split_interface(memory.projection.bias.detach())

@@ -67,7 +67,7 @@ def assert_same_trace(display, expected):
 # from_estimator
 
 
-def test_the_trace_has_the_present_steps_alone(classifier, sequence):
+def test_the_trace_has_only_the_present_steps(classifier, sequence):
     display = MemoryTraceDisplay.from_estimator(classifier, sequence)
     assert_array_equal(display.inputs, sequence[PRESENT])
     assert display.read_weights.shape == (4, 2, 5)
@@ -103,7 +103,7 @@ def test_the_outputs_are_those_that_the_classifier_decides_by(classifier, sequen
     )
 
 
-def test_a_step_does_not_know_those_after_it(classifier, sequence):
+def test_a_step_does_not_depend_on_later_ones(classifier, sequence):
     whole = MemoryTraceDisplay.from_estimator(classifier, sequence)
     start = MemoryTraceDisplay.from_estimator(classifier, sequence[:3])
     assert len(start.inputs) == 2
@@ -117,7 +117,7 @@ def test_what_the_heads_do_depends_on_what_they_see(classifier, sequence):
     assert np.abs(display.read_weights - other.read_weights).max() > 1e-3
 
 
-def test_looking_changes_nothing_in_the_estimator(classifier, sequence):
+def test_inspection_changes_nothing_in_the_estimator(classifier, sequence):
     X, _ = data()
     before = classifier.predict_proba(X)
     given = sequence.copy()
@@ -138,7 +138,7 @@ def test_a_sequence_may_be_a_list_or_a_data_frame(classifier, sequence):
 
 
 @pytest.mark.parametrize("n_timesteps", [1, 6, 11])
-def test_a_sequence_of_one_feature_needs_no_axis_for_it(n_timesteps):
+def test_a_sequence_of_one_feature_needs_no_feature_axis(n_timesteps):
     X, y = data()
     model = NTMSequenceClassifier(return_sequences=True, **SMALL).fit(X[..., :1], y)
     sequence = np.random.RandomState(1).normal(size=n_timesteps)
@@ -196,7 +196,7 @@ def pipeline():
     return make_pipeline(StepwiseTransformer(StandardScaler()), model).fit(X, y)
 
 
-def test_of_a_pipeline_the_sequence_is_shown_as_the_network_saw_it(pipeline, sequence):
+def test_a_pipelines_sequence_is_shown_as_the_network_saw_it(pipeline, sequence):
     X, _ = data()
     display = MemoryTraceDisplay.from_estimator(pipeline, sequence)
     steps = np.array([step for x in X for step in x if not np.isnan(step).all()])
@@ -207,7 +207,7 @@ def test_of_a_pipeline_the_sequence_is_shown_as_the_network_saw_it(pipeline, seq
     )
 
 
-def test_a_pipeline_of_the_estimator_alone_is_looked_into_too(classifier, sequence):
+def test_a_pipeline_of_the_estimator_alone_can_be_inspected_too(classifier, sequence):
     alone = make_pipeline(clone(classifier)).fit(*data())
     assert_same_trace(
         MemoryTraceDisplay.from_estimator(alone, sequence),
@@ -221,7 +221,7 @@ def search(estimator, name):
     return GridSearchCV(estimator, {name: [3, 4]}, cv=2).fit(X, y)
 
 
-def test_of_a_search_the_best_estimator_is_looked_into(sequence):
+def test_the_best_estimator_of_a_search_is_inspected(sequence):
     fitted = search(NTMSequenceClassifier(**SMALL), "memory_size")
     display = MemoryTraceDisplay.from_estimator(fitted, sequence)
     assert display.read_weights.shape[2] == fitted.best_params_["memory_size"]
@@ -230,7 +230,7 @@ def test_of_a_search_the_best_estimator_is_looked_into(sequence):
     )
 
 
-def test_of_a_search_over_a_pipeline_both_are_unwrapped(sequence):
+def test_a_search_over_a_pipeline_is_unwrapped(sequence):
     pipeline = make_pipeline(StepwiseTransformer(), NTMSequenceClassifier(**SMALL))
     fitted = search(pipeline, "ntmsequenceclassifier__memory_size")
     assert_same_trace(
@@ -239,7 +239,7 @@ def test_of_a_search_over_a_pipeline_both_are_unwrapped(sequence):
     )
 
 
-def test_of_a_pipeline_that_ends_in_a_search_both_are_unwrapped(sequence):
+def test_a_pipeline_that_ends_in_a_search_is_unwrapped(sequence):
     X, _ = data()
     grid = GridSearchCV(NTMSequenceClassifier(**SMALL), {"memory_size": [3, 4]}, cv=2)
     fitted = make_pipeline(StepwiseTransformer(), grid).fit(X, np.arange(8) % 2)
@@ -278,7 +278,7 @@ def test_other_estimators_are_refused_by_their_name(sequence):
     ],
     ids=["estimator", "pipeline", "search"],
 )
-def test_what_is_not_fitted_is_refused_as_such(estimator, sequence):
+def test_unfitted_estimators_are_refused_as_such(estimator, sequence):
     with pytest.raises(NotFittedError):
         MemoryTraceDisplay.from_estimator(estimator, sequence)
 
@@ -335,7 +335,7 @@ def test_plot_needs_no_outputs_and_no_second_step(pyplot):
     display.figure_.canvas.draw()
 
 
-def test_plot_colours_the_weightings_as_told_and_from_zero(pyplot):
+def test_plot_colours_the_weightings_as_asked_and_from_zero(pyplot):
     weights = np.full((3, 1, 4), 0.25)
     display = MemoryTraceDisplay(
         inputs=np.ones((3, 2)), write_weights=weights, read_weights=weights

@@ -1,4 +1,4 @@
-"""Under CI=true the tests run what is installed from the wheel, not the checkout."""
+"""With CI=true, the tests run the package installed from the wheel, not the checkout."""
 
 import os
 import sysconfig
@@ -25,7 +25,7 @@ def test_processes_that_tests_start_import_the_same(tmp_path):
     assert Path(found.stdout.strip()) == Path(sknt.__file__)
 
 
-def test_the_wheel_holds_every_file_of_the_package_and_no_other():
+def test_the_wheel_holds_every_file_of_the_package_and_no_others():
     checkout = {path.relative_to(ROOT) for path in (ROOT / "sknt").rglob("*.*")}
     wheel = {Path(file) for file in files("sknt") if file.parts[0] == "sknt"}
     checkout, wheel = (

@@ -1,4 +1,4 @@
-"""Ctrl-C propagates from everywhere, at once; only callbacks end a training quietly."""
+"""Ctrl-C propagates from everywhere, at once; only callbacks end training quietly."""
 
 import os
 import signal
@@ -65,7 +65,7 @@ EVENTS = [
 
 def press_and_wait():
     press()
-    for _ in range(1000):  # for Python to take notice
+    for _ in range(1000):  # for Python to notice it
         time.sleep(0.001)
 
 
@@ -132,7 +132,7 @@ def test_all_callbacks_see_the_end_of_the_epoch_in_which_one_stops(sequences):
     assert seen == [1, 2]
 
 
-def test_a_stop_in_a_thread_is_the_callbacks_too(sequences):
+def test_a_stop_in_a_thread_counts_as_the_callbacks_too(sequences):
     results = []
 
     def work():
@@ -147,7 +147,7 @@ def test_a_stop_in_a_thread_is_the_callbacks_too(sequences):
 
 
 def test_a_handler_that_does_not_raise_leaves_stopping_to_the_callback(sequences):
-    """Programs that catch SIGINT to finish the epoch and stop then, in a callback."""
+    """As in programs that catch SIGINT in order to stop at the end of an epoch."""
     asked = []
     before = signal.signal(signal.SIGINT, lambda signum, frame: asked.append(signum))
     try:
@@ -194,7 +194,7 @@ class Pressing:
 
 
 @pytest.mark.slow
-def test_interrupts_at_any_time_propagate_and_change_nothing(sequences):
+def test_interrupts_propagate_at_any_time_and_change_nothing(sequences):
     X, y = sequences
     rng = np.random.RandomState(0)
     model = small_classifier(warm_start=True).fit(X, y)

@@ -38,5 +38,5 @@ def test_entries_are_missing_if_they_equal_the_marker_and_nan_equals_nan(
     assert_array_equal(missing, expected)
 
 
-def test_nan_is_what_is_missing_unless_told_otherwise():
+def test_nan_marks_missing_values_by_default():
     assert_array_equal(is_missing(np.array([[0.0, nan]])), [[False, True]])

@@ -1,4 +1,4 @@
-"""is_table: rows of one length, and what is none."""
+"""is_table: rows of equal length are a table, sequences are not."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_rows_of_one_length_are_a_table(X):
         "array of arrays",
     ],
 )
-def test_sequences_are_no_table(X):
+def test_sequences_are_not_a_table(X):
     assert not is_table(X)
 
 

@@ -9,8 +9,8 @@ from kernel_helpers import (
     assert_gradients_close,
     assert_same,
     make_batch,
-    make_network,
-    run,
+    make_kernel_network,
+    results_and_gradients,
 )
 from torch.testing import assert_close
 
@@ -46,13 +46,15 @@ def test_any_configuration_gives_the_references_results_and_gradients(seed):
     torch.manual_seed(seed)
     network = SequenceNetwork(3, 2, **random_configuration(seed))
     x, lengths = make_batch(*np.random.RandomState(seed).randint(1, 25, size=2).tolist())
-    expected, expected_gradients = run(network, "reference", x, lengths, traces=True)
-    actual, gradients = run(network, "fused", x, lengths, traces=True)
+    expected, expected_gradients = results_and_gradients(
+        network, "reference", x, lengths, traces=True
+    )
+    actual, gradients = results_and_gradients(network, "fused", x, lengths, traces=True)
     for one, other in zip(actual, expected, strict=True):
         assert_close(one, other, rtol=1e-5, atol=1e-5)
-    # Where rounding itself moves the reference by more, at most twice as far from exact.
+    # Where rounding moves the reference itself by more: at most twice its error.
     double = deepcopy(network).double()
-    _, exact = run(double, "reference", x.double(), lengths, traces=True)
+    _, exact = results_and_gradients(double, "reference", x.double(), lengths, traces=True)
     exact = [part.float() for part in exact]
     rounding = max(
         float((one - other).abs().max() / other.abs().max().clamp(min=1e-7))
@@ -62,23 +64,29 @@ def test_any_configuration_gives_the_references_results_and_gradients(seed):
 
 
 @pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
-def test_in_double_precision_nothing_but_rounding_is_different(controller):
-    network = make_network(controller=controller, n_layers=2, n_write_heads=2).double()
+def test_in_double_precision_the_paths_differ_only_by_rounding(controller):
+    network = make_kernel_network(
+        controller=controller, n_layers=2, n_write_heads=2
+    ).double()
     x, lengths = make_batch()
-    expected = run(network, "reference", x.double(), lengths, traces=True)
-    assert_close(run(network, "fused", x.double(), lengths, traces=True), expected)
+    expected = results_and_gradients(network, "reference", x.double(), lengths, traces=True)
+    assert_close(
+        results_and_gradients(network, "fused", x.double(), lengths, traces=True), expected
+    )
 
 
 def test_lengths_of_any_integer_type_and_strided_inputs_are_taken():
-    network = make_network()
+    network = make_kernel_network()
     x, lengths = make_batch()
-    expected = run(network, "fused", x, lengths)
+    expected = results_and_gradients(network, "fused", x, lengths)
     strided = x.transpose(0, 1).contiguous().transpose(0, 1)
-    assert_same(run(network, "fused", strided, lengths.to(torch.int32)), expected)
+    assert_same(
+        results_and_gradients(network, "fused", strided, lengths.to(torch.int32)), expected
+    )
 
 
-def test_a_penalty_on_heads_trains_what_it_trains_on_the_reference_path():
-    network = make_network(n_read_heads=2)
+def test_a_penalty_on_heads_trains_the_same_weights_as_on_the_reference_path():
+    network = make_kernel_network(n_read_heads=2)
     x, lengths = make_batch()
 
     def gradients(backend):
@@ -92,8 +100,8 @@ def test_a_penalty_on_heads_trains_what_it_trains_on_the_reference_path():
     assert_gradients_close(gradients("fused"), gradients("reference"))
 
 
-def test_a_state_from_one_path_is_taken_by_the_other():
-    network = make_network(controller="gru", n_layers=2)
+def test_a_state_from_one_path_is_accepted_by_the_other():
+    network = make_kernel_network(controller="gru", n_layers=2)
     x, _ = make_batch(n_steps=6)
     network.backend = "reference"
     whole, _ = network(x)

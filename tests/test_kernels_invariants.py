@@ -6,8 +6,8 @@ from kernel_helpers import (
     assert_gradients_close,
     assert_same,
     make_batch,
-    make_network,
-    run,
+    make_kernel_network,
+    results_and_gradients,
 )
 from torch.testing import assert_close
 
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
 @pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
-def test_history_that_is_made_again_gives_the_same_to_the_bit(monkeypatch, controller):
-    network = make_network(controller=controller, n_layers=2, n_write_heads=2)
+def test_a_recomputed_history_gives_the_same_to_the_bit(monkeypatch, controller):
+    network = make_kernel_network(controller=controller, n_layers=2, n_write_heads=2)
     x, lengths = make_batch(n_sequences=9, n_steps=23)
-    kept = run(network, "fused", x, lengths, traces=True)
+    kept = results_and_gradients(network, "fused", x, lengths, traces=True)
     monkeypatch.setattr(engine, "HISTORY_LIMIT", 0)
-    again = run(network, "fused", x, lengths, traces=True)
+    again = results_and_gradients(network, "fused", x, lengths, traces=True)
     assert all(map(torch.equal, kept[0], again[0]))
     assert torch.equal(kept[1][0], again[1][0])  # of the inputs
     # Weights' gradients are summed in other portions.
@@ -31,20 +31,20 @@ def test_history_that_is_made_again_gives_the_same_to_the_bit(monkeypatch, contr
 
 @pytest.mark.parametrize("n_sequences", [1, 5, 40])
 @pytest.mark.parametrize("limit", [0, engine.HISTORY_LIMIT])
-def test_the_number_of_threads_changes_no_bit(monkeypatch, n_sequences, limit):
+def test_the_number_of_threads_does_not_change_a_bit(monkeypatch, n_sequences, limit):
     monkeypatch.setattr(engine, "HISTORY_LIMIT", limit)
-    network = make_network(memory_size=20, n_read_heads=2)
+    network = make_kernel_network(memory_size=20, n_read_heads=2)
     x, lengths = make_batch(n_sequences, 12)
     results = []
     for n in (1, 2, 3):
         monkeypatch.setattr(blocks, "n_threads", lambda n=n: n)
-        results.append(run(network, "fused", x, lengths, traces=True))
+        results.append(results_and_gradients(network, "fused", x, lengths, traces=True))
     assert_same(results[0], results[1])
     assert_same(results[0], results[2])
 
 
-def test_the_rest_of_a_batch_changes_no_bit_of_an_output():
-    network = make_network(hidden_size=21, word_size=5)
+def test_the_rest_of_a_batch_does_not_change_a_bit_of_an_output():
+    network = make_kernel_network(hidden_size=21, word_size=5)
     x, lengths = make_batch(n_sequences=37, n_steps=9)
     with torch.no_grad():
         outputs, _ = network(x, lengths)
@@ -56,7 +56,7 @@ def test_the_rest_of_a_batch_changes_no_bit_of_an_output():
 @pytest.mark.parametrize("limit", [0, engine.HISTORY_LIMIT])
 def test_passes_that_overlap_do_not_disturb_each_other(monkeypatch, limit):
     monkeypatch.setattr(engine, "HISTORY_LIMIT", limit)
-    network = make_network()
+    network = make_kernel_network()
     batches = [make_batch(), make_batch()]
     parameters = list(network.parameters())
     expected = [
@@ -69,7 +69,7 @@ def test_passes_that_overlap_do_not_disturb_each_other(monkeypatch, limit):
 
 
 def test_a_second_backward_pass_gives_the_same_gradients():
-    network = make_network()
+    network = make_kernel_network()
     parameters = list(network.parameters())
     loss = network(*make_batch())[0].square().sum()
     first = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
@@ -78,7 +78,7 @@ def test_a_second_backward_pass_gives_the_same_gradients():
 
 
 def test_parameters_changed_between_the_passes_are_noticed():
-    network = make_network()
+    network = make_kernel_network()
     outputs, _ = network(*make_batch())
     with torch.no_grad():
         network.readout.weight.add_(1)
@@ -87,7 +87,7 @@ def test_parameters_changed_between_the_passes_are_noticed():
 
 
 def test_gradients_of_gradients_are_refused():
-    network = make_network()
+    network = make_kernel_network()
     outputs, _ = network(*make_batch())
     gradient = torch.autograd.grad(
         outputs.square().sum(), network.readout.weight, create_graph=True
@@ -99,12 +99,12 @@ def test_gradients_of_gradients_are_refused():
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 @pytest.mark.parametrize("spread", [1e-20, 1.0, 1e3])
 def test_neither_large_nor_small_numbers_give_nan(scale, spread):
-    network = make_network(memory_params={"interface_clip": None})
+    network = make_kernel_network(memory_params={"interface_clip": None})
     with torch.no_grad():
         for parameter in network.cell.parameters():
             parameter.mul_(spread)
     x, lengths = make_batch()
-    results, gradients = run(network, "fused", x * scale, lengths)
+    results, gradients = results_and_gradients(network, "fused", x * scale, lengths)
     assert all(result.isfinite().all() for result in results)
-    if scale * spread < 1e20:  # beyond, gradients of the weights overflow in themselves
+    if scale * spread < 1e20:  # beyond this, the weights' gradients overflow anyway
         assert all(not gradient.isnan().any() for gradient in gradients)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import leaves
-from kernel_helpers import make_network
+from kernel_helpers import make_kernel_network
 
 from sknt.kernels import buffers
 from sknt.nn import SequenceNetwork
@@ -34,7 +34,7 @@ class Ledger:
         self.now -= n_bytes
 
 
-def test_a_long_training_step_takes_what_its_checkpoints_take(monkeypatch):
+def test_a_long_training_step_uses_as_much_memory_as_its_checkpoints(monkeypatch):
     ledger = Ledger(monkeypatch)
     network = SequenceNetwork(9, 8)
     x = torch.randn(8, 2000, 9)
@@ -44,13 +44,13 @@ def test_a_long_training_step_takes_what_its_checkpoints_take(monkeypatch):
     allowed = 3 * 4 * (x.numel() + outputs.numel() + checkpoints)
     del state
     outputs.sum().backward()
-    # The gradient of the outputs and what is returned come on top.
+    # In addition there are the gradient of the outputs and what is returned.
     assert ledger.most + 4 * outputs.numel() < allowed
 
 
-def test_prediction_takes_the_same_for_any_number_of_steps(monkeypatch):
+def test_prediction_uses_the_same_memory_for_any_number_of_steps(monkeypatch):
     ledger = Ledger(monkeypatch)
-    network = make_network()
+    network = make_kernel_network()
     most = []
     for n_steps in (10, 1000):
         ledger.most = ledger.now

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from kernel_helpers import make_network
+from kernel_helpers import make_kernel_network
 from numba import njit
 
 from sknt.kernels import functions
@@ -78,8 +78,8 @@ def test_products_equal_numpys_in_all_sizes(dtype):
 
 
 @pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
-def test_every_parameter_has_a_place_of_its_own(controller):
-    network = make_network(controller=controller, n_layers=2)
+def test_every_parameter_has_its_own_place(controller):
+    network = make_kernel_network(controller=controller, n_layers=2)
     sizes, parameters = fused._describe(network.cell, network.readout)
     weights = [np.zeros(shape) for shape in weight_shapes(sizes)]
     n_placed = 0

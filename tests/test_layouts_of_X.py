@@ -63,7 +63,7 @@ def test_sequences_may_be_longer_or_shorter_than_in_fit(sequences):
     assert model.predict([longer[0], longer[1, :2]]).shape == (2,)
 
 
-def test_what_absent_entries_of_y_hold_is_ignored():
+def test_entries_of_y_at_absent_steps_are_ignored():
     X, y = make_copy(n_samples=20, n_bits=2, max_length=3, random_state=0)
     X[3, -2:] = np.nan
     absent = np.isnan(X).all(axis=2)
@@ -75,7 +75,7 @@ def test_what_absent_entries_of_y_hold_is_ignored():
     assert model.score(X, y) == model.score(X, y_other)
 
 
-def test_a_stream_of_lists_may_change_its_lengths():
+def test_the_lengths_in_a_stream_of_lists_may_change():
     model = small_classifier()
     model.partial_fit([[1.0, 2.0, 3.0]], [0], classes=[0, 1])
     model.partial_fit([[1.0, 2.0]], [1])

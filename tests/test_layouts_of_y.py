@@ -79,7 +79,7 @@ def test_per_step_targets_as_lists(sequences):
 
 
 @pytest.mark.parametrize("missing", [np.nan, -1.0])
-def test_missing_targets_take_no_part_in_fit_and_score(missing):
+def test_missing_targets_count_in_neither_fit_nor_score(missing):
     rng = np.random.RandomState(0)
     X = rng.normal(size=(20, 5, 1))
     y = (X[..., 0] > 0).astype(float)
@@ -101,7 +101,7 @@ def test_samples_without_a_target_are_left_out(sequences):
     assert torch.equal(weights_of(with_missing), weights_of(without))
 
 
-def test_many_values_each_standardised_by_itself(sequences):
+def test_several_values_are_each_standardised_separately(sequences):
     X, _ = sequences
     y = np.column_stack([X[:, 0, 0] * 1e-3, 1e4 + 1e3 * X[:, 0, 1]])
     model = small_regressor(hidden_size=20, max_epochs=40).fit(X, y)

@@ -22,7 +22,7 @@ def _entries(*shape):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("shape", [(20,), (10, 6)])
-def test_accuracy_is_the_part_of_the_valid_entries_that_is_right(shape, weighted):
+def test_accuracy_is_the_fraction_of_valid_entries_that_are_right(shape, weighted):
     y_true, y_pred, valid, weights = _entries(*shape)
     right = total = 0.0
     for index in np.ndindex(shape):
@@ -40,9 +40,9 @@ def test_accuracy_is_the_part_of_the_valid_entries_that_is_right(shape, weighted
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("shape", [(30, 3), (10, 6, 3)])
-def test_accuracy_of_indicators_wants_all_valid_outputs_right(shape, weighted):
+def test_accuracy_of_indicators_requires_all_valid_outputs_to_be_right(shape, weighted):
     y_true, y_pred, valid, weights = _entries(*shape)
-    valid[0] = False  # nothing there: does not count
+    valid[0] = False  # no targets: does not count
     right = total = 0.0
     for index in np.ndindex(shape[:-1]):
         outputs = [k for k in range(shape[-1]) if valid[(*index, k)]]
@@ -72,7 +72,7 @@ def test_accuracy_compares_words_with_nan_among_them():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("shape", [(30, 2), (10, 6, 3)])
-def test_r2_is_averaged_over_outputs_each_on_its_own_valid_entries(shape, weighted):
+def test_r2_is_averaged_over_outputs_and_each_uses_its_own_valid_entries(shape, weighted):
     rng = np.random.RandomState(0)
     y_true = rng.normal(size=shape) * np.arange(1, shape[-1] + 1)
     y_pred = y_true + rng.normal(size=shape)
@@ -97,7 +97,7 @@ def test_r2_is_averaged_over_outputs_each_on_its_own_valid_entries(shape, weight
     assert_allclose(result, np.mean(scores))
 
 
-def test_r2_leaves_out_an_output_without_targets_and_what_stands_in_invalid_entries():
+def test_r2_ignores_outputs_without_targets_and_invalid_entries():
     rng = np.random.RandomState(0)
     y_true, y_pred = rng.normal(size=(2, 20, 2))
     valid = np.zeros((20, 2), dtype=bool)

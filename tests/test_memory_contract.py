@@ -44,7 +44,7 @@ def test_initial_states_and_interfaces_are_namedtuples_of_batch_first_tensors(
     state = made.initial_state(n_sequences)
     assert_is_state(state, n_sequences)
     for leaf in leaves(state):
-        assert torch.equal(leaf, leaf[:1].expand_as(leaf))  # one copy a sequence
+        assert torch.equal(leaf, leaf[:1].expand_as(leaf))  # one copy per sequence
     assert_is_state(made.interface(hidden_outputs(n_sequences)), n_sequences)
 
 

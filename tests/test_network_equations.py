@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("backend")
 
 
 def reference(network, x, lengths, **layout):
-    weights = reference_ntm.weights_of(network.state_dict(), **layout)
+    weights = reference_ntm.plain_weights(network.state_dict(), **layout)
     return [
         reference_ntm.run(weights, sequence[:length].numpy())
         for sequence, length in zip(x, lengths, strict=True)
@@ -87,7 +87,7 @@ def test_the_ntm_equals_loops_over_the_equations(
             "interface_clip": interface_clip,
         },
     )
-    x = make_inputs().float().double()  # numbers that float32 holds
+    x = make_inputs().float().double()  # numbers that float32 represents exactly
     layout = layout_of(controller, heads, shift_range, interface_clip)
     expected = reference(network, x, LENGTHS, **layout)
     # Uniform weightings would agree whatever the addressing did.

@@ -34,7 +34,7 @@ def test_a_size_that_is_not_a_positive_integer_is_refused(name, value):
 
 
 @pytest.mark.parametrize("memory", [*MEMORIES, None])
-def test_numpys_integers_are_sizes_as_a_parameter_grid_gives_them(memory):
+def test_numpys_integers_from_a_parameter_grid_are_accepted_as_sizes(memory):
     sizes = dict.fromkeys(("memory_size", "word_size", "hidden_size"), np.int64(4))
     network = SequenceNetwork(3, 2, memory=memory, n_layers=np.int64(1), **sizes)
     assert network(torch.zeros(1, 2, 3))[0].shape == (1, 2, 2)
@@ -78,7 +78,7 @@ def test_options_of_a_memory_have_no_meaning_without_one():
 
 
 @pytest.mark.parametrize("value", [-1, 1.0, True, "1", None])
-def test_a_shift_range_that_is_no_number_of_rows_is_refused(value):
+def test_a_shift_range_that_is_not_a_number_of_rows_is_refused(value):
     with pytest.raises(ValueError, match=f"^shift_range={value!r} .*at least 0"):
         SequenceNetwork(3, 2, memory_params={"shift_range": value})
 
@@ -144,7 +144,7 @@ def test_names_and_options_of_a_wrong_type_are_refused_by_name(memory):
 
 
 @pytest.mark.parametrize("interface_clip", ["20", True, 0, -1.0])
-def test_a_clip_that_is_no_positive_number_is_refused(interface_clip):
+def test_a_clip_that_is_not_a_positive_number_is_refused(interface_clip):
     with pytest.raises(ValueError, match="interface_clip="):
         SequenceNetwork(3, 2, memory_params={"interface_clip": interface_clip})
 
@@ -158,7 +158,7 @@ def test_a_state_of_other_sequences_is_refused_with_both_numbers(memory, n_other
         network(torch.zeros(3, 2, 3), state=state)
 
 
-def test_lengths_that_are_no_integers_are_refused():
+def test_lengths_that_are_not_integers_are_refused():
     network = SequenceNetwork(3, 2, memory_size=4)
     with pytest.raises(ValueError, match="one integer for each sequence"):
         network(torch.zeros(3, 4, 3), lengths=torch.tensor([2.5, 4.0, 3.0]))

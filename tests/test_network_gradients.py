@@ -43,7 +43,7 @@ def test_gradients_equal_finite_differences(memory, controller, n_layers, n_head
         backend=make_network.backend if memory == "ntm" else "auto",
     )
     network.double()
-    with torch.no_grad():  # saturated gates would have no gradient to compare
+    with torch.no_grad():  # saturated gates would leave no gradient to compare
         for parameter in network.parameters():
             parameter.normal_(std=0.7)
     names, parameters = zip(*network.named_parameters(), strict=True)
@@ -59,7 +59,9 @@ def test_gradients_equal_finite_differences(memory, controller, n_layers, n_head
 
 
 @ANY_NETWORK
-def test_every_parameter_has_a_gradient_learned_initial_states_too(memory, controller):
+def test_every_parameter_has_a_gradient_including_learned_initial_states(
+    memory, controller
+):
     network = make_network(memory, controller=controller, n_layers=2)
     outputs, _ = network(make_inputs(), LENGTHS)
     for name, gradient in gradients(network, some_loss(outputs)).items():

@@ -1,4 +1,4 @@
-"""What a network is given: sequences, lengths, states and sizes, checked on both paths."""
+"""A network's arguments: sequences, lengths, states and sizes, checked on both paths."""
 
 import numpy as np
 import pytest
@@ -98,7 +98,7 @@ def test_a_networks_own_states_are_taken_in_its_precision(memory, controller):
 
 
 @BACKENDS
-def test_inputs_of_another_kind_are_refused_with_the_way_out(backend):
+def test_inputs_of_another_kind_are_refused_with_advice(backend):
     network, x = make_network(backend), torch.zeros(2, 4, 3)
     with pytest.raises(ValueError, match=r"x is float64.*x.to\(torch.float32\), or net"):
         network(x.double())
@@ -121,7 +121,7 @@ def test_inputs_may_require_a_gradient(backend):
 
 
 @pytest.mark.parametrize("controller", CONTROLLERS)
-def test_autocast_takes_the_bare_controllers_inputs_of_either_precision(controller):
+def test_the_bare_controller_takes_inputs_of_either_precision_under_autocast(controller):
     network = make_network(memory=None, controller=controller)
     x = torch.randn(2, 4, 3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -213,7 +213,7 @@ def test_a_network_larger_than_the_machine_is_refused_before_it_is_built(
         SequenceNetwork(**{"n_inputs": 3, "n_outputs": 2, **too_large})
 
 
-def test_what_a_network_takes_is_counted_right():
+def test_the_size_of_a_network_is_counted_right():
     network = SequenceNetwork(
         3000, 4000, memory_size=9000, word_size=500, hidden_size=1500, n_layers=2
     )
@@ -232,7 +232,7 @@ def test_without_a_memory_its_sizes_do_not_count(monkeypatch):
     SequenceNetwork(3, 2, memory=None, memory_size=10**12, word_size=10**12)
 
 
-def test_this_machine_has_memory_but_not_without_limit():
+def test_this_machines_memory_is_known_and_limited():
     assert 2**28 < sizes.machine_memory() < 2**60
 
 

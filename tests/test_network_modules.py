@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("backend")
 
 
 def snapshot(network):
-    """Everything that hangs on the modules; containers are copied, one level deep."""
+    """All attributes of the modules; containers are copied one level deep."""
     found = {}
     for path, module in network.named_modules():
         for key, value in vars(module).items():
@@ -39,7 +39,7 @@ def test_a_forward_pass_assigns_nothing_to_the_modules(memory, controller, retur
 
 
 @ANY_NETWORK
-def test_a_state_dict_holds_all_there_is(memory, controller):
+def test_a_state_dict_holds_everything(memory, controller):
     network = make_network(memory, controller=controller)
     x = make_inputs()
     other = make_network(memory, controller=controller)

@@ -1,4 +1,4 @@
-"""States that are carried, and the trace of them."""
+"""States carried from call to call, and traces."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("backend")
 
 @pytest.mark.parametrize("return_states", [False, True])
 @ANY_NETWORK
-def test_the_state_carried_through_two_halves_equals_one_run(
+def test_carrying_the_state_through_two_halves_equals_one_run(
     memory, controller, return_states
 ):
     network = make_network(memory, controller=controller, n_layers=2)

@@ -101,7 +101,7 @@ def test_a_loss_that_becomes_nan_stops_with_a_warning_and_the_best_weights(seque
     healthy = small_classifier(max_epochs=2).fit(X, y)
     assert poisoned.n_iter_ == 2
     assert torch.equal(weights_of(poisoned), weights_of(healthy))
-    # Training goes on from there.
+    # Training continues from there.
     poisoned.set_params(warm_start=True, max_epochs=1)
     assert np.isfinite(poisoned.fit(X, y).history_[-1]["train_loss"])
 

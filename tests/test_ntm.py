@@ -1,4 +1,4 @@
-"""The NTM's own: bounds, order of reading and writing, initial memory."""
+"""The NTM: bounds, order of reading and writing, initial memory."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def assert_on_simplex(weighting):
 
 
 @pytest.mark.parametrize("controller", CONTROLLERS)
-def test_the_ntms_trace_keeps_every_bound(controller):
+def test_the_ntms_trace_stays_within_every_bound(controller):
     n_read, n_write, shift_range = 3, 2, 2
     network = make_network(
         controller=controller,

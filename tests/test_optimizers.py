@@ -1,4 +1,4 @@
-"""Muon beside the optimizers of torch, and the epsilon that the estimators choose."""
+"""Muon against torch's optimizers, and the epsilon that the estimators choose."""
 
 import copy
 
@@ -24,7 +24,7 @@ from sknt.training.optimizers import N_ITERATIONS, STEP_SIZE, Muon, orthogonaliz
         ({"optimizer": "sgd"}, None),
     ],
 )
-def test_epsilon_goes_by_the_clip_unless_it_is_given(params, expected):
+def test_epsilon_is_relative_to_the_clip_unless_it_is_given(params, expected):
     model = stepwise_classifier(max_epochs=1, **params)
     X, y = tiny_copy(random_state=0)
     model.fit(X, y if model.return_sequences else np.arange(len(X)) % 2)
@@ -85,7 +85,7 @@ def test_a_vector_moves_as_with_adam():
     assert torch.allclose(ours, adams, atol=1e-6)
 
 
-def test_a_matrix_can_turn_to_adams_steps():
+def test_a_matrix_can_switch_to_adams_steps():
     grads = gradients((6, 5), 10)
     params = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-3}
     adams = steps_of(torch.optim.Adam, grads, **params)
@@ -101,7 +101,7 @@ def test_a_matrix_can_turn_to_adams_steps():
 
 def test_the_step_of_a_matrix_is_smaller_where_its_gradient_is():
     direction = torch.linalg.qr(gradients((6, 6), 1)[0])[0]
-    direction *= 6 / direction.norm()  # elements of size 1, in the quadratic mean
+    direction *= 6 / direction.norm()  # elements with a root mean square of 1
     large, equal, small = (
         steps_of(Muon, [direction * size], lr=0.1, eps=1e-2)[0].norm()
         for size in (1e4, 1e-2, 1e-6)
@@ -137,7 +137,7 @@ def test_a_closure_computes_the_gradient_and_its_loss_is_returned():
     assert losses == sorted(losses, reverse=True)
 
 
-def test_its_state_can_be_saved_and_goes_on():
+def test_training_continues_from_a_saved_state():
     grads = gradients((5, 4), 6)
     whole = torch.nn.Parameter(torch.zeros(5, 4))
     first = Muon([whole])

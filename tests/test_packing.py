@@ -25,14 +25,14 @@ def test_unpack_undoes_pack_and_pack_undoes_unpack(positions, step_shape):
 
 
 @every_layout
-def test_packing_x_itself_gives_its_packed_values(positions):
+def test_packing_X_itself_gives_its_packed_values(positions):
     X = lay_out(ragged(2), positions)
     sequences = check_sequences(X)
     assert_array_equal(sequences.pack(X), sequences.values)
     assert_array_equal(sequences.unpack(sequences.values), X)
 
 
-def test_what_stands_at_absent_steps_is_lost_by_packing():
+def test_packing_drops_the_values_of_absent_steps():
     sequences = check_sequences([[1.0, nan, 2.0]])
     assert_array_equal(sequences.pack(np.array([[5.0, 99.0, 6.0]])), [[5.0, 6.0]])
 
@@ -52,12 +52,12 @@ def _unpacked(packed, fill):
         ([["a", "b"], ["c", ""]], -1),
     ],
 )
-def test_any_fill_fits_and_the_values_stay_what_they_are(packed, fill):
+def test_any_fill_fits_and_leaves_the_values_unchanged(packed, fill):
     (first, second), (third, _) = packed
     assert _unpacked(packed, fill).tolist() == [[first, second], [third, fill]]
 
 
-def test_integers_stay_integers_where_nothing_is_absent_or_the_fill_is_one():
+def test_integers_stay_integers_if_no_step_is_absent_or_the_fill_is_an_integer():
     packed = np.array([[1, 2], [3, 4]])
     full = check_sequences(np.ones((2, 2))).unpack(packed)
     assert full.dtype == packed.dtype
@@ -65,7 +65,7 @@ def test_integers_stay_integers_where_nothing_is_absent_or_the_fill_is_one():
     assert _unpacked(packed, nan).dtype == np.float64
 
 
-def test_strings_stay_strings_where_nothing_is_absent():
+def test_strings_stay_strings_if_no_step_is_absent():
     packed = np.array([["a", "b"]])
     assert check_sequences([[1.0, 2.0]]).unpack(packed).dtype == packed.dtype
 

@@ -99,7 +99,7 @@ def test_pad_copies_so_that_the_samples_stay_as_they_were():
         ([[[1, 2], [3]], [[1, 2]]], "sample 0 .*unequal length"),
     ],
 )
-def test_pad_refuses_what_is_no_list_of_like_sequences(sequences, message):
+def test_pad_refuses_anything_but_a_list_of_similar_sequences(sequences, message):
     with pytest.raises(ValueError, match=message):
         pad_sequences(sequences)
 
@@ -160,7 +160,7 @@ def test_marked_padding_packs_like_the_sequences_without_it():
 
 
 @pytest.mark.parametrize("function", [unpad_sequences, lambda X: mark_padding(X, 0)])
-def test_sequences_of_unequal_length_are_no_array_yet(function):
+def test_sequences_of_unequal_length_have_to_be_padded_first(function):
     with pytest.raises(ValueError, match="pad_sequences first"):
         function([[1.0, 2.0], [3.0]])
 

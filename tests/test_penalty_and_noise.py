@@ -17,12 +17,12 @@ def every_update_is(monkeypatch, **params):
     monkeypatch.setattr(net_module, "next_update", lambda *args: Update(**params))
 
 
-def test_noise_is_a_part_of_what_varies_and_of_nothing_else():
+def test_noise_is_proportional_to_what_varies_and_to_nothing_else():
     random_state = np.random.RandomState(0)
     lengths = torch.tensor([4000, 1000])
     values = torch.tensor(random_state.randn(2, 4000, 4) * [1, 100, 0, 1e-30])
     values[..., 2] = 7
-    values[1, 1000:] = 1e6  # padding tells nothing
+    values[1, 1000:] = 1e6  # padding carries no information
     before = torch.get_rng_state()
     noisy = with_noise(values.float(), lengths, 0.3, seed=0)
     assert torch.equal(before, torch.get_rng_state())
@@ -86,7 +86,7 @@ def test_the_gradient_is_that_of_the_loss_and_the_penalty_together(monkeypatch, 
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_the_memorys_penalty_is_that_of_writing_looking_up_and_doubtful_shifts():
+def test_the_memorys_penalty_is_on_writing_lookup_and_uncertain_shifts():
     network = SequenceNetwork(3, 2, memory_size=6, n_read_heads=2, n_write_heads=2)
     x, lengths = torch.randn(3, 5, 3), torch.tensor([5, 2, 4])
     for backend in ("reference", "fused"):

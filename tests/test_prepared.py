@@ -1,9 +1,10 @@
-"""A network made ready for many batches: the same results, nothing done twice or stale."""
+"""A network prepared for many batches: the same results, nothing done twice or stale."""
 
 import copy
 
 import pytest
 import torch
+from helpers import leaves
 
 from sknt.kernels import engine
 from sknt.kernels.layout import make_sizes
@@ -23,12 +24,6 @@ def _seed():
 def make_network(memory="ntm", backend="auto", **options):
     sizes = {"memory_size": 6, "word_size": 4, "hidden_size": 5}
     return SequenceNetwork(3, 2, memory=memory, backend=backend, **(sizes | options))
-
-
-def leaves(tree):
-    if isinstance(tree, torch.Tensor):
-        return [tree]
-    return [leaf for part in tree for leaf in leaves(part)]
 
 
 def assert_same(actual, expected):
@@ -61,7 +56,7 @@ def test_a_controller_alone_goes_through_the_kernels(controller, n_layers):
             assert torch.equal(alone[0], actual[0][i, :n_steps])
 
 
-def test_a_controller_alone_can_be_kept_from_the_kernels():
+def test_a_controller_alone_can_be_kept_off_the_kernels():
     network = make_network(None, "reference")
     assert network.prepare().backend == "reference"
 
@@ -89,7 +84,9 @@ def test_there_are_no_gradients(memory, backend):
 
 
 @NETWORKS
-def test_path_and_weights_are_asked_for_once_in_many_batches(monkeypatch, memory, backend):
+def test_path_and_weights_are_determined_once_for_many_batches(
+    monkeypatch, memory, backend
+):
     calls = []
 
     def counting(name, function):
@@ -145,7 +142,7 @@ def test_no_change_of_a_weight_is_overlooked(memory, backend, change):
     torch.testing.assert_close(network.prepare()(x)[0], after)
 
 
-def test_what_a_subclass_or_a_hook_does_is_not_passed_by():
+def test_subclasses_and_hooks_are_not_bypassed():
     class Doubled(SequenceNetwork):
         def forward(self, *args, **kwargs):
             outputs, *rest = super().forward(*args, **kwargs)

@@ -1,7 +1,7 @@
 """Private names of other libraries: in few places, and each of them still there.
 
-An upgrade of a library that takes one away fails here with its name, also where ``sknt``
-can no longer be imported: nothing in this file imports it.
+An upgrade of a library that removes one fails here and names it, even if ``sknt`` can no
+longer be imported: nothing in this file imports it.
 """
 
 import ast
@@ -98,7 +98,7 @@ def imports(tree, where):
 
 
 def uses_of(where, tree):
-    """The private names that a module imports, and what it takes of private modules."""
+    """The private names that a module imports, and what it uses of private modules."""
     found = {
         alias: use
         for use, alias in imports(tree, where)

@@ -1,4 +1,4 @@
-"""How far a training has come and what the next update is, as functions of values."""
+"""How far training has come and what the next update is, as functions of values."""
 
 import math
 from dataclasses import replace
@@ -41,7 +41,7 @@ def learned_task():
     return next(progress for progress in seen if progress.learned_at is not None)
 
 
-def test_neither_function_changes_what_it_is_given():
+def test_no_function_changes_its_arguments():
     before = Progress(n_sequences=8, mean_loss=0.01)
     kept = replace(before)
     observe(before, 0.5, 4)
@@ -66,7 +66,7 @@ def test_a_loss_that_is_not_finite_is_counted_but_stays_out_of_the_means(loss):
     assert after.last_lapse == 8
 
 
-def test_without_a_consolidation_all_updates_are_alike_whatever_happens():
+def test_without_consolidation_all_updates_are_alike_whatever_happens():
     seen, updates = run(Plan(), [1.0] * 5 + [0.0] * 500)
     assert set(updates) == {Update(rate=1.0, penalty=0.0, noise=0.0, orthogonal=True)}
     assert {p.phase for p in seen} == {"learning"}
@@ -90,14 +90,14 @@ def test_a_task_is_learned_when_the_mean_loss_is_small_and_consolidated_in_propo
     assert progress.length == 2 * progress.n_sequences
 
 
-def test_a_task_that_will_get_harder_is_not_taken_for_learned():
+def test_a_task_that_will_get_harder_does_not_count_as_learned():
     seen, _ = run(CONSOLIDATES, [0.0] * 50, progress=Progress(held=True))
     assert {p.phase for p in seen} == {"learning"}
     held = advance(replace(learned_task(), held=True), CONSOLIDATES)
     assert held.phase == "learning"
 
 
-def test_penalty_and_noise_rise_and_go_while_the_rate_falls_to_its_last_part():
+def test_penalty_and_noise_ramp_up_and_down_while_the_rate_falls():
     progress = learned_task()
     n_updates = progress.length // 4
     _, updates = run(CONSOLIDATES, [0.0] * n_updates, n=4, progress=progress)
@@ -114,7 +114,7 @@ def test_penalty_and_noise_rise_and_go_while_the_rate_falls_to_its_last_part():
 @pytest.mark.parametrize(
     ("mean_loss", "noise"), [(0, 0.4), (0.05, 0.2), (0.1, 0), (0.4, 0)]
 )
-def test_noise_shrinks_where_a_task_does_not_bear_it(mean_loss, noise):
+def test_noise_shrinks_where_a_task_does_not_tolerate_it(mean_loss, noise):
     progress = Progress(
         n_sequences=140,
         n_updates=200,
@@ -135,13 +135,13 @@ def test_a_plan_cuts_the_consolidation_short_and_with_it_the_penalty():
     late = advance(replace(progress, learned_at=None), plan)
     assert late.length == n_left
     assert late.whole_length == 2 * progress.n_sequences
-    assert late.first_rate < 1  # it was falling already
+    assert late.first_rate < 1  # it was already falling
     middle = replace(late, n_sequences=late.n_sequences + n_left // 2)
     expected = late.first_rate * n_left / late.whole_length
     assert next_update(middle, plan).penalty == pytest.approx(expected)
 
 
-def test_what_is_exact_ends_at_once_and_what_is_not_is_annealed_three_times():
+def test_an_exact_solution_ends_at_once_and_any_other_is_annealed_three_times():
     exact, _ = run(CONSOLIDATES, [0.0] * 3000, n=4, progress=learned_task())
     assert exact[-1].phase == "learned"
     assert exact[-1].n_rounds == 0
@@ -154,7 +154,7 @@ def test_what_is_exact_ends_at_once_and_what_is_not_is_annealed_three_times():
     assert all(not u.penalty and not u.noise and u.rate <= 0.1 for _, u in rounds[1:])
 
 
-def test_what_is_lost_again_is_learned_again():
+def test_a_task_that_is_lost_is_learned_again():
     progress = learned_task()
     seen, _ = run(CONSOLIDATES, [1.0] * 20, n=4, progress=progress)
     lost = next(p for p in seen if p.phase == "learning")
@@ -172,7 +172,7 @@ def test_a_lapse_spoils_exactness_for_15_percent_of_the_consolidation():
     assert not replace(progress, n_late=0).exact
 
 
-def test_what_is_exact_is_told_by_the_mean_of_the_last_15_percent():
+def test_exactness_is_judged_by_the_mean_of_the_last_15_percent():
     losses = np.random.RandomState(0).rand(50) / 100
     begun = Progress(n_sequences=50, mean_loss=0.01, learned_at=50, length=100)
     seen, _ = run(Plan(), losses, n=2, progress=begun)

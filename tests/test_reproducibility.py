@@ -48,7 +48,7 @@ def test_no_seed_follows_numpys_global_one_as_in_scikit_learn(sequences):
     assert torch.equal(*fits)
 
 
-def test_fits_in_threads_are_the_same_and_give_the_threads_back(sequences):
+def test_fits_in_threads_are_the_same_and_restore_the_number_of_threads(sequences):
     X, y = sequences
     expected = weights_of(small_classifier().fit(X, y))
     n_threads = torch.get_num_threads()
@@ -70,7 +70,7 @@ def test_the_order_of_the_samples_does_not_matter(sequences):
     assert torch.equal(weights_of(first), weights_of(second))
 
 
-def test_two_and_two_epochs_are_four(sequences):
+def test_two_and_two_epochs_equal_four(sequences):
     X, y = sequences
     whole = small_classifier(max_epochs=4).fit(X, y)
     halves = small_classifier(max_epochs=2, warm_start=True).fit(X, y).fit(X, y)
@@ -93,7 +93,7 @@ def test_a_second_fit_starts_anew_without_warm_start(sequences):
     assert model.n_iter_ == 3
 
 
-def test_warm_start_takes_a_new_learning_rate(sequences):
+def test_warm_start_accepts_a_new_learning_rate(sequences):
     X, y = sequences
     model = small_classifier(warm_start=True).fit(X, y)
     before = weights_of(model)
@@ -119,7 +119,7 @@ def n_threads_while_fitting(_=None):
 
 
 @pytest.mark.slow
-def test_fits_run_on_one_thread_each_and_give_the_others_back():
+def test_fits_run_on_one_thread_each_and_restore_the_number_of_threads():
     from joblib import Parallel, delayed
 
     assert n_threads_while_fitting() == (1, 2)

@@ -62,7 +62,7 @@ def test_once_learned_it_is_consolidated_and_then_ends(monkeypatch):
     assert rows[-1, 0] == pytest.approx(0.01 * 0.02)
 
 
-def test_what_is_learned_late_goes_on_from_the_rate_that_is_left(monkeypatch):
+def test_consolidation_that_begins_late_continues_from_the_remaining_rate(monkeypatch):
     class LearnedLate(Callback):
         def on_epoch_end(self, net, **kwargs):
             if net.progress_.n_sequences == 320:
@@ -75,12 +75,12 @@ def test_what_is_learned_late_goes_on_from_the_rate_that_is_left(monkeypatch):
     assert_allclose(rate[320], 0.005, rtol=1e-6)  # where the rate was half down
     assert (np.diff(rate[240:]) <= 0).all()
     assert rate[-1] == pytest.approx(0.01 * 0.02, rel=0.1)
-    # As large a part as there is of the rate, and of a consolidation's sequences.
+    # In proportion to what is left of the rate and of the consolidation's sequences.
     assert 0 < penalty.max() <= 0.5 * 79 / math.ceil(1.4 * 321)
     assert_allclose(noise, 0.4 * penalty)
 
 
-def test_what_is_not_exact_is_annealed_again_three_times_at_most(monkeypatch):
+def test_an_inexact_solution_is_annealed_again_at_most_three_times(monkeypatch):
     model, rows = rates_of(monkeypatch, 1e9, 0.0, max_epochs=50, consolidation=40)
     assert model.net_.progress_.n_rounds == progress.MAX_ROUNDS == 3
     assert model.history_[-1]["phase"] == "learned"
@@ -93,7 +93,7 @@ def test_what_is_not_exact_is_annealed_again_three_times_at_most(monkeypatch):
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "muon-adam"])
-def test_muon_adam_turns_to_adam_once_a_task_is_learned(monkeypatch, optimizer):
+def test_muon_adam_switches_to_adam_once_a_task_is_learned(monkeypatch, optimizer):
     class Kinds(Rates):
         def on_grad_computed(self, net, **kwargs):
             self.rows.append(net.optimizer_.param_groups[0]["orthogonal"])
@@ -107,7 +107,7 @@ def test_muon_adam_turns_to_adam_once_a_task_is_learned(monkeypatch, optimizer):
     assert model.net_.optimizer_.param_groups[0]["orthogonal"]
 
 
-def test_auto_is_to_consolidate_for_labels_of_steps_alone(sequences):
+def test_auto_means_consolidate_only_for_labels_of_steps(sequences):
     X, y = sequences
     plain = NTMSequenceClassifier(**SMALL).fit(X, y)
     assert "phase" not in plain.history_[0]
@@ -117,7 +117,7 @@ def test_auto_is_to_consolidate_for_labels_of_steps_alone(sequences):
     assert stepwise.history_[0]["train_batch_count"] == 20 / 4
 
 
-def test_two_and_two_partial_fits_are_four_with_the_schedule_too():
+def test_two_and_two_partial_fits_equal_four_with_the_schedule_too():
     data = tiny_copy(random_state=0)
     whole, halves = stepwise_classifier(), stepwise_classifier()
     for _ in range(4):
@@ -139,7 +139,7 @@ def test_two_and_two_partial_fits_are_four_with_the_schedule_too():
     assert whole.net_.progress_ == halves.net_.progress_
 
 
-def test_a_constant_schedule_does_not_keep_the_rate_of_another_one():
+def test_a_constant_schedule_does_not_keep_the_rate_of_an_earlier_schedule():
     model = stepwise_classifier(warm_start=True).fit(*tiny_copy(random_state=0))
     assert model.net_.optimizer_.param_groups[0]["lr"] < 0.01
     model.set_params(schedule="constant").fit(*tiny_copy(random_state=0))

@@ -20,8 +20,8 @@ from step_estimators import (
     StepTagger,
     flat,
     labels_for,
+    make_sequences_with_gaps,
     scored_places,
-    sequences_with_gaps,
     values_for,
 )
 
@@ -54,8 +54,10 @@ nan = np.nan
     ],
     ids=["accuracy", "accuracy function", "f1_macro", "f1 function", "a loss"],
 )
-def test_a_metric_of_labels_is_that_of_the_flat_list_of_steps(scorer, expected, classes):
-    X = sequences_with_gaps(3)
+def test_a_metric_of_labels_equals_that_of_the_flat_list_of_steps(
+    scorer, expected, classes
+):
+    X = make_sequences_with_gaps(3)
     y = labels_for(X, classes)
     model = StepClassifier(classes).fit(X)
     places = scored_places(X, y)
@@ -76,7 +78,7 @@ def test_a_metric_of_labels_is_that_of_the_flat_list_of_steps(scorer, expected, 
     ids=["function", "name"],
 )
 def test_a_metric_of_probabilities_gets_those_of_the_steps(scorer, classes):
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     y = labels_for(X, classes)
     model = StepClassifier(classes).fit(X)
     places = scored_places(X, y)
@@ -88,7 +90,7 @@ def test_a_metric_of_probabilities_gets_those_of_the_steps(scorer, classes):
 @pytest.mark.parametrize("classes", [(0, 1), ("no", "yes")])
 @pytest.mark.parametrize("response", ["decision_function", "predict_proba"])
 def test_a_ranking_metric_of_two_classes_gets_the_positive_ones_scores(classes, response):
-    X = sequences_with_gaps(2)
+    X = make_sequences_with_gaps(2)
     y = labels_for(X, classes)
     model = StepClassifier(classes).fit(X)
     places = scored_places(X, y)
@@ -118,7 +120,7 @@ def test_a_ranking_metric_of_two_classes_gets_the_positive_ones_scores(classes, 
     ids=["all right", "each", "f1_macro"],
 )
 def test_indicators_of_a_step_stay_one_row(scorer, expected, n_outputs):
-    X = sequences_with_gaps(n_outputs)
+    X = make_sequences_with_gaps(n_outputs)
     y = np.where(np.isnan(values_for(X)), nan, values_for(X) > 0)
     model = StepTagger().fit(X)
     places = scored_places(X, y)
@@ -129,7 +131,7 @@ def test_indicators_of_a_step_stay_one_row(scorer, expected, n_outputs):
 
 @pytest.mark.parametrize("n_outputs", [2, 3])
 def test_probabilities_of_indicators_keep_all_their_columns(n_outputs):
-    X = sequences_with_gaps(n_outputs)
+    X = make_sequences_with_gaps(n_outputs)
     y = np.where(np.isnan(values_for(X)), nan, values_for(X) > 0)
     model = StepTagger().fit(X)
     places = scored_places(X, y)
@@ -154,8 +156,10 @@ def test_probabilities_of_indicators_keep_all_their_columns(n_outputs):
     ],
 )
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_a_metric_of_values_is_that_of_the_flat_list_of_steps(metric, expected, n_outputs):
-    X = sequences_with_gaps(n_outputs)
+def test_a_metric_of_values_equals_that_of_the_flat_list_of_steps(
+    metric, expected, n_outputs
+):
+    X = make_sequences_with_gaps(n_outputs)
     y = values_for(X)[..., 0] if n_outputs == 1 else values_for(X)
     model = StepRegressor().fit(X)
     places = scored_places(X, y)
@@ -169,7 +173,7 @@ def test_a_metric_of_values_is_that_of_the_flat_list_of_steps(metric, expected, 
 
 @pytest.mark.parametrize("missing", [nan, -1])
 def test_targets_that_are_all_missing_or_absent_leave_nothing_to_score(missing):
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     model = StepClassifier(THREE, missing).fit(X)
     scorer = make_sequence_scorer("accuracy", missing_target=missing)
     y = np.full(X.shape[:2], missing)
@@ -180,8 +184,8 @@ def test_targets_that_are_all_missing_or_absent_leave_nothing_to_score(missing):
         scorer(model, X, y)
 
 
-def test_a_step_with_a_part_of_its_outputs_is_refused_with_its_place():
-    X = sequences_with_gaps(2)
+def test_a_step_with_only_some_of_its_outputs_is_refused_with_its_place():
+    X = make_sequences_with_gaps(2)
     y = values_for(X)
     y[6, 3, 1] = nan
     model = StepRegressor().fit(X)
@@ -189,8 +193,8 @@ def test_a_step_with_a_part_of_its_outputs_is_refused_with_its_place():
         make_sequence_scorer("r2")(model, X, y)
 
 
-def test_a_part_of_the_outputs_at_an_absent_step_is_no_reason_to_refuse():
-    X = sequences_with_gaps(2)
+def test_partial_outputs_at_an_absent_step_are_not_refused():
+    X = make_sequences_with_gaps(2)
     y = values_for(X)
     model = StepRegressor().fit(X)
     before = make_sequence_scorer("r2")(model, X, y)
@@ -199,7 +203,7 @@ def test_a_part_of_the_outputs_at_an_absent_step_is_no_reason_to_refuse():
 
 
 def test_targets_for_sequences_are_refused():
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     model = StepClassifier().fit(X)
     with pytest.raises(ValueError, match="a target for each step"):
         make_sequence_scorer("accuracy")(model, X, np.zeros(len(X)))

@@ -24,8 +24,8 @@ from step_estimators import (
     absent_steps,
     flat,
     labels_for,
+    make_sequences_with_gaps,
     scored_places,
-    sequences_with_gaps,
 )
 
 from sknt import NTMSequenceClassifier, unpad_sequences
@@ -42,7 +42,7 @@ nan = np.nan
     ids=["name", "function"],
 )
 def test_a_scorer_survives_pickling(metric, kwargs, missing):
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     y = labels_for(X, THREE, missing)
     model = StepClassifier(THREE, missing).fit(X)
     scorer = make_sequence_scorer(metric, missing_target=missing, **kwargs)
@@ -52,7 +52,7 @@ def test_a_scorer_survives_pickling(metric, kwargs, missing):
 
 @pytest.mark.parametrize("classes", [THREE, WORDS], ids=["numbers", "words"])
 def test_cross_validation_scores_each_fold_by_its_own_steps(classes):
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     y = labels_for(X, classes)
     model = StepClassifier(classes)
     folds = KFold(3)
@@ -68,7 +68,7 @@ def test_cross_validation_scores_each_fold_by_its_own_steps(classes):
 
 
 def test_several_scorers_serve_one_cross_validation():
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     y = labels_for(X)
     scorers = {
         "accuracy": make_sequence_scorer("accuracy"),
@@ -86,7 +86,7 @@ def test_several_scorers_serve_one_cross_validation():
 
 
 def test_a_search_chooses_by_the_score_of_the_steps():
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     y = labels_for(X)
     search = GridSearchCV(
         StepClassifier(),
@@ -106,7 +106,7 @@ def test_a_search_chooses_by_the_score_of_the_steps():
 
 @pytest.fixture(scope="module")
 def trained():
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     y = labels_for(X, WORDS)
     model = NTMSequenceClassifier(
         memory_size=4,
@@ -119,7 +119,7 @@ def trained():
     return model.fit(X, y), X, y
 
 
-def test_a_network_is_scored_as_its_own_score_does(trained):
+def test_a_network_is_scored_as_by_its_own_score(trained):
     model, X, y = trained
     weights = np.arange(1.0, 10.0)
     scorer = make_sequence_scorer("accuracy")

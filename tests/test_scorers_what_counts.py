@@ -15,8 +15,8 @@ from step_estimators import (
     absent_steps,
     flat,
     labels_for,
+    make_sequences_with_gaps,
     scored_places,
-    sequences_with_gaps,
     values_for,
 )
 
@@ -27,7 +27,7 @@ nan = np.nan
 
 @pytest.mark.parametrize("missing", [-1, nan])
 def test_the_marker_of_missing_targets_is_not_a_class(missing):
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     y = labels_for(X, THREE, missing)
     model = StepClassifier(THREE, missing).fit(X)
     places = scored_places(X, y, missing)
@@ -37,8 +37,8 @@ def test_the_marker_of_missing_targets_is_not_a_class(missing):
     )
 
 
-def test_none_marks_missing_targets_among_words():
-    X = sequences_with_gaps(3)
+def test_none_can_mark_missing_targets_among_words():
+    X = make_sequences_with_gaps(3)
     y = labels_for(X, WORDS, missing=None)
     model = StepClassifier(WORDS).fit(X)
     places = scored_places(X, y, None)
@@ -49,8 +49,8 @@ def test_none_marks_missing_targets_among_words():
 
 
 @pytest.mark.parametrize("at_absent_steps", [0, 2, -7, 1e9, np.inf])
-def test_what_y_holds_at_absent_steps_never_counts(at_absent_steps):
-    X = sequences_with_gaps(3)
+def test_labels_at_absent_steps_never_count(at_absent_steps):
+    X = make_sequences_with_gaps(3)
     y = labels_for(X)
     model = StepClassifier().fit(X)
     changed = np.where(absent_steps(X), at_absent_steps, y)
@@ -60,8 +60,8 @@ def test_what_y_holds_at_absent_steps_never_counts(at_absent_steps):
         assert scorer(model, X, changed) == scorer(model, X, y)
 
 
-def test_what_values_y_holds_at_absent_steps_never_counts():
-    X = sequences_with_gaps(2)
+def test_values_at_absent_steps_never_count():
+    X = make_sequences_with_gaps(2)
     y = values_for(X)
     model = StepRegressor().fit(X)
     scorer = make_sequence_scorer("r2")
@@ -70,8 +70,8 @@ def test_what_values_y_holds_at_absent_steps_never_counts():
         assert scorer(model, X, changed) == scorer(model, X, y)
 
 
-def test_what_is_predicted_where_no_target_is_never_counts():
-    X = sequences_with_gaps(3)
+def test_predictions_without_a_target_never_count():
+    X = make_sequences_with_gaps(3)
     y = labels_for(X)
     counted = np.zeros(y.shape, dtype=bool)
     for place in scored_places(X, y):
@@ -84,7 +84,7 @@ def test_what_is_predicted_where_no_target_is_never_counts():
 
 
 def test_a_changed_target_that_counts_changes_the_score():
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     y = labels_for(X)
     model = StepClassifier().fit(X)
     places = scored_places(X, y)
@@ -95,8 +95,8 @@ def test_a_changed_target_that_counts_changes_the_score():
     assert scorer(model, X, y) == pytest.approx(before - 1 / len(places))
 
 
-def test_absent_steps_that_are_added_change_no_score():
-    X = sequences_with_gaps(3)
+def test_adding_absent_steps_changes_no_score():
+    X = make_sequences_with_gaps(3)
     y = labels_for(X)
     model = StepClassifier().fit(X)
     longer = np.insert(X, [0, 2, 5], nan, axis=1)
@@ -107,7 +107,7 @@ def test_absent_steps_that_are_added_change_no_score():
 
 @pytest.mark.parametrize("as_weights", [np.array, list])
 def test_a_samples_weight_is_that_of_each_of_its_steps(as_weights):
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     y = labels_for(X)
     weights = [0.5, 2, 0, 1, 3, 1, 1, 4, 0.25]
     model = StepClassifier().fit(X)
@@ -123,9 +123,9 @@ def test_a_samples_weight_is_that_of_each_of_its_steps(as_weights):
     assert score != pytest.approx(scorer(model, X, y))
 
 
-def test_a_samples_weight_serves_metrics_of_probabilities_and_of_indicators():
+def test_a_samples_weight_works_for_metrics_of_probabilities_and_of_indicators():
     weights = np.arange(9.0)
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     y = labels_for(X)
     model = StepClassifier().fit(X)
     places = scored_places(X, y)
@@ -145,7 +145,7 @@ def test_a_samples_weight_serves_metrics_of_probabilities_and_of_indicators():
 
 @pytest.mark.parametrize("n_weights", [1, 3, 10])
 def test_another_number_of_weights_is_refused_as_scikit_learn_does(n_weights):
-    X = sequences_with_gaps(3)
+    X = make_sequences_with_gaps(3)
     y = labels_for(X)
     model = StepClassifier().fit(X)
     with pytest.raises(ValueError, match=r"sample_weight|inconsistent numbers"):

@@ -1,4 +1,4 @@
-"""scikit-learn's own suite, on the estimators' defaults but for fewer epochs."""
+"""scikit-learn's own checks, on the estimators' defaults except for fewer epochs."""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks

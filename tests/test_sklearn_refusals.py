@@ -36,7 +36,7 @@ def test_refused_by_scikit_learn_on_absent_steps(sequences, model, refused, mess
         refused(model).fit(X, (y == "up").astype(int))
 
 
-def test_chains_are_refused_and_outputs_are_the_way_round(sequences, model):
+def test_chains_are_refused_and_multiple_outputs_are_the_alternative(sequences, model):
     X, y = sequences
     outputs = np.column_stack([y == "up", y == "down"]).astype(int)
     with pytest.raises(ValueError, match="dim 3"):

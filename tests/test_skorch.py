@@ -1,4 +1,4 @@
-"""What of skorch can be had through net_params."""
+"""What net_params makes available of skorch."""
 
 import pickle
 
@@ -43,7 +43,7 @@ def test_nested_parameters_are_parameters(sequences):
     assert shift.shape[-1] == 5
 
 
-def test_another_loss_and_data_loader_can_be_had(sequences):
+def test_the_loss_and_the_data_loader_can_be_replaced(sequences):
     X, _ = sequences
     model = small_regressor(
         net_params={

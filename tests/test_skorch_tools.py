@@ -1,4 +1,4 @@
-"""skorch's own tools inside: scoring, checkpoints, splits, loaders, modules."""
+"""skorch's own tools in net_params: scoring, checkpoints, splits, loaders, modules."""
 
 import builtins
 import pickle
@@ -81,7 +81,7 @@ def test_scoring_that_would_count_absent_steps_is_refused(Scoring):
         model.fit(*tiny_copy(random_state=0))
 
 
-def test_a_scoring_function_of_ones_own_sees_the_data_set_of_steps():
+def test_a_custom_scoring_function_sees_the_data_set_of_steps():
     def wrong(net, dataset, y):
         x, target = dataset[list(range(len(dataset)))]
         with torch.no_grad():
@@ -100,7 +100,7 @@ def test_a_scoring_function_of_ones_own_sees_the_data_set_of_steps():
 @pytest.mark.parametrize(
     "callback", [EarlyStopping(), EarlyStopping("valid_acc"), Checkpoint()]
 )
-def test_waiting_for_validation_where_nothing_is_held_out_is_refused(sequences, callback):
+def test_monitoring_validation_is_refused_where_nothing_is_held_out(sequences, callback):
     model = small_classifier(net_params={"callbacks": [callback]})
     with pytest.raises(ValueError, match=r"nothing is held out.*early_stopping=True"):
         model.fit(*sequences)
@@ -150,7 +150,7 @@ def test_a_split_may_be_stratified(sequences):
 
 
 @pytest.mark.parametrize("as_what", ["padded", "list", "tensors", "table"])
-def test_validation_data_of_ones_own_are_read_like_x_and_y(sequences, as_what):
+def test_custom_validation_data_are_read_like_X_and_y(sequences, as_what):
     X, y = sequences
     own = {
         "padded": lambda: Dataset(X[40:], y[40:]),
@@ -169,7 +169,7 @@ def test_validation_data_of_ones_own_are_read_like_x_and_y(sequences, as_what):
     assert model.history_[-1]["valid_score"] == pytest.approx(expected)
 
 
-def test_validation_data_that_do_not_fit_are_refused_as_x_is(sequences):
+def test_validation_data_that_do_not_fit_are_refused_as_X_is(sequences):
     X, y = sequences
     own = predefined_split(Dataset(X[40:, :, :1], y[40:]))
     model = small_classifier(net_params={"train_split": own})
@@ -191,14 +191,14 @@ def test_the_batches_of_a_loader_are_a_stream(sequences):
     assert_array_equal(model.predict_proba(X), by_hand.predict_proba(X))
 
 
-def test_a_loader_itself_is_refused_with_the_way_out(sequences):
+def test_a_loader_itself_is_refused_with_advice(sequences):
     X, y = sequences
     loader = DataLoader(TensorDataset(torch.tensor(X), torch.tensor(y == "up")))
     with pytest.raises(ValueError, match=r"DataLoader.*iter\(loader\)"):
         small_classifier().fit(loader)
 
 
-# A module of one's own
+# Custom modules
 
 
 class Averages(torch.nn.Module):
@@ -216,7 +216,7 @@ class Averages(torch.nn.Module):
         return self.readout(self.dropout(torch.tanh(self.hidden(means))))
 
 
-def test_a_module_takes_what_its_constructor_names(sequences):
+def test_a_module_receives_what_its_constructor_names(sequences):
     X, y = sequences
     model = small_classifier(max_epochs=20, net_params={"module": Averages}).fit(X, y)
     assert isinstance(model.net_.module_, Averages)
@@ -229,7 +229,7 @@ def test_a_module_takes_what_its_constructor_names(sequences):
     assert set(model.history_[-1]) >= {"grad_norm", "grad_source"}
 
 
-def test_a_module_may_be_built_already(sequences):
+def test_a_module_may_be_an_instance(sequences):
     X, y = sequences
     module = Averages(2, 2, 5)
     before = module.hidden.weight.detach().clone()
@@ -296,10 +296,10 @@ def test_dropout_of_a_subclass_is_off_at_prediction_on_both_paths(sequences, bac
     assert_array_equal(model.predict_proba(X), model.predict_proba(X))
 
 
-# Odds and ends
+# Other things
 
 
-def test_without_verbose_nothing_is_printed_even_where_print_is_another(
+def test_without_verbose_nothing_is_printed_even_if_print_is_replaced(
     sequences, monkeypatch
 ):
     printed = []
@@ -308,7 +308,7 @@ def test_without_verbose_nothing_is_printed_even_where_print_is_another(
     assert not printed
 
 
-def test_a_model_from_a_device_that_is_not_here_is_loaded_on_the_cpu(sequences):
+def test_a_model_from_an_unavailable_device_is_loaded_on_the_cpu(sequences):
     X, y = sequences
     model = small_classifier().fit(X, y)
     expected = model.predict_proba(X)

@@ -12,7 +12,7 @@ nan = np.nan
 
 
 def targets_for_selection():
-    """Feature 2 tells the sequence's value, feature 0 the step's."""
+    """Feature 2 predicts the sequence's value, feature 0 the step's."""
     rng = np.random.RandomState(0)
     X = rng.normal(size=(12, 5, 3))
     of_sequence, of_step = rng.normal(size=12), rng.normal(size=(12, 5))
@@ -64,7 +64,7 @@ def test_steps_get_their_own_targets(convert):
     assert_allclose(stepwise.transformer_.scores_, expected.scores_)
 
 
-def test_lists_of_targets_of_one_length_are_as_good_as_ragged_ones():
+def test_lists_of_targets_of_equal_length_work_like_ragged_ones():
     X, _, y = targets_for_selection()
     X[:, 1:4], X[:, [0, 4]] = np.random.RandomState(1).normal(size=(12, 3, 3)), nan
     lists = of_present(X, y)

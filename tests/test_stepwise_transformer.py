@@ -33,7 +33,7 @@ def test_scikit_learn_compatible(estimator, check):
 
 
 def laid_out_like(X, steps):
-    """Put rows, one for each present step in order, where X has its steps."""
+    """Lay rows, one for each present step in order, out like the steps of X."""
     rows = iter(steps)
     absent = np.full(steps.shape[1], nan)
     laid_out = np.array(
@@ -81,7 +81,7 @@ def test_present_steps_are_transformed_as_rows_of_one_table(transformer):
 
 
 @pytest.mark.parametrize("transformer", [StandardScaler(), PCA(2, svd_solver="full")])
-def test_where_the_absent_steps_lie_changes_nothing(transformer):
+def test_the_position_of_absent_steps_changes_nothing(transformer):
     X = sequences_with_gaps()
     packed = pad_sequences(unpad_sequences(X))
     result = StepwiseTransformer(transformer).fit_transform(X)
@@ -113,7 +113,7 @@ def test_without_a_transformer_steps_are_standardised():
     assert_allclose(steps.std(axis=0), 1)
 
 
-def test_new_data_are_transformed_by_what_fit_saw_alone():
+def test_new_data_are_transformed_only_by_what_fit_saw():
     X, X_new = sequences_with_gaps(0), sequences_with_gaps(1) * 7
     scaler = StandardScaler().fit(present_steps(X))
     stepwise = StepwiseTransformer(StandardScaler()).fit(X)
@@ -169,13 +169,13 @@ def test_single_samples_and_single_steps_are_transformed_alike(n_features):
     ],
     ids=["objects", "fortran", "reversed view", "nested lists", "list", "tuple"],
 )
-def test_every_way_to_write_sequences_is_transformed_alike(convert):
+def test_every_way_of_writing_sequences_is_transformed_alike(convert):
     X = sequences_with_gaps()
     expected = StepwiseTransformer().fit_transform(X)
     assert_array_equal(StepwiseTransformer().fit_transform(convert(X)), expected)
 
 
-def test_single_precision_is_transformed_in_double():
+def test_single_precision_is_transformed_in_double_precision():
     X = sequences_with_gaps().astype(np.float32)
     expected = StepwiseTransformer().fit_transform(X.astype(np.float64))
     result = StepwiseTransformer().fit_transform(X)
@@ -218,7 +218,7 @@ def test_two_dimensions_are_univariate_and_stay_two():
     assert bins.shape == (*X.shape, 3)
 
 
-def test_a_data_frame_is_univariate_sequences_with_names():
+def test_a_data_frame_holds_univariate_sequences_with_names():
     pd = pytest.importorskip("pandas")
     X = sequences_with_gaps()[..., 0]
     frame = pd.DataFrame(X, columns=list("abcde"))
@@ -231,7 +231,7 @@ def test_a_data_frame_is_univariate_sequences_with_names():
         stepwise.transform(frame.rename(columns={"a": "z"}))
 
 
-def test_a_transformer_that_returns_data_frames_is_served_too():
+def test_a_transformer_that_returns_data_frames_works_too():
     pytest.importorskip("pandas")
     X = sequences_with_gaps()
     expected = StepwiseTransformer().fit_transform(X)
@@ -250,7 +250,7 @@ def test_a_transformer_that_returns_data_frames_is_served_too():
     ],
     ids=["arrays, then a table", "ragged lists, then equal ones", "3-D, then 2-D"],
 )
-def test_univariate_sequences_fit_as_such_may_come_in_any_layout_and_length(train, test):
+def test_univariate_sequences_may_come_in_any_layout_and_length_after_fit(train, test):
     values = np.concatenate([np.ravel(sample) for sample in train])
     result = StepwiseTransformer().fit(train).transform(test)
     expected = (np.asarray(test) - values.mean()) / values.std()
@@ -292,7 +292,7 @@ def test_inverse_transform_may_change_the_number_of_features():
     assert_allclose(result, expected)
 
 
-def test_inverse_transform_is_there_only_if_the_transformer_has_one():
+def test_inverse_transform_exists_only_if_the_transformer_has_one():
     X = sequences_with_gaps()
     for stepwise in [
         StepwiseTransformer(Normalizer()),
@@ -349,18 +349,18 @@ def test_ragged_feature_counts_in_a_list_name_the_sample():
         (np.ones((1, 2, 3, 4)), "dim 4|4 dimensions"),
     ],
 )
-def test_what_holds_no_sequences_is_refused_with_the_reason(X, message):
+def test_data_without_sequences_are_refused_with_the_reason(X, message):
     with pytest.raises(ValueError, match=message):
         StepwiseTransformer().fit(X)
 
 
 @pytest.mark.parametrize("transformer", [3, "passthrough"])
-def test_what_is_no_transformer_is_refused_by_the_parameters_name(transformer):
+def test_an_object_that_is_not_a_transformer_is_refused_by_the_parameters_name(transformer):
     with pytest.raises(ValueError, match="'transformer' parameter"):
         StepwiseTransformer(transformer).fit(sequences_with_gaps())
 
 
-def test_a_sample_without_steps_passes_for_the_estimator_to_refuse():
+def test_a_sample_without_steps_passes_and_is_left_to_the_estimator_to_refuse():
     X = np.array([[[1.0], [3.0]], [[nan], [nan]]])
     result = StepwiseTransformer().fit_transform(X)
     assert_array_equal(result, [[[-1.0], [1.0]], [[nan], [nan]]])

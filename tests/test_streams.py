@@ -10,7 +10,7 @@ from sknt.callbacks import LengthCurriculum
 from sknt.datasets import make_copy
 
 
-def test_a_stream_is_partial_fits_of_its_parts():
+def test_a_stream_equals_partial_fits_on_its_parts():
     rng = np.random.RandomState(0)
     parts = [make_copy(20, n_bits=2, max_length=3, random_state=rng) for _ in range(3)]
     model = stepwise_classifier(schedule="constant").fit(iter(parts))
@@ -22,7 +22,7 @@ def test_a_stream_is_partial_fits_of_its_parts():
     assert [epoch["n_sequences"] for epoch in model.history_] == [20, 40, 60]
 
 
-def test_a_function_is_called_for_each_epoch_with_fresh_numbers():
+def test_a_function_is_called_at_each_epoch_with_a_fresh_random_state():
     seen = []
 
     def stream(random_state):
@@ -33,7 +33,7 @@ def test_a_function_is_called_for_each_epoch_with_fresh_numbers():
     assert len({tuple(state) for state in seen}) == 3
     again = stepwise_classifier().fit(stream)
     assert torch.equal(weights_of(model), weights_of(again))
-    model.fit(stream)  # goes on with new ones
+    model.fit(stream)  # continues with new ones
     assert len({tuple(state) for state in seen}) == 6
 
 
@@ -100,7 +100,7 @@ def test_a_stream_that_fails_leaves_the_estimator_as_it_was():
         ),
     ],
 )
-def test_what_a_stream_cannot_do_is_refused(params, args, message):
+def test_options_that_a_stream_cannot_support_are_refused(params, args, message):
     model = stepwise_classifier(**params)
     with pytest.raises(ValueError, match=message):
         model.fit(*args)

@@ -85,7 +85,7 @@ PROGRAMS = [
 
 
 @pytest.mark.parametrize(("make", "solve", "sizes"), PROGRAMS)
-def test_targets_are_what_a_program_finds_in_the_inputs(make, solve, sizes):
+def test_targets_follow_from_the_inputs(make, solve, sizes):
     X, y = make(60, random_state=0, **sizes)
     assert X.shape[:2] == y.shape[:2] == (60, X.shape[1])
     for x, targets in zip(X, y, strict=True):
@@ -96,12 +96,12 @@ def test_targets_are_what_a_program_finds_in_the_inputs(make, solve, sizes):
         assert np.isnan(targets[end:]).all()
         assert not np.isnan(x[:end]).any()
         assert np.isnan(x[end:]).all()
-        assert (x[begin:end] == 0).all()  # nothing is shown while it is given back
+        assert (x[begin:end] == 0).all()  # nothing is shown while it is reproduced
     decoded = decode_vectors(y)
     assert_array_equal(decoded[0], solve(X[0])[1])
 
 
-def test_sizes_are_uniform_over_their_range_both_ends_included():
+def test_sizes_are_uniform_over_their_range_with_both_ends_included():
     X, _ = make_repeat_copy(3000, min_length=2, max_length=4, max_repeats=3, random_state=0)
     n_vectors = [np.flatnonzero(x[:, -2] == 1)[0] for x in X]
     n_steps = (~np.isnan(X[..., 0])).sum(axis=1)
@@ -117,7 +117,7 @@ def test_sizes_are_uniform_over_their_range_both_ends_included():
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_seed_is_one_data_set_and_a_generator_goes_on(make):
+def test_a_seed_fixes_the_data_and_a_generator_continues(make):
     X, y = make(5, random_state=3)
     assert_array_equal(make(5, random_state=np.random.RandomState(3))[0], X)
     assert_array_equal(make(5, random_state=3)[1], y)
@@ -126,7 +126,7 @@ def test_a_seed_is_one_data_set_and_a_generator_goes_on(make):
     assert not np.array_equal(make(5, random_state=rng)[0], X, equal_nan=True)
 
 
-def test_ngrams_follow_one_table_a_sample_and_tables_differ():
+def test_ngrams_follow_one_table_per_sample_and_tables_differ():
     X, y = make_dynamic_ngrams(40, order=3, length=4000, random_state=0)
     assert_array_equal(X[:, 1:], y[:, :-1])
     shares = []
@@ -179,6 +179,6 @@ def test_the_optimal_estimator_counts_and_beats_the_true_tables_rivals():
         (lambda: make_copy(max_length=2.5), "max_length=2.5"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_name(call, message):
+def test_invalid_arguments_are_refused_by_name(call, message):
     with pytest.raises(ValueError, match=message):
         call()

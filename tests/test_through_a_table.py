@@ -1,4 +1,4 @@
-"""Meta-estimators that take tables alone, through ToSequence."""
+"""Meta-estimators that accept only tables, through ToSequence."""
 
 import numpy as np
 from helpers import MODEST

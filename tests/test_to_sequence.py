@@ -42,7 +42,7 @@ def test_a_data_frame_becomes_sequences_by_the_order_of_its_columns():
     assert_array_equal(result, [[[1, 2], [3, 4]], [[5, 6], [7, 8]]])
 
 
-def test_columns_that_make_no_whole_steps_are_refused_with_both_numbers():
+def test_columns_that_do_not_make_whole_steps_are_refused_with_both_numbers():
     with pytest.raises(ValueError, match=r"5 columns.*n_features=2"):
         ToSequence(n_features=2).fit(np.ones((3, 5)))
 
@@ -67,7 +67,7 @@ def test_a_step_has_a_whole_positive_number_of_features(n_features):
         ([["a", "b"]], "could not convert"),
     ],
 )
-def test_what_is_no_table_of_numbers_is_refused(X, message):
+def test_anything_but_a_table_of_numbers_is_refused(X, message):
     with pytest.raises(ValueError, match=message):
         ToSequence().fit(X)
 
@@ -84,7 +84,7 @@ def test_a_pipeline_from_a_table_equals_one_from_the_sequences():
     )
 
 
-def test_columns_that_make_no_whole_steps_are_refused_in_transform_too():
+def test_columns_that_do_not_make_whole_steps_are_refused_in_transform_too():
     table = np.ones((3, 6))
     to_sequence = ToSequence(2).fit(table).set_params(n_features=5)
     with pytest.raises(ValueError, match="not a multiple of n_features=5"):

@@ -1,4 +1,4 @@
-"""Input that is unusual but fine is taken; what cannot be read is refused by name."""
+"""Unusual but valid input is accepted; what cannot be read is refused by name."""
 
 import pickle
 from collections import deque
@@ -52,7 +52,7 @@ def test_ragged_deques_are_lists_of_sequences():
     assert_array_equal(predictions(deque(ragged), deque(VALUES)), expected)
 
 
-def test_half_precision_is_read_as_what_it_holds():
+def test_half_precision_is_read_without_loss():
     rounded = torch.tensor(X).to(torch.bfloat16)
     expected = predictions(rounded.float().numpy(), VALUES)
     assert_array_equal(predictions(rounded, VALUES), expected)
@@ -76,7 +76,7 @@ def test_tensors_with_gradients_are_taken_everywhere():
 
 @pytest.mark.parametrize("backend", ["fused", "reference"])
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
-def test_a_fit_is_the_same_whatever_mode_torch_is_in(backend, mode):
+def test_a_fit_is_the_same_in_every_mode_of_torch(backend, mode):
     model = small_classifier(backend=backend, warm_start=True)
     expected = weights_of(model.fit(X, LABELS)).clone()
     with mode():
@@ -93,7 +93,7 @@ def test_a_function_that_raises_stop_iteration_ends_the_stream():
     assert model.n_iter_ == 2
 
 
-def test_classes_that_a_streams_first_pair_lacks_can_be_announced():
+def test_classes_missing_from_a_streams_first_pair_can_be_announced():
     labels = np.arange(12) % 3
     first, rest = labels != 1, labels == 1
     pairs = [(X[first], labels[first]), (X[rest], labels[rest])]
@@ -102,7 +102,7 @@ def test_classes_that_a_streams_first_pair_lacks_can_be_announced():
     model = small_classifier().fit(iter(pairs), classes=[2, 0, 1])
     assert_array_equal(model.classes_, [0, 1, 2])
     assert model.predict_proba(X).shape == (12, 3)
-    # Of data as well: a part of them in cross-validation, for instance.
+    # Of data as well: part of them in cross-validation, for instance.
     model = small_classifier().fit(X[first], labels[first], classes=[0, 1, 2])
     assert_array_equal(model.classes_, [0, 1, 2])
 
@@ -128,6 +128,6 @@ def test_tuples_in_an_array_of_objects_are_not_labels():
         small_classifier().fit(X, y)
 
 
-def test_a_device_that_holds_no_numbers_is_refused():
+def test_a_device_that_holds_no_data_is_refused():
     with pytest.raises(ValueError, match="device='meta' is not available"):
         small_classifier(device="meta").fit(X, LABELS)

@@ -50,12 +50,12 @@ def test_large_whole_weights_do_not_make_the_data_larger(sequences):
 
 def test_class_weight_equals_sample_weight(sequences):
     X, y = sequences
-    # Of a mean of 1 over the samples, to which sample weights are scaled.
+    # With a mean of 1 over the samples, the scale of sample weights.
     up, down = 0.5, (60 - 0.5 * np.sum(y == "up")) / np.sum(y == "down")
     by_class = small_classifier(class_weight={"up": up, "down": down}).fit(X, y)
     weights = np.where(y == "up", up, down)
     by_sample = small_classifier().fit(X, y, sample_weight=weights)
-    # The order of the samples differs by nothing but their weights' rounding.
+    # The order of the samples differs only by their weights' rounding.
     assert_allclose(weights_of(by_class), weights_of(by_sample), atol=1e-5)
     assert not torch.allclose(
         weights_of(by_class), weights_of(small_classifier().fit(X, y)), atol=1e-3
