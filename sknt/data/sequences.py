@@ -112,7 +112,7 @@ def is_list_of_sequences(X: Any) -> bool:
 
 
 def is_table(X: Any) -> bool:
-    """Return whether X is a table: fewer than three dimensions, no list of sequences.
+    """Return whether X is a table: below three dimensions, and not a list of sequences.
 
     Plain lists of equal length are a table too, as everywhere in scikit-learn; a list of
     arrays is a list of sequences.

@@ -37,7 +37,7 @@ class Sizes(NamedTuple):
     gates: int  # G
     columns: int  # K of the layer with the most
     own: int  # columns for the bias and state of the layer itself: 1 + H, 0 if stateless
-    inputs: int  # features of a step
+    inputs: int  # features per step
     outputs: int  # O
     read_heads: int  # R
     write_heads: int  # V

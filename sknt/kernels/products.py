@@ -202,7 +202,7 @@ _row, _two_rows = _tile(1, 8), _tile(2, 4)
 _inner_4, _inner_1 = _inner_tile(4), _inner_tile(1)
 
 
-# Too large to be inlined, which they need not be: their instructions fix the order of sums.
+# Too large to inline, and with no need: their instructions fix the order of all sums.
 
 
 @helper(forceinline=False)

@@ -34,7 +34,7 @@ def make_sequence_scorer(
         The name of one of scikit-learn's scorers (``sklearn.metrics.get_scorer_names``),
         a scorer, or a function ``metric(y_true, y_pred, **kwargs)``.
     missing_target : object, default=nan
-        What y holds where there is no target, as in the estimator.
+        The value that marks a missing target in y, as in the estimator.
     **kwargs
         For a function, arguments of ``sklearn.metrics.make_scorer``
         (``greater_is_better``, ``response_method``) and of the metric itself.

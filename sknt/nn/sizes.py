@@ -1,4 +1,4 @@
-"""Sizes of a network: whether they are valid, and whether it fits into this machine.
+"""Sizes of a network: whether they are valid, and whether it fits into memory.
 
 A machine that runs out of memory hangs or kills the process. An error that names the size
 at fault is therefore raised before anything is built.

@@ -56,7 +56,7 @@ class SequenceDataset(Dataset):
 
 
 def holds_sequences(dataset: Any) -> bool:
-    """Return whether a data set holds packed sequences, or is a subset of such a one."""
+    """Return whether a data set holds packed sequences, or is a subset of one that does."""
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
     return isinstance(dataset, SequenceDataset)

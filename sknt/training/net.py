@@ -24,7 +24,7 @@ from sknt.training.state import KeepsState
 
 
 class SequenceNet(KeepsState, NeuralNet):
-    """skorch's net for sequences: masked loss, own training step, slim state.
+    """skorch's net for sequences: masked loss, its own training step, compact state.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ class SequenceNet(KeepsState, NeuralNet):
     progress_ : Progress
         How far the training has come.
     plan_ : Plan
-        What the current training was asked for.
+        What the current training run was asked for.
     update_ : Update
-        What the current update is.
+        The settings of the current update.
     stream_params_ : dict
         Arguments, set by callbacks, that a stream is called with.
     chance_loss_ : float

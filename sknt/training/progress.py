@@ -2,7 +2,7 @@
 
 Nothing here knows a network. After each update, :func:`observe` records its loss in the
 :class:`Progress`, :func:`advance` moves on to the next phase when it is time, and
-:func:`next_update` returns the next update. The net carries it out
+:func:`next_update` returns the settings of the next update. The net carries it out
 (:meth:`sknt.training.net.SequenceNet.train_step`); rates, penalty and noise are decided
 nowhere else.
 
@@ -120,7 +120,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one training was asked for.
+    """What one training run was asked for.
 
     Attributes
     ----------
@@ -129,9 +129,9 @@ class Plan:
     duration : float
         Length of the consolidation, relative to the number of sequences learning took.
     n_first : int
-        Sequences seen before this training.
+        Sequences seen before this run.
     n_planned : int or None
-        Sequences that this training will show, if known. The rate then falls over the
+        Sequences that this run will show, if known. The rate then falls over the
         last 40 % of them even if the task is not learned; if it is learned meanwhile, the
         consolidation continues from the rate reached.
     """
@@ -143,7 +143,7 @@ class Plan:
 
 
 class Update(NamedTuple):
-    """What an update of the weights is."""
+    """The settings of one update of the weights."""
 
     rate: float = 1.0  # factor of the learning rate
     penalty: float = 0.0  # factor of the memory's penalty
@@ -215,7 +215,7 @@ def advance(progress: Progress, plan: Plan) -> Progress:
 
 
 def next_update(progress: Progress, plan: Plan) -> Update:
-    """Return the next update.
+    """Return the settings of the next update.
 
     Parameters
     ----------
