@@ -102,7 +102,7 @@ def test_inputs_of_another_kind_are_refused_with_advice(backend):
     network, x = make_network(backend), torch.zeros(2, 4, 3)
     with pytest.raises(ValueError, match=r"x is float64.*x.to\(torch.float32\), or net"):
         network(x.double())
-    with pytest.raises(ValueError, match=r"x is of int64.*x.to\(torch.float32\)$"):
+    with pytest.raises(ValueError, match=r"x is int64.*x.to\(torch.float32\)$"):
         network(x.long())
     for wrong in (x.numpy(), x.tolist(), None):
         with pytest.raises(
