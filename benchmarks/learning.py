@@ -1,14 +1,14 @@
-"""Graves' tasks and sequential digits: how soon they are learned, and what lies beyond.
+"""Graves' tasks and sequential digits: how fast they are learned, and generalisation.
 
-Run ``python benchmarks/learning.py`` from the project's root to do every task again (some
-two hours on one core), or name some: ``python benchmarks/learning.py copy recall``.
-Each run is written to ``benchmarks/learning/<task>.json`` as it ends, with its curve;
-``--seeds 3`` and ``--first-seed 500`` choose other seeds, and ``--jobs 2`` trains two at a
-time. ``--table`` makes the tables of ``benchmarks/learning.md`` from these files, which is
-also done at the end of each run.
+Run ``python benchmarks/learning.py`` from the project's root to repeat every task (about
+two hours on one core), or only some of them: ``python benchmarks/learning.py copy recall``.
+Each run is written to ``benchmarks/learning/<task>.json`` as it ends, with its learning
+curve. ``--seeds 3`` and ``--first-seed 500`` choose other seeds, and ``--jobs 2`` trains
+two models at a time. ``--table`` only writes ``benchmarks/learning.md`` from these files,
+which otherwise happens at the end.
 
-Everything goes through the public estimators, with their defaults where TASKS says nothing
-else. What is evaluated on the way does not count as time, and nothing is chosen by it.
+Everything goes through the public estimators, with their defaults except for what TASKS
+sets. The evaluations during training do not count as time, and nothing is selected by them.
 """
 
 import argparse
@@ -47,11 +47,11 @@ N_LSTM_SEEDS = 2
 
 
 class Task(NamedTuple):
-    """A task, and how much of it is shown."""
+    """A task, and how many sequences of it are shown."""
 
     make: object
     solved: float | None  # bits per sequence
-    chunk: int  # sequences of an epoch
+    chunk: int  # sequences in an epoch
     n_chunks: int
     n_seeds: int
     lstm_chunks: int
@@ -135,7 +135,7 @@ TASKS = {
         100,
         5,
         6,
-        {"24 to 20": {"n_inputs": 24, "n_targets": 20}},
+        {"24 inputs, 20 targets": {"n_inputs": 24, "n_targets": 20}},
         500,
         {"n_read_heads": 2, "n_write_heads": 2, "batch_size": 16},
     ),
@@ -143,14 +143,14 @@ TASKS = {
 
 
 class Curve(Callback):
-    """Evaluate on held-out sequences after each epoch, off the clock."""
+    """Evaluate on held-out sequences after each epoch, and measure the time that takes."""
 
     def __init__(self, y, sequences, lengths):
         self.y, self.sequences, self.lengths = y, sequences, lengths
         self.points, self.away = [], 0.0
 
     def __deepcopy__(self, memo):
-        """Be the same curve in the copy that an estimator makes of its callbacks."""
+        """Return the same curve when an estimator copies its callbacks."""
         return self
 
     def on_epoch_end(self, net, **kwargs):
@@ -164,7 +164,7 @@ class Curve(Callback):
 
 
 def hold_out(make):
-    """Return held-out sequences as the net takes them (absent steps are at the end)."""
+    """Return held-out sequences in the form that the net takes, padded at the end."""
     X, y = make(400, random_state=2_000_000)
     lengths = np.isfinite(X).all(axis=2).sum(axis=1)
     return X, y, np.nan_to_num(X), lengths
@@ -179,12 +179,12 @@ def lstm_size(n_in, n_out, n_parameters):
 
 
 def count_parameters(model):
-    """Count what is learned."""
+    """Count the learned parameters."""
     return sum(p.numel() for p in model.net_.module_.parameters())
 
 
 def run(name, task, seed, **params):
-    """Train once; return what happened."""
+    """Train once; return the results."""
     _, y, values, lengths = hold_out(task.make)
     curve = Curve(y, values, lengths)
     model = NTMSequenceClassifier(
@@ -244,7 +244,7 @@ def run(name, task, seed, **params):
 
 
 def run_against_lstm(name, task, seed, with_lstm):
-    """Train with a seed, and maybe the bare LSTM beside; return what happened."""
+    """Train with one seed, and if asked the bare LSTM as well; return the results."""
     results = [{"model": "NTM", **run(name, task, seed)}]
     show(results[-1])
     if with_lstm:
@@ -258,7 +258,7 @@ def run_against_lstm(name, task, seed, with_lstm):
 
 
 def run_seeds(name, seeds, n_jobs):
-    """Train with each seed, and with the first two (digits: all) the bare LSTM beside."""
+    """Train with each seed; with the first two (digits: all), the bare LSTM as well."""
 
     def train(seed):
         if name == "digits":
@@ -274,23 +274,23 @@ def run_seeds(name, seeds, n_jobs):
 
 
 def show(result):
-    """Say how a run went."""
+    """Print the results of a run."""
     shown = {k: v for k, v in result.items() if k != "curve"}
     print(json.dumps(shown), flush=True)
 
 
 def save(name, results):
-    """Write the results so far, one line a run."""
+    """Write the results so far, one line per run."""
     RESULTS.mkdir(exist_ok=True)
     lines = ",\n".join(json.dumps(result) for result in results)
     (RESULTS / f"{name}.json").write_text(f"[\n{lines}\n]\n")
 
 
 def read_digits(seed):
-    """Read digits pixel by pixel and row by row, NTM and LSTM; return what happened."""
+    """Read digits pixel by pixel and row by row, NTM and LSTM; return the results."""
     images, labels = load_digits(return_X_y=True)
     results = []
-    for layout, shape in {"64 steps of a pixel": (64, 1), "8 rows of 8": (8, 8)}.items():
+    for layout, shape in {"64 steps of one pixel": (64, 1), "8 rows of 8": (8, 8)}.items():
         X = (images / 16).reshape(-1, *shape)
         X_train, X_test, y_train, y_test = train_test_split(
             X, labels, test_size=0.25, random_state=seed, stratify=labels
@@ -318,13 +318,13 @@ def read_digits(seed):
 
 
 def load(name):
-    """Read the results of a task, if there are some."""
+    """Read the results of a task, if there are any."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else []
 
 
 def rate(value):
-    """Write a part as a percentage, a zero as such."""
+    """Format a fraction as a percentage, and zero as 0."""
     return "0" if value == 0 else f"{100 * value:.3g} %"
 
 
@@ -335,7 +335,7 @@ def table_of(name):
     extra = ["excess over the optimum"] if name == "n-grams" else []
     beyond = [what for what in beyond if what != "optimum"]
     head = ["model", "seed", "solved at", "updates", "CPU s", "largest later", "final bits"]
-    head += ["shown in all", "CPU s in all", "not finite"]
+    head += ["total sequences", "total CPU s", "not finite"]
     head += [f"{what}: bits, wrong" for what in beyond] + extra
     yield "| " + " | ".join(head) + " |"
     yield "|---" * len(head) + "|"
@@ -353,7 +353,7 @@ def table_of(name):
 
 def summary():
     """Return the summary of all tasks."""
-    yield "| task | solved | sequences: median, worst | CPU s | shown in all | beyond |"
+    yield "| task | solved | sequences: median, worst | CPU s | total sequences | beyond |"
     yield "|---|---|---|---|---|---|"
     for name, task in TASKS.items():
         rows = [row for row in load(name) if row["model"] == "NTM"]
@@ -384,8 +384,8 @@ def summary():
 
 def write_tables():
     """Write all tables."""
-    lines = ["# Learning", "", "Made by `python benchmarks/learning.py`: " + NOTE, ""]
-    lines += ["## Summary of the NTM", "", *summary(), ""]
+    lines = ["# Learning", "", NOTE, ""]
+    lines += ["## Summary for the NTM", "", *summary(), ""]
     digits = load("digits")
     for name, task in TASKS.items():
         if load(name):
@@ -393,65 +393,71 @@ def write_tables():
             lines += [f"## {name.capitalize()}{goal}", "", *table_of(name), ""]
     if digits:
         head = list(digits[0])
-        lines += ["## Sequential digits: accuracy on the test part", ""]
+        lines += ["## Sequential digits: accuracy on the test set", ""]
         lines += ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
         lines += ["| " + " | ".join(str(row[k]) for k in head) + " |" for row in digits]
         lines.append("")
     (Path(__file__).parent / "learning.md").write_text("\n".join(lines))
 
 
-NOTE = """the public estimators on
-streams of fresh sequences, each run on one core. Seeds were fixed beforehand and none was
-left out; no choice but those named in [the log](learning_log.md) was made with seeds of the
-record in view. The log has the earlier runs.
+NOTE = """Generated by `python benchmarks/learning.py`. The public estimators are trained on streams of
+new sequences, each run on one core. The seeds were fixed in advance, and all are reported. No
+setting was chosen after looking at results on these seeds, except where
+[the log](learning_log.md) says so. The log also has earlier runs.
 
 - "Solved at" is the number of sequences shown when the loss on 400 held-out sequences fell
-  below the task's bound for good (evaluated after each epoch).
+  below the threshold of the task for good (evaluated after each epoch).
 - "Largest later" is the largest loss from then on.
-- "Not finite" counts non-finite weights and losses and the updates left out.
-- CPU seconds exclude the evaluations; `fit` ends by itself.
+- "Not finite" is the number of weights and losses that are not finite, plus the updates that
+  were skipped.
+- CPU seconds exclude the evaluations.
+- "Total" counts everything until `fit` ended: by itself once the task was consolidated,
+  otherwise after the planned number of epochs.
 
 ## Settings
 
-All settings are the defaults, for the LSTM too, except these:
+All settings, for the LSTM as well, are the defaults except for these:
 
 | task | settings |
 |---|---|
 | copy | `optimizer="muon"`, `batch_size=2`, `learning_rate=0.015`, `consolidation=1.6` |
-| shortest copy | the same with `consolidation=0.8` |
-| repeat copy | `optimizer="muon"`, `consolidation=2.0`, two read heads, and more rows of memory than the longest of its tests has steps, `memory_size=224` |
+| shortest copy (with as little training as possible) | the same with `consolidation=0.8` |
+| repeat copy | `optimizer="muon"`, `consolidation=2.0`, two read heads, `memory_size=224`: more rows than the longest of its tests has steps |
 | recall | `optimizer="muon-adam"`, `batch_size=8`, `consolidation=5.0` |
-| N-grams | as many rows of memory as there are steps, `memory_size=200`, two read and two write heads, `learning_rate=0.005` |
+| N-grams | `memory_size=200`: as many rows as there are steps; two read and two write heads, `learning_rate=0.005` |
 | sort | two read and two write heads, `batch_size=16` |
 | digits | `schedule="consolidate"` and 30 epochs for both networks; the NTM's controller is a GRU |
 
-The LSTM has at least as many parameters as the NTM and is trained with the first two seeds;
-on repeat copy, recall, N-grams and sort it is shown a sixteenth to a half of what the NTM
-may see. Copy and shortest copy ran with `--jobs 1`, all others with `--jobs 2`.
+The LSTM has at least as many parameters as the NTM and is trained with the first two seeds.
+On repeat copy, recall, N-grams and sort it is shown a sixteenth to a half of the sequences
+that the NTM may see. Copy and shortest copy ran with `--jobs 1`, all other tasks with
+`--jobs 2`.
 
-N-grams are of an earlier run, with `--first-seed 810`, and sort of one with 700. What has
-changed since concerns the consolidation, which neither of them reached: its noise and its
-penalty, and how it is decided that no errors are left. When sort ran, a task counted as
-learned at 3 % of the loss of guessing, not 5 %, and was consolidated for 1.3 times as long,
-not 1.4; its held-out loss never was so small.
+The results for N-grams are from an earlier run with `--first-seed 810`, those for sort from
+one with `--first-seed 700`. What has changed since then affects only the consolidation, which
+neither task reached: its noise, its penalty, and the test whether any errors are left. When
+sort ran, a task counted as learned at 3 % of the chance-level loss instead of 5 %, and was
+consolidated for 1.3 times as long as it took to learn instead of 1.4; the held-out loss of
+sort was never that small.
 
 ## Ten other seeds
 
-Four tasks were run once more with seeds 880 to 889, to see how far ten seeds can be trusted:
+Four tasks were run once more with seeds 880 to 889, to see how well ten seeds represent
+others:
 
 | task | solved | sequences | beyond |
 |---|---|---|---|
-| copy | 10 of 10 | in all 2,350 in the median, 5,600 at worst | no wrong bit at length 120 on 10 of 10 |
+| copy | 10 of 10 | total: median 2,350, 5,600 at worst | no wrong bit at length 120 on 10 of 10 |
 | shortest copy | 10 of 10 | solved at 1,400, 3,200 at worst | – |
-| recall | 10 of 10 | solved at 8,500, 17,250 at worst | 15 items: 0.012 bit in the median, 0.084 at worst; 20 items: 0.16 at worst |
+| recall | 10 of 10 | solved at 8,500, 17,250 at worst | 15 items: median 0.012 bit, 0.084 at worst; 20 items: 0.16 at worst |
 | repeat copy | 10 of 10 | solved at 10,500, 23,500 at worst | length 20: at most 0.65 % wrong |
 
-Digits row by row: 0.987 in the mean for both, the NTM above the LSTM with 3 of ten seeds,
-equal with 3 and below with 4."""  # noqa: E501
+Digits row by row: a mean of 0.987 for both; the NTM is better than the LSTM on 3 of ten
+seeds, equal on 3 and worse on 4."""  # noqa: E501
 
 
 def main():
-    """Run what is asked for."""
+    """Run the tasks given on the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("tasks", nargs="*")
     parser.add_argument("--seeds", type=int)

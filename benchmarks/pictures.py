@@ -1,9 +1,9 @@
-"""Pictures for the README: learning curves, outputs beyond training, and the heads.
+"""Figures for the README: learning curves, outputs beyond training, and the heads.
 
 Run ``python benchmarks/pictures.py`` from the project's root after
-``benchmarks/learning.py`` (some two minutes: it trains on copy, repeat copy and recall once
-more, to look inside). They go with figures 3, 4, 6, 7, 8, 10, 11, 12, 13 and 18 of Graves,
-Wayne & Danihelka (2014).
+``benchmarks/learning.py``. It takes about two minutes, because it trains on copy, repeat
+copy and recall once more to show what the heads do. The figures correspond to figures 3, 4,
+6, 7, 8, 10, 11, 12, 13 and 18 of Graves, Wayne & Danihelka (2014).
 """
 
 from functools import partial
@@ -30,7 +30,7 @@ SHOWN = {
 
 
 def curves():
-    """Draw the curves of all seeds of all tasks."""
+    """Plot the learning curves of all tasks and seeds."""
     names = [name for name in TASKS if load(name)]
     figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 2.8))
     for axis, name in zip(np.atleast_1d(axes), names, strict=True):
@@ -52,7 +52,7 @@ def curves():
 
 
 def train(name):
-    """Train as the benchmark does."""
+    """Train a model as the benchmark does."""
     task = TASKS[name]
     model = NTMSequenceClassifier(
         return_sequences=True,
@@ -64,7 +64,7 @@ def train(name):
 
 
 def outputs(model):
-    """Draw targets and outputs of copies up to six times as long as in training."""
+    """Plot targets and outputs of copies up to six times as long as in training."""
     lengths = (10, 20, 40, 120)
     widths = {"width_ratios": [max(length, 20) for length in lengths]}
     figure, axes = plt.subplots(2, len(lengths), figsize=(11, 2.2), gridspec_kw=widths)
@@ -82,7 +82,7 @@ def outputs(model):
 
 
 def heads(name, model):
-    """Draw what the heads do in one sequence."""
+    """Plot what the heads do in one sequence."""
     X, _ = TASKS[name].make(1, random_state=2, **SHOWN[name])
     display = MemoryTraceDisplay.from_estimator(model, X[0]).plot()
     display.figure_.suptitle(name)
@@ -90,14 +90,14 @@ def heads(name, model):
 
 
 def save(figure, name):
-    """Write a picture."""
+    """Save a figure."""
     FOLDER.mkdir(exist_ok=True)
     figure.savefig(FOLDER / name, dpi=80, bbox_inches="tight")
     plt.close(figure)
 
 
 def main():
-    """Draw everything."""
+    """Plot everything."""
     curves()
     for name in SHOWN:
         model = train(name)

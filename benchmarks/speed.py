@@ -1,9 +1,9 @@
-"""The fused path against the reference path and torch's LSTM, side by side.
+"""The fused path compared with the reference path and torch's LSTM.
 
 Run ``python benchmarks/speed.py > benchmarks/speed.md`` from the project's root (about ten
 minutes on two cores; the tables of whole fits need the ``examples`` extra). Everything is
-measured in one run; each round times every candidate once, in turn, so that what else the
-machine does falls on all of them, and medians over the rounds are shown.
+measured in one run. Each round times every candidate once, in turn, so that other load on
+the machine affects all of them alike. The tables show medians over the rounds.
 """
 
 import subprocess
@@ -31,7 +31,7 @@ def training_step(network, x, lengths=None):
 
 
 class BareLSTM(torch.nn.Module):
-    """What the bars compare with."""
+    """The baseline: an LSTM with a linear layer."""
 
     def __init__(self):
         super().__init__()
@@ -39,7 +39,7 @@ class BareLSTM(torch.nn.Module):
         self.linear = torch.nn.Linear(HIDDEN, N_OUTPUTS)
 
     def forward(self, x, lengths=None):
-        """Return outputs, and nothing beside them."""
+        """Return a tuple of the outputs alone."""
         return (self.linear(self.lstm(x)[0]),)
 
 
@@ -60,9 +60,9 @@ def race(candidates, seconds=4.0, most=200):
 
 
 def flops_of_a_step(network):
-    """Count multiplications and additions of a training step of one sequence and step.
+    """Count the multiplications and additions of training on one step of one sequence.
 
-    Matrix products forward, and twice as many backward; the memory's sums likewise.
+    Matrix products and the memory's sums count once forward and twice backward.
     """
     memory = network.cell.memory
     heads = memory.n_read_heads + memory.n_write_heads
@@ -77,7 +77,7 @@ def flops_of_a_step(network):
 
 
 def peak_flops():
-    """Measure this core's floating-point operations a second, in a matrix product."""
+    """Measure the floating-point operations per second of a matrix product on this core."""
     a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
     return 2 * 1024**3 / race({"product": lambda: a @ b}, seconds=1.0)["product"]
 
@@ -101,9 +101,9 @@ def bars():
     flops, peak = flops_of_a_step(networks["fused"]), peak_flops()
     limit = flops / peak
     print("\n## One thread, 128 x 20, one read and one write head, 41 steps of 9 inputs")
-    print("\nMicroseconds a sequence and step, forward and backward. The limit:")
-    print(f"{flops / 1e3:.0f} kFLOP at the {peak / 1e9:.0f} GFLOP/s of a matrix product on")
-    print(f"this core are {limit * 1e6:.1f} µs.")
+    print("\nMicroseconds per sequence and step, forward and backward together. The FLOP")
+    print(f"limit: {flops / 1e3:.0f} kFLOP at {peak / 1e9:.0f} GFLOP/s, the speed of a")
+    print(f"matrix product on this core, take {limit * 1e6:.1f} µs.")
 
     def rows():
         for batch, slower, longer in [(1, 20, 2.5), (16, 8, 2), (64, 5, 2), (256, 4, 2.5)]:
@@ -123,14 +123,14 @@ def bars():
                 f"{fused / limit:.1f} x",
             ]
 
-    header = ["batch", "fused", "LSTM", "reference", "faster than reference"]
-    table([*header, "time of the LSTM", "of the FLOP limit"], rows())
+    header = ["batch", "fused", "LSTM", "reference", "speed-up over reference"]
+    table([*header, "relative to the LSTM", "relative to the FLOP limit"], rows())
 
 
 def threads():
     """Compare one thread with two."""
     network = SequenceNetwork(N_INPUTS, N_OUTPUTS, backend="fused")
-    print("\n## Two threads against one")
+    print("\n## Two threads compared with one")
 
     def run(n, x):
         torch.set_num_threads(n)
@@ -142,14 +142,14 @@ def threads():
             times = race({n: lambda n=n, x=x: run(n, x) for n in (1, 2)}, seconds=10)
             yield [f"{batch}", f"{times[1] / times[2]:.2f} x"]
 
-    table(["batch", "faster with two"], rows())
+    table(["batch", "speed-up with two threads"], rows())
     torch.set_num_threads(1)
 
 
 def sizes():
-    """Compare over sizes of the memory, numbers of heads and of steps."""
+    """Compare over memory sizes, numbers of heads and numbers of steps."""
     print("\n## Other sizes, one thread, batch 16")
-    print("\nAll else as above: 128 x 20, one read and one write head, 41 steps.")
+    print("\nOtherwise as above: 128 x 20, one read and one write head, 41 steps.")
     changes = [
         *({"memory_size": n} for n in (16, 64, 128, 512, 1024, 4096)),
         *({"word_size": n} for n in (8, 20, 32, 64)),
@@ -174,7 +174,7 @@ def sizes():
                 f"{times['reference'] / times['fused']:.1f} x",
             ]
 
-    table(["what", "fused, µs", "reference, µs", "faster"], rows())
+    table(["size", "fused, µs", "reference, µs", "speed-up"], rows())
 
 
 MEMORY_CODE = """
@@ -196,10 +196,12 @@ print((status("VmHWM") - before) / 1024)
 
 
 def memory():
-    """Measure what a training step adds to the memory of a process of its own."""
-    print("\n## Memory that a training step takes, 128 x 20")
-    print("\nWhat the process grows by at its peak; beside it the bytes of inputs, outputs")
-    print("and states at checkpoints √T steps apart.")
+    """Measure in a separate process how much memory a training step adds."""
+    print("\n## Memory that a training step needs, 128 x 20")
+    print(
+        "\nBy how much the process grows at its peak, compared with the size of the inputs,"
+    )
+    print("the outputs and the states at checkpoints √T steps apart.")
 
     def rows():
         for batch, n_steps in [(8, 20), (8, 200), (8, 2000), (8, 20_000), (1, 100_000)]:
@@ -228,7 +230,7 @@ def memory():
 
 
 def fits():
-    """Time whole fits, and how much of them the kernels' function takes."""
+    """Time whole fits, and the part of them that is spent in the kernels."""
     from sktime.datasets import load_japanese_vowels
 
     print("\n## Whole fits and predictions, one thread, batch 16, 5 epochs")
@@ -240,12 +242,12 @@ def fits():
     per_step = {"return_sequences": True}
     tasks = {
         "fit, Japanese vowels": (X, speakers, {}),
-        "the same with early stopping": (X, speakers, {"early_stopping": True}),
+        "fit with early stopping, Japanese vowels": (X, speakers, {"early_stopping": True}),
         "fit, 300 copy sequences": (X_copy, y_copy, per_step),
         "predict, 10,000 sequences of 5 steps": (X_short, None, {}),
     }
     inside = []
-    forward, backward = engine._Call.forward, engine._Call.backward
+    forward, backward = engine.Call.forward, engine.Call.backward
 
     def timed(function):
         def call(*args):
@@ -256,7 +258,7 @@ def fits():
 
         return call
 
-    engine._Call.forward, engine._Call.backward = timed(forward), timed(backward)
+    engine.Call.forward, engine.Call.backward = timed(forward), timed(backward)
 
     def rows():
         for name, (X, y, options) in tasks.items():
@@ -282,8 +284,9 @@ def fits():
                 f"{100 * outside:.0f} %",
             ]
 
-    table(["task", "reference", "fused", "faster", "outside the kernels"], rows())
-    engine._Call.forward, engine._Call.backward = forward, backward
+    header = ["task", "reference", "fused", "speed-up", "time outside the kernels"]
+    table(header, rows())
+    engine.Call.forward, engine.Call.backward = forward, backward
 
 
 def searches():
@@ -303,9 +306,9 @@ def searches():
     times = race({n: lambda n=n: search(n) for n in (1, 2)}, seconds=1)
     table(
         [
-            "n_jobs=1, two threads a fit",
-            "n_jobs=2, one thread a fit",
-            "faster with n_jobs=2",
+            "n_jobs=1, two threads per fit",
+            "n_jobs=2, one thread per fit",
+            "speed-up with n_jobs=2",
         ],
         [[*(f"{t:.1f} s" for t in times.values()), f"{times[1] / times[2]:.2f} x"]],
     )
@@ -314,7 +317,7 @@ def searches():
 def main():
     """Print all tables."""
     print("# Speed\n")
-    print("Made by `python benchmarks/speed.py`, all in one run on two cores.")
+    print("Generated by `python benchmarks/speed.py` in one run on two cores.")
     torch.manual_seed(0)
     bars()
     threads()

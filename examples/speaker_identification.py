@@ -2,11 +2,11 @@
 Who is speaking? A memory network on spoken vowels
 ==================================================
 
-Nine men say two Japanese vowels. An utterance is 7 to 29 steps of 12 numbers (the
-coefficients of a linear prediction of the sound), and the task is to tell who spoke.
-The utterances are of unequal length, which a padded array holds as it is: absent steps
-are NaN. Memory size and number of read heads are chosen by cross-validation on the
-training part; the test part is looked at once, at the end.
+Nine men say two Japanese vowels. Each utterance has 7 to 29 steps of 12 numbers (linear
+prediction coefficients of the sound), and the task is to identify the speaker. The
+utterances have unequal lengths, so they are padded: absent steps are NaN. Memory size and
+number of read heads are selected by cross-validation on the training set. The test set is
+used only once, at the end.
 
 Data: M. Kudo, J. Toyama and M. Shimbo (1999), "Multidimensional curve classification
 using passing-through regions", Pattern Recognition Letters 20, 1103-1111.
@@ -36,17 +36,18 @@ max_epochs = int(os.environ.get("SKNT_EXAMPLE_EPOCHS", "40"))
 seed = int(os.environ.get("SKNT_EXAMPLE_SEED", "0"))
 
 # %%
-# The utterances come as a list of tables of unequal length. Padded, the shorter ones end
-# in steps of NaN.
+# The utterances are loaded as a list of tables of unequal length. After padding, the
+# shorter ones end in steps of NaN.
 
 utterances_train, y_train = load_japanese_vowels("train", return_type="df-list")
 utterances_test, y_test = load_japanese_vowels("test", return_type="df-list")
 X_train, X_test = pad_sequences(utterances_train), pad_sequences(utterances_test)
-print(f"Training part: {X_train.shape}, test part: {X_test.shape}")
+print(f"Training set: {X_train.shape}, test set: {X_test.shape}")
 
 # %%
-# A pipeline of a scaler, which is fitted to the present steps alone, and the network,
-# whose controller is a GRU; and a search over its memory size and number of read heads.
+# The pipeline consists of a scaler, which is fitted only to the steps that are present, and
+# a network with a GRU controller. The search covers the memory size and the number of read
+# heads.
 
 pipeline = make_pipeline(
     StepwiseTransformer(StandardScaler()),
@@ -73,29 +74,30 @@ for params, mean in zip(results["params"], results["mean_test_score"], strict=Tr
     print(f"  {shown}: cross-validated accuracy {mean:.3f}")
 
 # %%
-# The test part, and a bare LSTM of the same size: the same estimator without a memory.
+# Evaluate on the test set, and compare with a bare LSTM of the same size: the same
+# estimator without a memory.
 
 baseline = clone(search.best_estimator_).set_params(
     ntmsequenceclassifier__memory=None, ntmsequenceclassifier__controller="lstm"
 )
 baseline.fit(X_train, y_train)
-print(f"Chosen: {search.best_params_}")
+print(f"Selected: {search.best_params_}")
 print(f"Test accuracy, memory network: {search.score(X_test, y_test):.4f}")
 print(f"Test accuracy, bare LSTM:      {baseline.score(X_test, y_test):.4f}")
 
 # %%
-# Which speakers are taken for which others?
+# Which speakers are mistaken for which others?
 
 display = ConfusionMatrixDisplay.from_estimator(search, X_test, y_test, colorbar=False)
-display.ax_.set_title("Speakers of the test part")
+display.ax_.set_title("Speakers in the test set")
 display.figure_.savefig("speaker_confusion.png", dpi=120)
 
 # %%
-# What the heads attended to in the first utterance of the test part: which rows of the
+# What the heads attended to in the first utterance of the test set: which rows of the
 # memory were written and read at each step.
 
 trace = MemoryTraceDisplay.from_estimator(search, utterances_test[0]).plot()
 trace.figure_.suptitle("One utterance: inputs, and where the heads wrote and read")
 trace.figure_.savefig("speaker_attention.png", dpi=120)
 plt.close("all")
-print("Pictures: speaker_confusion.png, speaker_attention.png")
+print("Figures: speaker_confusion.png, speaker_attention.png")
