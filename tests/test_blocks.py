@@ -5,9 +5,11 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections import Counter
 
 import pytest
+from instructions import at_instruction, interrupt
 
 from sknt.kernels import blocks
 
@@ -59,12 +61,12 @@ class Both:
         self.ended.append(task)
 
 
-def interrupt():
+def send_interrupt():
     signal.raise_signal(signal.SIGINT)
 
 
 def test_an_interrupt_waits_for_the_task_in_hand_and_leaves_out_the_rest():
-    work = Both(interrupt, lambda: time.sleep(0.3))
+    work = Both(send_interrupt, lambda: time.sleep(0.3))
     with pytest.raises(KeyboardInterrupt):
         blocks.run(1000, 2, work)
     assert len(work.began) == 2
@@ -109,6 +111,21 @@ def test_an_index_error_is_not_taken_for_the_end_of_the_tasks():
         blocks.run(4, 2, work)
 
 
+def test_nothing_refers_to_the_function_afterwards():
+    """What it refers to are the arrays, which are to be used again at once."""
+
+    class Function:
+        def __call__(self, *_):
+            pass
+
+    for _ in range(300):
+        function = Function()
+        gone = weakref.ref(function)
+        blocks.run(2, 3, function)
+        del function
+        assert gone() is None
+
+
 def test_without_any_other_thread_the_calling_one_does_all(monkeypatch):
     def refuse(thread):
         raise RuntimeError("can't start new thread")
@@ -122,33 +139,12 @@ def test_without_any_other_thread_the_calling_one_does_all(monkeypatch):
 
 def test_an_interrupt_at_any_instruction_is_raised_and_stops_the_threads():
     """Whatever it was in the middle of, the next call finds all as it should be."""
-    n, interrupted = 0, 0
-    while True:
-        n += 1
-        left = n
-
-        def trace(frame, event, _):
-            nonlocal left
-            if frame.f_code.co_filename != blocks.__file__:
-                return None
-            frame.f_trace_opcodes = True
-            if event == "opcode":
-                left -= 1
-                if left == 0:
-                    raise KeyboardInterrupt
-            return trace
-
-        before = sys.gettrace()
-        sys.settrace(trace)
-        try:
-            blocks.run(6, 2, lambda *_: None)
-        except KeyboardInterrupt:
-            interrupted += 1
-        finally:
-            sys.settrace(before)
-        if left > 0:
-            break
+    n = 1
+    while at_instruction(
+        n, blocks.__file__, interrupt, lambda: blocks.run(6, 2, lambda *_: None)
+    ):
         done = []
         blocks.run(6, 2, lambda task, *_, done=done: done.append(task))
         assert sorted(done) == list(range(6))
-    assert interrupted == n - 1 > 100
+        n += 1
+    assert n > 100

@@ -9,6 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from instructions import at_instruction, interrupt
 
 from sknt.kernels import buffers
 
@@ -148,49 +149,14 @@ def test_threads_never_share_memory():
     assert failures == []
 
 
-class AtInstruction:
-    """Do something before the n-th instruction of the code in ``buffers``."""
-
-    def __init__(self, n, action):
-        self.left, self.action = n, action
-
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(self._trace)
-
-    def __exit__(self, *_):
-        sys.settrace(self.before)
-
-    def _trace(self, frame, event, _):
-        if frame.f_code.co_filename != buffers.__file__:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            self.left -= 1
-            if self.left == 0:
-                self.action()
-        return self._trace
-
-
-def interrupt():
-    raise KeyboardInterrupt
-
-
 def test_an_interrupt_anywhere_leaves_nothing_taken_and_nothing_locked():
-    n = 0
-    while True:
+    n, reached = 0, True
+    while reached:
         n += 1
         buffers._kept.clear()
         first, second = take(10_000), take(20_000)
         del first, second
-        at = AtInstruction(n, interrupt)
-        try:
-            with at:
-                take(10_000)
-        except KeyboardInterrupt:
-            pass
-        if at.left > 0:
-            break
+        reached = at_instruction(n, buffers.__file__, interrupt, lambda: take(10_000))
         arrays = [take(10_000), take(10_000)]
         assert not np.shares_memory(*arrays)
         del arrays
@@ -201,19 +167,20 @@ def test_an_interrupt_anywhere_leaves_nothing_taken_and_nothing_locked():
 
 def test_what_runs_in_between_never_gets_the_same_memory():
     """A collection of garbage may run other finalizers anywhere, and those a network."""
-    n = 0
+    n = 1
     while True:
-        n += 1
         buffers._kept.clear()
         first, second = take(10_000), take(10_000)
         del first, second
-        others = []
-        at = AtInstruction(n, lambda others=others: others.append(take(10_000)))
-        with at:
-            array = take(10_000)
-        if at.left > 0:
+        arrays = []
+
+        def take_one(arrays=arrays):
+            arrays.append(take(10_000))
+
+        if not at_instruction(n, buffers.__file__, take_one, take_one):
             break
-        assert not np.shares_memory(array, others[0])
+        assert not np.shares_memory(*arrays)
+        n += 1
     assert n > 50
 
 

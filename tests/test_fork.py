@@ -171,3 +171,39 @@ def test_modules_that_fork_while_they_are_built_do_not_hang():
             fork(lambda: seeded_construction().__enter__())
         """
     )
+
+
+def test_a_child_forked_while_a_thread_compiles_runs_the_reference_path():
+    run(
+        """
+        import pytest
+        from sknt.kernels import _compile, sequences
+        from sknt.nn import SequenceNetwork
+        compiling, go_on = threading.Event(), threading.Event()
+        def pause(*arguments):
+            compiling.set()
+            go_on.wait()
+            raise ZeroDivisionError
+        network, x = SequenceNetwork(3, 2, memory_size=8), torch.randn(4, 5, 3)
+        expected = network(x)[0]
+        def work():
+            with pytest.warns(RuntimeWarning, match="forked while another thread compiled"):
+                outputs = network(x)[0]
+            torch.testing.assert_close(outputs, expected)
+            with pytest.raises(ImportError, match="forked while another thread compiled"):
+                SequenceNetwork(3, 2, backend="fused")
+        sequences.forward._cache = _compile._NoCache(None)
+        sequences.forward._compiler.compile = pause
+        def compile_for_other_types():
+            with pytest.raises(ZeroDivisionError):
+                SequenceNetwork(3, 2, memory_size=8).double()(x.double())
+        other = threading.Thread(target=compile_for_other_types)
+        other.start()
+        compiling.wait()
+        with single_threaded():
+            fork(work)
+        go_on.set()
+        other.join()
+        assert torch.equal(network(x)[0], expected)
+        """
+    )

@@ -3,6 +3,9 @@
 import importlib.util
 import logging
 import os
+import subprocess
+import sys
+import textwrap
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +27,7 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def make(place):
+def make(place, monkeypatch):
     """Return a function that acts as a new process: it compiles or loads anew."""
 
     def make_entry(factor=2):
@@ -32,6 +35,7 @@ def make(place):
         path.write_text(SOURCE.format(factor))
         spec = importlib.util.spec_from_file_location("module", path)
         module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "module", module)
         spec.loader.exec_module(module)
         return _compile.entry(module.multiple)
 
@@ -233,3 +237,24 @@ def test_the_lock_is_open_after_an_error_and_after_an_interrupt(make, monkeypatc
         with Locked(entry):
             pass
         assert _compile._compiling == {}
+
+
+def test_without_a_compiler_auto_works_and_says_why_once():
+    code = """
+        import warnings
+        import pytest, torch
+        from sknt.nn import SequenceNetwork
+        network = SequenceNetwork(3, 2)
+        reason = "NUMBA_DISABLE_JIT is set.*Unset it"
+        with pytest.warns(RuntimeWarning, match=reason) as said:
+            network(torch.zeros(1, 2, 3))
+        assert len(said) == 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            SequenceNetwork(3, 2)(torch.zeros(1, 2, 3))
+        with pytest.raises(ImportError, match="NUMBA_DISABLE_JIT is set; use 'auto'"):
+            SequenceNetwork(3, 2, backend="fused")
+    """
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    code = textwrap.dedent(code)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=100)

@@ -1,11 +1,11 @@
 """What is global in a process is afterwards as it was before."""
 
 import signal
-import sys
 import threading
 
 import pytest
 import torch
+from instructions import at_instruction, interrupt
 
 from sknt import _runtime
 from sknt._runtime import n_threads, seeded_construction, single_threaded
@@ -81,41 +81,22 @@ def test_an_error_inside_leaves_all_as_it_was():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def interrupted_at(n, work):
-    """Interrupt some work at the n-th instruction of ``_runtime``; say if there is one."""
-    left = n
-
-    def trace(frame, event, _):
-        nonlocal left
-        if frame.f_code.co_filename != _runtime.__file__:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            left -= 1
-            if left == 0:
-                raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.settrace(before)
-    return left <= 0
-
-
 def test_an_interrupt_at_any_instruction_leaves_no_thread_out():
     def work():
+        torch.get_num_threads()  # known to torch from here on
         with single_threaded():
             n_threads()
 
-    n = 1
-    while interrupted_at(n, work):
-        assert n_threads() == 3  # which also mends what an interrupt left undone
-        assert torch.get_num_threads() == 3
+    def work_and_look():
+        try:
+            work()
+        finally:
+            in_all.append(n_threads())  # which also mends what was left undone
+            in_all.append(torch.get_num_threads())
+
+    n, in_all = 1, []
+    while at_instruction(n, _runtime.__file__, interrupt, work_and_look):
+        assert in_all[-2:] == [3, 3]
         n += 1
     assert n > 100
 

@@ -8,6 +8,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SLOW = """
 import os, sys, time
 from sknt.kernels import _compile
@@ -34,10 +36,10 @@ class Process:
     """One that compiles a function, or waits for another that does."""
 
     def __init__(self, place):
-        path = place / "slow.py"
-        path.write_text(SLOW)
+        (place / "slow.py").write_text(SLOW)
+        code = f"import sys; sys.path.append({str(place)!r}); import slow"
         self.process = subprocess.Popen(
-            [sys.executable, path],
+            [sys.executable, "-c", code],
             env={**os.environ, "NUMBA_CACHE_DIR": str(place / "cache")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -134,7 +136,6 @@ def test_one_that_waits_can_be_interrupted(two):
     assert first.end()[0] == ["compiled"]
 
 
-@pytest.mark.slow
 def test_two_first_fits_at_once_compile_once(tmp_path):
     code = """
         import numpy as np

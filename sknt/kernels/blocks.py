@@ -99,11 +99,13 @@ class _Job:
 
     def wait(self) -> None:
         """Call the work off, or wait until it has ended; may be called again."""
-        if self._claim.setdefault("by", "caller") == "worker":
-            while not self._ended:
-                # An interrupt may come after the lock is acquired and before this returns,
-                # and then nothing releases the lock a second time.
-                self._end.acquire(timeout=1.0)
+        if self._claim.setdefault("by", "caller") == "caller":
+            self._work.clear()  # and refer to none of its arrays any more
+            return
+        while not self._ended:
+            # An interrupt may come after the lock is acquired and before this returns, and
+            # then nothing releases the lock a second time.
+            self._end.acquire(timeout=1.0)
 
 
 def _wait_for(jobs: list[_Job]) -> None:
