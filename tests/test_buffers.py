@@ -184,6 +184,7 @@ def test_what_runs_in_between_never_gets_the_same_memory():
     assert n > 50
 
 
+@pytest.mark.slow
 def test_outputs_in_reference_cycles_do_not_hang():
     code = """
         import gc, torch

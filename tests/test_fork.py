@@ -66,6 +66,7 @@ def run(code):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_children_run_kernels_while_threads_of_the_parent_run_them():
     run(
         """
@@ -177,7 +178,7 @@ def test_a_child_forked_while_a_thread_compiles_runs_the_reference_path():
     run(
         """
         import pytest
-        from sknt.kernels import _compile, sequences
+        from sknt.kernels import _compile, passes
         from sknt.nn import SequenceNetwork
         compiling, go_on = threading.Event(), threading.Event()
         def pause(*arguments):
@@ -192,8 +193,8 @@ def test_a_child_forked_while_a_thread_compiles_runs_the_reference_path():
             torch.testing.assert_close(outputs, expected)
             with pytest.raises(ImportError, match="forked while another thread compiled"):
                 SequenceNetwork(3, 2, backend="fused")
-        sequences.forward._cache = _compile._NoCache(None)
-        sequences.forward._compiler.compile = pause
+        passes.forward._cache = _compile._NoCache(None)
+        passes.forward._compiler.compile = pause
         def compile_for_other_types():
             with pytest.raises(ZeroDivisionError):
                 SequenceNetwork(3, 2, memory_size=8).double()(x.double())

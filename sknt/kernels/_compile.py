@@ -21,6 +21,7 @@ from typing import Any
 
 from numba import njit
 from numba.core import caching
+from numba.core import cgutils as cgutils  # for the modules that import it from here
 from numba.core.serialize import dumps
 
 WAIT_SECONDS = 600.0

@@ -9,10 +9,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from sknt.kernels._compile import helper
+from sknt.kernels._compile import cgutils, helper
 from sknt.kernels.pointers import VECTOR_BYTES, at, lanes_of
 
 _int32 = ir.IntType(32)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer, make_scorer
-from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils import get_tags
 
+from sknt._private import BaseScorer
 from sknt.data.sequences import is_missing, padded_steps
 from sknt.data.targets import align_targets, typed_labels
 from sknt.metrics._masked import entry_weights
@@ -58,7 +58,7 @@ def make_sequence_scorer(
     >>> make_sequence_scorer(f1_score, average="macro")
     make_sequence_scorer(make_scorer(f1_score, response_method='predict', average=macro))
     """
-    if isinstance(metric, str | _BaseScorer):
+    if isinstance(metric, str | BaseScorer):
         if kwargs:
             raise ValueError(
                 f"metric={metric!r} is a scorer already and takes no {sorted(kwargs)}; "
@@ -68,7 +68,7 @@ def make_sequence_scorer(
     return SequenceScorer(make_scorer(metric, **kwargs), missing_target)
 
 
-class SequenceScorer(_BaseScorer):
+class SequenceScorer(BaseScorer):
     """What :func:`make_sequence_scorer` returns."""
 
     def __init__(self, scorer: Any, missing_target: Any):
