@@ -2,7 +2,8 @@
 
 Nothing else imports a private name of scikit-learn, skorch or torch; those of numba are in
 ``sknt.kernels._compile``. They may change with any release, so ``pyproject.toml`` sets
-upper bounds, and ``tests/test_private_apis.py`` names any that has gone. ``CONTRIBUTING.md``
+upper bounds, and ``tests/test_private_apis.py`` names any that has gone.
+``CONTRIBUTING.md``
 says what each is for.
 """
 

@@ -1,11 +1,11 @@
 """What is global in a process is afterwards as it was before."""
 
+import gc
 import signal
 import threading
 
 import pytest
 import torch
-from instructions import at_instruction, interrupt
 
 from sknt import _runtime
 from sknt._runtime import n_threads, seeded_construction, single_threaded
@@ -81,41 +81,59 @@ def test_an_error_inside_leaves_all_as_it_was():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_an_interrupt_at_any_instruction_leaves_no_thread_out():
-    def work():
-        torch.get_num_threads()  # known to torch from here on
-        with single_threaded():
-            n_threads()
-
-    def work_and_look():
-        try:
-            work()
-        finally:
-            in_all.append(n_threads())  # which also mends what was left undone
-            in_all.append(torch.get_num_threads())
-
-    n, in_all = 1, []
-    while at_instruction(n, _runtime.__file__, interrupt, work_and_look):
-        assert in_all[-2:] == [3, 3]
-        n += 1
-    assert n > 100
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers")
-def test_interrupts_leave_the_random_state_as_it_was_and_its_lock_open():
-    state, before = torch.get_rng_state(), signal.getsignal(signal.SIGALRM)
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
+def interrupt_often(work, n_times=200):
+    """Interrupt some work again and again, as the operating system does it."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     n_interrupts = 0
     try:
-        while n_interrupts < 100:
+        while n_interrupts < n_times:
             try:
-                signal.setitimer(signal.ITIMER_REAL, 1e-4)
+                signal.setitimer(signal.ITIMER_REAL, 1e-4 + 1e-6 * n_interrupts)
                 while True:
-                    with seeded_construction():
-                        pass
+                    work()
             except KeyboardInterrupt:
                 n_interrupts += 1
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert Other()(lambda: _runtime._random_lock.acquire(timeout=30))
+
+
+def is_open(lock):
+    return Other()(lambda: lock.acquire(timeout=30))
+
+
+needs_timers = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="there are no timers"
+)
+
+
+@needs_timers
+def test_interrupts_leave_the_number_of_threads_as_it_was_and_its_lock_open():
+    def work():
+        with single_threaded():
+            n_threads()
+
+    interrupt_often(work)
+    assert n_threads() == 3  # which also mends what an interrupt left undone
+    assert torch.get_num_threads() == 3
+    assert is_open(_runtime._thread_lock)
+
+
+@needs_timers
+def test_interrupts_leave_the_random_state_as_it_was_and_its_lock_open():
+    def work():
+        with seeded_construction():
+            pass
+
+    state = torch.get_rng_state()
+    interrupt_often(work)
     assert torch.equal(torch.get_rng_state(), state)
+    assert is_open(_runtime._random_lock)
+
+
+def test_a_part_that_an_interrupt_left_open_is_not_counted_for_ever():
+    part = single_threaded()
+    part.__enter__()
+    del part  # as by an interrupt between its last instruction and the block
+    gc.collect()
+    assert n_threads() == 3
+    assert torch.get_num_threads() == 3
