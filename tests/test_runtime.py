@@ -98,7 +98,12 @@ def interrupt_often(work, n_times=200):
 
 
 def is_open(lock):
-    return Other()(lambda: lock.acquire(timeout=30))
+    def acquire_and_release():
+        if acquired := lock.acquire(timeout=30):
+            lock.release()
+        return acquired
+
+    return Other()(acquire_and_release)
 
 
 needs_timers = pytest.mark.skipif(
