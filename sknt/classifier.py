@@ -328,13 +328,13 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         found = np.unique(known)
         announced = None
         if classes is not None:
-            announced = typed_labels(np.asarray(classes))
+            announced = np.asarray(classes)
             if announced.ndim != 1 or is_missing(announced).any():
                 raise ValueError(
                     f"classes={classes!r} is not a list of labels; give all labels that "
                     "will ever be seen, without missing ones"
                 )
-            announced = np.unique(announced)
+            announced = np.unique(typed_labels(announced))
         if not reset:
             allowed = self.classes_
             if announced is not None and not np.array_equal(announced, allowed):

@@ -135,7 +135,8 @@ class _Cache(caching.FunctionCache):
 
     def __init__(self, function: Any):
         super().__init__(function)
-        self._lock_path = Path(self.cache_path, f"{self._impl.filename_base}.lock")
+        name = f"{function.__module__}.{function.__qualname__}.lock"
+        self._lock_path = Path(self.cache_path, name)
         self._lock: Any = None
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -192,7 +193,7 @@ class _Cache(caching.FunctionCache):
             from filelock import FileLock, Timeout
 
             if self._lock is None:
-                self._impl.locator.ensure_cache_path()
+                self._lock_path.parent.mkdir(parents=True, exist_ok=True)
                 self._lock = FileLock(self._lock_path)
             try:
                 self._lock.acquire(timeout=0)
