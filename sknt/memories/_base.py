@@ -103,9 +103,9 @@ class Memory(nn.Module):
         Returns
         -------
         weightings : dict of str to Tensor of shape (batch, n_timesteps, n_rows)
-            In the order in which they are to be shown. Those of heads are called "write
-            head 0", "read head 0" and so on in every memory. Empty by default: there is
-            nothing to show.
+            Those of heads are called "write head 0", "read head 0" and so on in every
+            memory, and are shown first, write heads before read heads. The others follow
+            in their own order. Empty by default: there is nothing to show.
         """
         return {}
 
