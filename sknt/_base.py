@@ -296,10 +296,7 @@ class SequenceEstimator(
                 callbacks=self._make_callbacks(n_epochs, validates, held_out is not None),
                 stoppers=self._make_stoppers(partial, held_out is not None, context, X, y),
             )
-            self.history_ = [
-                {name: value for name, value in epoch.items() if name != "batches"}
-                for epoch in self.net_.history.to_list()
-            ]
+            self.history_ = self.net_.epoch_records()
             self.n_iter_ = sum(epoch["epoch"] > 0 for epoch in self.history_)
             self.backend_ = self.net_.backend
         return self

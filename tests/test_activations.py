@@ -180,6 +180,7 @@ def test_both_paths_agree_forward_and_backward(key, add, controller):
     assert bool((told.add.abs() > 1).any()) == (add == "linear")
 
 
+@pytest.mark.slow
 @BACKENDS
 @ACTIVATIONS
 def test_gradients_equal_finite_differences(backend, key, add):
@@ -223,6 +224,7 @@ def test_a_read_head_begins_by_finding_what_the_write_head_adds(key, add):
     assert cosine.mean() > 0.9
 
 
+@pytest.mark.slow
 @ACTIVATIONS
 def test_a_fit_with_a_penalty_stays_finite_and_a_search_reaches_the_options(key, add):
     X = np.random.RandomState(0).normal(size=(20, 5, 2))

@@ -40,6 +40,7 @@ def test_validation_score_is_the_score_of_the_held_out_part(sequences, return_se
         assert all(record["valid_score"] <= 1 for record in model.history_)
 
 
+@pytest.mark.slow
 def test_copies_of_a_sample_are_never_both_held_out_and_trained_on():
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(60, 5, 3)), rng.randint(0, 2, size=60)  # nothing to learn
@@ -50,6 +51,7 @@ def test_copies_of_a_sample_are_never_both_held_out_and_trained_on():
     assert max(record["valid_score"] for record in model.history_) < 0.95
 
 
+@pytest.mark.slow
 def test_early_stopping_works_if_an_output_is_rarely_among_the_held_out(sequences):
     X, _ = sequences
     y = np.column_stack([X[:, 0, 0], X[:, 0, 1]])

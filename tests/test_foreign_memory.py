@@ -95,6 +95,7 @@ def test_a_state_continues_where_it_ended(memory):
     assert_close(leaves(state), leaves(whole_state), rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 @ANY_MEMORY
 def test_gradients_equal_finite_differences(memory):
     network = SequenceNetwork(
@@ -333,6 +334,7 @@ def test_an_estimator_with_a_custom_memory_can_be_pickled(memory):
     )
 
 
+@pytest.mark.slow
 @ANY_MEMORY
 def test_a_clone_fits_the_same_and_a_search_compares_the_memory_with_none(memory):
     model, X, y = fit(memory)

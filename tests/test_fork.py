@@ -7,7 +7,10 @@ import textwrap
 
 import pytest
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork"),
+    pytest.mark.slow,
+]
 
 PREAMBLE = """
 import faulthandler, os, signal, sys, threading, time, traceback
@@ -66,7 +69,6 @@ def run(code):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
 def test_children_run_kernels_while_threads_of_the_parent_run_them():
     run(
         """

@@ -3,16 +3,17 @@
 import importlib.util
 import logging
 import os
-import subprocess
+import shutil
 import sys
-import textwrap
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 
 import numba
 import pytest
+from helpers import in_subprocess
 
+import sknt
 from sknt.kernels import _compile
 
 SOURCE = "def multiple(x):\n    return {} * x\n"
@@ -80,6 +81,7 @@ def test_a_damaged_file_is_written_anew(place, make, pattern, damage):
     assert call(make())
 
 
+@pytest.mark.slow
 def test_no_byte_of_the_code_may_be_another(place, make):
     call(make())
     (path,) = files(place, "*.nbc")
@@ -239,22 +241,27 @@ def test_the_lock_is_open_after_an_error_and_after_an_interrupt(make, monkeypatc
         assert _compile._compiling == {}
 
 
-def test_without_a_compiler_auto_works_and_says_why_once():
+@pytest.mark.slow
+def test_kernels_are_kept_where_the_package_cannot_be_written_to(tmp_path):
+    package = tmp_path / "site" / "sknt"
+    shutil.copytree(
+        Path(sknt.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (package / "kernels" / "__pycache__").write_text("in the way")
+    home = tmp_path / "home"
+    env = {"PYTHONPATH": str(package.parent), "HOME": str(home), "NUMBA_CACHE_DIR": ""}
+    env["XDG_CACHE_HOME"] = str(home / ".cache")
     code = """
-        import warnings
-        import pytest, torch
+        import sknt, torch
         from sknt.nn import SequenceNetwork
-        network = SequenceNetwork(3, 2)
-        reason = "NUMBA_DISABLE_JIT is set.*Unset it"
-        with pytest.warns(RuntimeWarning, match=reason) as said:
-            network(torch.zeros(1, 2, 3))
-        assert len(said) == 1
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        with torch.no_grad():
             SequenceNetwork(3, 2)(torch.zeros(1, 2, 3))
-        with pytest.raises(ImportError, match="NUMBA_DISABLE_JIT is set; use 'auto'"):
-            SequenceNetwork(3, 2, backend="fused")
+        from sknt.kernels import passes
+        print(sknt.__file__, sum(passes.forward.stats.cache_hits.values()))
     """
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-    code = textwrap.dedent(code)
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=100)
+    first, second = (in_subprocess(code, cwd=tmp_path, **env) for _ in range(2))
+    assert first.stdout.split() == [str(package / "__init__.py"), "0"]
+    assert second.stdout.split()[1] == "1"
+    assert first.stderr.count("is compiling the fused kernels") == 1
+    assert str(home) in first.stderr
+    assert "compiling" not in second.stderr

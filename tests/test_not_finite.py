@@ -13,6 +13,7 @@ from sknt.nn.unroll import map_state
 
 CONTROLLERS = ["lstm", "gru", "feedforward"]
 NOT_FINITE = [math.nan, math.inf, -math.inf]
+NAN_FIRST = [math.nan, *(pytest.param(x, marks=pytest.mark.slow) for x in NOT_FINITE[1:])]
 LENGTHS = torch.tensor([6, 2, 5, 1])
 
 
@@ -79,24 +80,26 @@ PARAMETERS = [
 
 
 @pytest.mark.parametrize(("controller", "name"), PARAMETERS)
-@pytest.mark.parametrize("clip", [20.0, None])
-@pytest.mark.parametrize("value", NOT_FINITE)
+@pytest.mark.parametrize("clip", [20.0, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("value", NAN_FIRST)
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)]
+)
 def test_one_number_of_any_parameter_spoils_the_same_on_both_paths(
-    controller, name, clip, value
+    controller, name, clip, value, dtype
 ):
-    for dtype in (torch.float32, torch.float64):
-        network = make_network(controller, clip=clip, dtype=dtype)
-        parameter, x = network.get_parameter(name), make_inputs(dtype)
-        for place in some_places(parameter):
-            with torch.no_grad():
-                numbers = parameter.view(-1)
-                before = numbers[place].item()
-                numbers[place] = value
-            finite = finite_parts(network, x)
-            if math.isnan(value):
-                assert not finite[0].all()
-            with torch.no_grad():
-                numbers[place] = before
+    network = make_network(controller, clip=clip, dtype=dtype)
+    parameter, x = network.get_parameter(name), make_inputs(dtype)
+    for place in some_places(parameter):
+        with torch.no_grad():
+            numbers = parameter.view(-1)
+            before = numbers[place].item()
+            numbers[place] = value
+        finite = finite_parts(network, x)
+        if math.isnan(value):
+            assert not finite[0].all()
+        with torch.no_grad():
+            numbers[place] = before
 
 
 @pytest.mark.parametrize("controller", CONTROLLERS)
@@ -114,7 +117,7 @@ def test_one_number_of_the_inputs_spoils_the_same_on_both_paths(controller, valu
 
 
 @pytest.mark.parametrize("controller", CONTROLLERS)
-@pytest.mark.parametrize("value", [*NOT_FINITE, -1.0])
+@pytest.mark.parametrize("value", [*NAN_FIRST, pytest.param(-1.0, marks=pytest.mark.slow)])
 def test_one_number_of_the_first_state_spoils_the_same_on_both_paths(controller, value):
     network, x = make_network(controller), make_inputs()
     state = map_state(lambda part: part.detach().clone(), network.initial_state(len(x)))

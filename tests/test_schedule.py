@@ -41,6 +41,7 @@ def rates_of(monkeypatch, learned, exact, *callbacks, **params):
     return model, np.array(rates.rows)
 
 
+@pytest.mark.slow
 def test_the_rate_warms_up_and_falls_at_the_end_of_what_is_planned(monkeypatch):
     _, rows = rates_of(monkeypatch, 0.0, 0.0, max_epochs=20)
     rate, penalty, noise = rows.T
@@ -62,6 +63,7 @@ def test_once_learned_it_is_consolidated_and_then_ends(monkeypatch):
     assert rows[-1, 0] == pytest.approx(0.01 * 0.02)
 
 
+@pytest.mark.slow
 def test_consolidation_that_begins_late_continues_from_the_remaining_rate(monkeypatch):
     class LearnedLate(Callback):
         def on_epoch_end(self, net, **kwargs):

@@ -94,6 +94,7 @@ def test_randomized_search(sequences, model):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resource", ["n_samples", "max_epochs"])
 @pytest.mark.parametrize("Search", [HalvingGridSearchCV, HalvingRandomSearchCV])
 def test_halving_searches(sequences, model, Search, resource):

@@ -5,6 +5,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sknt import NTMSequenceClassifier, NTMSequenceRegressor
 
+pytestmark = pytest.mark.slow
+
 
 @parametrize_with_checks(
     [NTMSequenceClassifier(max_epochs=5), NTMSequenceRegressor(max_epochs=10)]

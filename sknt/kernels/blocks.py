@@ -22,7 +22,7 @@ BLOCK = 16
 """Sequences that go through the steps together: their memories fit into the cache."""
 
 
-class Plan(NamedTuple):
+class Partition(NamedTuple):
     """How a batch is shared out."""
 
     n_blocks: int
@@ -30,12 +30,12 @@ class Plan(NamedTuple):
     block: int  # sequences of the largest block
 
 
-def make_plan(n_sequences: int) -> Plan:
+def make_partition(n_sequences: int) -> Partition:
     """Share out as many sequences as there are among as many threads as are allowed."""
     threads = min(n_threads(), n_sequences)
     wanted = -(-n_sequences // BLOCK)
     n_blocks = min(n_sequences, -(-wanted // threads) * threads)
-    return Plan(n_blocks, threads, -(-n_sequences // n_blocks))
+    return Partition(n_blocks, threads, -(-n_sequences // n_blocks))
 
 
 def run(n_tasks: int, threads: int, function: Callable[[int, int, int], None]) -> None:

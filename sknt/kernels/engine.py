@@ -187,9 +187,9 @@ class Call:
                 n_kept, base = n_rows, 0
         self.saved = self._take(n_saved * self.n_sequences * self.sizes.state)
         history = self._take(history_size(self.sizes, n_kept))
-        plan = blocks.make_plan(self.n_sequences)
+        partition = blocks.make_partition(self.n_sequences)
         span = 0, self.n_steps, base, interval, False
-        self._run(plan, span, state, history, n_kept, outputs, memories, trace)
+        self._run(partition, span, state, history, n_kept, outputs, memories, trace)
         if base == 0:
             self.history = history
 
@@ -209,14 +209,14 @@ class Call:
             history = self._take(history_size(sizes, n_kept))
             state = np.empty((self.n_sequences, sizes.state), self.x.dtype)
             no_outputs = d_outputs[:0], *no_trace(self.x.dtype)
-        plan = blocks.make_plan(self.n_sequences)
-        scratch = self._scratch(plan.n_threads, plan.block)
+        partition = blocks.make_partition(self.n_sequences)
+        scratch = self._scratch(partition.n_threads, partition.block)
         d_weights = [np.zeros(part.shape, part.dtype) for part in self.weights.transposed]
         for begin, stop in reversed(spans):
             base = int(rows[begin])
             if replays:
                 span = begin, stop, base, self.interval, True
-                self._run(plan, span, state, history, n_kept, *no_outputs)
+                self._run(partition, span, state, history, n_kept, *no_outputs)
 
             def backpropagate(first, stride, thread, span=(begin, stop, base)):
                 passes.backward(
@@ -227,7 +227,7 @@ class Call:
                         d_memories,
                         d_trace,
                         scratch[thread].array,
-                        plan.block,
+                        partition.block,
                     ),
                 )
 
@@ -236,13 +236,13 @@ class Call:
                     sizes, n_rows, part, n_parts, history.array, n_kept, *d_weights
                 )
 
-            blocks.run(plan.n_blocks, plan.n_threads, backpropagate)
-            blocks.run(plan.n_threads, plan.n_threads, sum_gradients)
+            blocks.run(partition.n_blocks, partition.n_threads, backpropagate)
+            blocks.run(partition.n_threads, partition.n_threads, sum_gradients)
         return [part.swapaxes(-1, -2) for part in d_weights]
 
     def _run(
         self,
-        plan: blocks.Plan,
+        partition: blocks.Partition,
         span: Any,
         state: Array,
         history: Any,
@@ -251,7 +251,7 @@ class Call:
     ) -> None:
         """Run the forward pass over a span of steps."""
         order, rows = self.batch
-        scratch = self._scratch(plan.n_threads, 0)
+        scratch = self._scratch(partition.n_threads, 0)
         outputs, memories, trace = results
 
         def run_block(first, stride, thread):
@@ -262,7 +262,7 @@ class Call:
                 *(memories, trace, scratch[thread].array),
             )
 
-        blocks.run(plan.n_blocks, plan.n_threads, run_block)
+        blocks.run(partition.n_blocks, partition.n_threads, run_block)
 
     def _take(self, size: int) -> Any:
         return buffers.take(size, self.x.dtype)

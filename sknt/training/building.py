@@ -10,6 +10,7 @@ import torch
 
 from sknt._runtime import seeded_construction
 from sknt.nn import SequenceNetwork
+from sknt.training.devices import why_unavailable
 from sknt.training.net import SequenceNet
 from sknt.training.optimizers import OPTIMIZERS, RELATIVE_EPSILON, UNCLIPPED_EPSILON
 
@@ -21,11 +22,12 @@ OWN_PARAMETERS = {
     "warm_start": "warm_start",
     "verbose": "verbose",
     "per_step": "return_sequences",
-    "n_outputs": "the targets in y",
-    "classifies": "the targets in y",
     "optimizer__lr": "learning_rate",
 }
 """Arguments of the net that are parameters of the estimators."""
+
+FROM_TARGETS = ("n_outputs", "classifies")
+"""Arguments of the net that follow from y."""
 
 
 def make_net(
@@ -131,14 +133,7 @@ def _optimizer_params(
 
 
 def _check_device(device: Any) -> None:
-    try:
-        torch.empty(0, device=device)
-        reason = ""
-        if torch.device(device).type == "meta":
-            reason = "it holds no data"
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-    if reason:
+    if reason := why_unavailable(device):
         raise ValueError(
             f"device={str(device)!r} is not available here ({reason}); use device='cpu'"
         )
@@ -149,6 +144,8 @@ def _check_net_params(chosen: Mapping[Any, Any], network_params: Mapping[str, An
     for name in chosen:
         if not isinstance(name, str):
             raise ValueError(f"net_params has the key {name!r}; give names of arguments")
+        if name in FROM_TARGETS:
+            raise ValueError(f"net_params has {name!r}, which follows from y; leave it out")
         if name in own:
             raise ValueError(
                 f"net_params has {name!r}, which is a parameter of the estimator; set "

@@ -13,6 +13,7 @@ from skorch.history import History
 from torch import Tensor
 
 from sknt._runtime import seeded_construction
+from sknt.training.devices import why_unavailable
 from sknt.training.progress import Progress
 
 
@@ -23,6 +24,13 @@ class KeepsState:
     optimizer_: Any
     history: Any
     initialize: Any
+
+    def epoch_records(self) -> list[dict[str, Any]]:
+        """Return what the history has of each epoch, without its batches."""
+        return [
+            {name: value for name, value in epoch.items() if name != "batches"}
+            for epoch in self.history.to_list()
+        ]
 
     def snapshot(self) -> dict[str, Any]:
         """Return copies of the weights, the optimizer's state and the progress."""
@@ -50,13 +58,9 @@ class KeepsState:
             for name, value in vars(self).items()
             if not name.endswith("_") and name not in rebuilt
         }
-        history = [
-            {name: value for name, value in epoch.items() if name != "batches"}
-            for epoch in self.history.to_list()
-        ]
         return {
             "params": params,
-            "history": history,
+            "history": self.epoch_records(),
             "weights": _map_leaves(lambda t: t.cpu().numpy(), Tensor, self.snapshot()),
         }
 
@@ -71,9 +75,7 @@ class KeepsState:
 
 def _available(device: Any) -> str:
     """Return a device, or, with a warning, the CPU if this machine does not have it."""
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
+    if why_unavailable(device):
         warnings.warn(
             f"The device {str(device)!r}, which this model was on, is not available here; "
             "it is loaded on the CPU",
