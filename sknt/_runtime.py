@@ -1,7 +1,7 @@
-"""Care for what is global in a process: torch's random state and its threads.
+"""Process-wide settings: torch's random state and its number of threads.
 
-Both locks are held while the process forks, so that no child begins in the middle of what
-another thread of its parent was at, with a lock that nobody releases.
+Both locks are acquired before the process forks. Otherwise a child could inherit a lock
+that another thread of its parent held, and which nobody in the child would release.
 """
 
 import os
@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 import torch
 
-# Those that a thread may acquire twice: what runs inside may fork.
+# Reentrant, because the code that runs while they are held may fork.
 _random_lock = threading.RLock()
 _thread_lock = threading.RLock()
 
 
 @contextmanager
 def seeded_construction(seed: int = 0) -> Iterator[None]:
-    """Build modules inside as the seed says, whatever the process has set.
+    """Make what is built inside depend on the seed alone, not on torch's global settings.
 
-    Torch's CPU generator and default dtype are outside as they were.
+    Torch's CPU generator and default dtype are restored afterwards.
     """
     with _random_lock:
         state, dtype = torch.default_generator.get_state(), torch.get_default_dtype()
@@ -39,12 +39,12 @@ def seeded_construction(seed: int = 0) -> Iterator[None]:
 
 
 class _Token:
-    """What a single-threaded part refers to until it ends, even by an interrupt."""
+    """Object whose lifetime is that of a single-threaded part, even if interrupted."""
 
 
 class _Part(NamedTuple):
-    thread: int  # that it runs in
-    n_threads: int  # that torch had there before
+    thread: int  # identifier of the thread that it runs in
+    n_threads: int  # torch's number of threads there before
 
 
 _parts: dict[weakref.ref[_Token], _Part] = {}
@@ -52,11 +52,11 @@ _parts: dict[weakref.ref[_Token], _Part] = {}
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """Run torch on one thread inside, and on as many as before outside.
+    """Run torch on one thread inside, and on as many as before afterwards.
 
     The operations of a time step are small: a second thread makes them several times
-    slower, and sums differ with the number of threads. Torch has a number for each thread
-    of Python's, and gives the one that was set last to threads that are new to it.
+    slower, and sums depend on the number of threads. Torch keeps this number for each of
+    Python's threads; a thread that is new to torch gets the number that was set last.
     """
     token: _Token | None = _Token()
     try:
@@ -64,7 +64,7 @@ def single_threaded() -> Iterator[None]:
             running, thread = _running_parts(), threading.get_ident()
             if all(part.thread != thread for part in running):
                 n_threads = torch.get_num_threads()
-                if n_threads == 1 and running:  # new to torch, and set by another part
+                if n_threads == 1 and running:  # a new thread, after another part set 1
                     n_threads = running[0].n_threads
                 assert token is not None
                 _parts[weakref.ref(token)] = _Part(thread, n_threads)
@@ -80,8 +80,8 @@ def single_threaded() -> Iterator[None]:
 def n_threads() -> int:
     """Return how many threads the kernels may use.
 
-    As many as torch was allowed, shared between the threads that asked for single-threaded
-    torch and run the kernels at once.
+    As many as torch may use, divided among the Python threads that are in a
+    :func:`single_threaded` part at the same time.
     """
     with _thread_lock:
         running = _running_parts()
@@ -91,7 +91,7 @@ def n_threads() -> int:
 
 
 def _running_parts() -> list[_Part]:
-    """Return the parts that have not ended, after setting torch back for this thread's."""
+    """Return the active parts, after restoring torch for ended ones of this thread."""
     for reference, part in list(_parts.items()):
         if reference() is None and part.thread == threading.get_ident():
             if part.n_threads > 1:
@@ -101,10 +101,10 @@ def _running_parts() -> list[_Part]:
 
 
 def _forget_other_threads() -> None:
-    """Drop the parts of threads that a fork has left behind.
+    """Drop the parts of threads that do not exist in a forked child.
 
-    Torch has one thread for who is new to it as long as it is not set back, which is left
-    to the next call here: torch itself may not be ready yet.
+    Torch would go on giving one thread to threads that are new to it. Its number is
+    restored by the next call here, because torch may not be ready yet at this point.
     """
     own, n_threads = threading.get_ident(), 1
     for reference, part in list(_parts.items()):
@@ -112,13 +112,13 @@ def _forget_other_threads() -> None:
             n_threads = part.n_threads
             _parts.pop(reference, None)
     if not _parts:
-        token = _Token()  # that is gone at once: a part that has ended
+        token = _Token()  # deallocated on return: stands for a part that has ended
         _parts[weakref.ref(token)] = _Part(own, n_threads)
 
 
 if hasattr(os, "register_at_fork"):
-    # The lock that is registered last is acquired first: what holds the random lock may
-    # wait for the other one, but not the other way round.
+    # The lock that is registered last is acquired first. Code that holds the random lock
+    # may wait for the thread lock; no code waits for them in the opposite order.
     for _lock in (_thread_lock, _random_lock):
         os.register_at_fork(
             before=_lock.acquire,

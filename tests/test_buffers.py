@@ -20,7 +20,7 @@ def _no_others(monkeypatch):
 
 
 def take(n_bytes):
-    return buffers.take(n_bytes, np.uint8).array
+    return buffers.take(n_bytes, np.uint8)
 
 
 def address(array):
@@ -30,7 +30,7 @@ def address(array):
 def test_arrays_are_aligned_and_as_long_as_wanted():
     for size in (0, 1, 7, 5000):
         for dtype in (np.float32, np.float64):
-            array = buffers.take(size, dtype).array
+            array = buffers.take(size, dtype)
             assert array.shape == (size,)
             assert array.dtype == dtype
             assert address(array) % buffers.ALIGNMENT == 0
@@ -67,21 +67,21 @@ def test_what_a_finalizer_brings_back_to_life_is_not_handed_out_again():
 
     class Saver:
         def __del__(self):
-            saved.append(self.lease)
+            saved.append(self.array)
 
     saver = Saver()
-    saver.lease, saver.itself = buffers.take(10_000, np.uint8), saver
+    saver.array, saver.itself = buffers.take(10_000, np.uint8), saver
     del saver
     gc.collect()
-    assert not np.shares_memory(take(10_000), saved[0].array)
+    assert not np.shares_memory(take(10_000), saved[0])
 
 
 def test_letting_go_runs_no_code_in_which_an_interrupt_could_be_lost():
-    lease = buffers.take(10_000, np.uint8)
+    array = buffers.take(10_000, np.uint8)
     called = []
     sys.setprofile(lambda frame, event, _: called.append((event, frame.f_code.co_name)))
     try:
-        del lease
+        del array
     finally:
         sys.setprofile(None)
     assert [name for event, name in called if event == "call"] == []

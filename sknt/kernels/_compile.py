@@ -1,11 +1,11 @@
 """How the kernels are compiled, and where the result is kept.
 
-What numba keeps on disk saves later processes the compiler, and is no more than that:
-whatever is wrong with it, the kernels run. Files that are damaged are written anew, files
-that cannot be written are done without, and the log of ``sknt`` says so once.
+The cache on disk spares later processes the compilation. The kernels run whatever is wrong
+with it: damaged files are replaced, and if files cannot be written, the logger ``sknt``
+says so once.
 
-Of processes that need the same at once, one compiles and the others wait for it. The lock
-is the operating system's, which opens it when a process ends in any way.
+If several processes need the same function at the same time, one compiles it and the others
+wait. The lock is one of the operating system's, which releases it however a process ends.
 """
 
 import functools
@@ -25,7 +25,7 @@ from numba.core import cgutils as cgutils  # for the modules that import it from
 from numba.core.serialize import dumps
 
 WAIT_SECONDS = 600.0
-"""After so long without a sign of the process that compiles, another one does it, too."""
+"""How long a process waits for another one to compile before it compiles as well."""
 
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
@@ -41,9 +41,9 @@ _said: set[tuple[int, str]] = set()
 def helper(function: Any = None, **options: Any) -> Any:
     """Compile a function that other kernels call.
 
-    It becomes a part of each caller's code. A copy of its own would be compiled in other
-    company in the process that compiles than in those that load the result, and its sums
-    could be taken in another order there.
+    It is inlined into each caller. A separate copy would be compiled together with other
+    functions in the process that compiles than in those that load the result, and its sums
+    could be evaluated in a different order.
     """
     defaults = {"no_cpython_wrapper": True, "forceinline": True}
     decorate = njit(**(_OPTIONS | defaults | options))
@@ -55,16 +55,16 @@ def entry(function: Any) -> Any:
     compiled = njit(**_OPTIONS)(function)
     try:
         compiled._cache = _Cache(function)
-    except Exception as error:  # no directory can be written to
+    except Exception as error:  # no directory is writable
         compiled._cache = _NoCache(error)
     compiled.compile = _watched(compiled.compile, compiled._cache)
     return compiled
 
 
 def _say_once(what: str, message: str, *details: Any) -> None:
-    """Log something as a warning, the first time in this process.
+    """Log a warning once per process.
 
-    Warnings of Python's own may be errors, and then they would make a fit fail.
+    Python's own warnings may be turned into errors, which would make a fit fail.
     """
     if (os.getpid(), what) not in _said:
         _said.add((os.getpid(), what))
@@ -76,7 +76,7 @@ def _say_once(what: str, message: str, *details: Any) -> None:
 
 @functools.cache
 def _source_stamp() -> str:
-    """Return a digest of all that is compiled in: numba looks at one file alone."""
+    """Return a digest of all sources that are compiled; numba considers one file only."""
     digest = hashlib.sha256()
     here = Path(__file__).parent
     for path in sorted([*here.glob("*.py"), *(here.parent / "ops").glob("*.py")]):
@@ -85,7 +85,7 @@ def _source_stamp() -> str:
 
 
 class _Stamped:
-    """A place for compiled functions that are fresh as long as all sources are."""
+    """Makes compiled functions valid as long as none of the sources changes."""
 
     def get_source_stamp(self) -> str:
         return _source_stamp()
@@ -104,10 +104,11 @@ class _UserWide(_Stamped, caching.UserWideCacheLocator):
 
 
 class _CacheFiles(caching.CompileResultCacheImpl):
-    """What a file holds: the code, and what tells that it is whole and meant for us.
+    """Contents of a file: the code, and marks that show that it is whole and the right one.
 
-    Numba writes the index first. A process that ends in between leaves an index that names
-    the file of an older function, and a crash of the machine leaves files of zeros.
+    Numba writes the index first. A process that ends before it writes the code leaves an
+    index that names the file of an older function; a crash of the machine can leave files
+    of zeros.
     """
 
     _locator_classes = [_UserProvided, _InTree, _UserWide]  # noqa: RUF012
@@ -120,7 +121,7 @@ class _CacheFiles(caching.CompileResultCacheImpl):
         *marks, digest, code = kept
         expected = [_source_stamp(), target_context.codegen().magic_tuple()]
         if marks != expected or digest != _digest(code):
-            raise ValueError("the file is not of this function, or damaged")
+            raise ValueError("the file is damaged or holds another function")
         return super().rebuild(target_context, pickle.loads(code))
 
 
@@ -129,7 +130,7 @@ def _digest(code: bytes) -> bytes:
 
 
 class _Cache(caching.FunctionCache):
-    """Compiled functions on disk; whoever has to wait for the compiler is told so."""
+    """Compiled functions on disk; a wait for the compiler is announced."""
 
     _impl_class = _CacheFiles
 
@@ -140,7 +141,7 @@ class _Cache(caching.FunctionCache):
         self._lock: Any = None
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Load a function, or return None when it is this process that has to compile."""
+        """Load a function, or return None if this process has to compile it."""
         compiled = self._load(sig, target_context)
         if compiled is None:
             self._wait_for_other_processes()
@@ -155,13 +156,13 @@ class _Cache(caching.FunctionCache):
         return compiled
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep a compiled function, if it can be kept."""
+        """Write a compiled function to disk, if possible."""
         try:
             try:
                 super().save_overload(sig, data)
             except OSError:
                 raise
-            except Exception:  # the index is damaged: begin a new one
+            except Exception:  # the index is damaged: start a new one
                 self.flush()
                 super().save_overload(sig, data)
         except Exception as error:
@@ -173,7 +174,7 @@ class _Cache(caching.FunctionCache):
             )
 
     def release(self) -> None:
-        """Let other processes go on."""
+        """Let other processes continue."""
         if self._lock is not None:
             with suppress(Exception):
                 self._lock.release(force=True)
@@ -181,14 +182,14 @@ class _Cache(caching.FunctionCache):
     def _load(self, sig: Any, target_context: Any) -> Any:
         try:
             compiled = super().load_overload(sig, target_context)
-        except Exception:  # damaged: it is written anew
+        except Exception:  # damaged: it will be replaced
             return None
-        # Two that wrote at once, without a lock, may have given one file two names.
+        # Two processes that wrote at once without a lock may have used one file name twice.
         is_meant = compiled is None or tuple(compiled.signature.args) == tuple(sig)
         return compiled if is_meant else None
 
     def _wait_for_other_processes(self) -> None:
-        """Acquire the lock, or go on without where there can be none."""
+        """Acquire the lock, or continue without it where locks are not possible."""
         try:
             from filelock import FileLock, Timeout
 
@@ -206,11 +207,11 @@ class _Cache(caching.FunctionCache):
                 )
                 self._lock.acquire(timeout=WAIT_SECONDS)
         except Exception:
-            pass  # it waited long enough, or the directory or its file system has no locks
+            pass  # the wait was too long, or the file system has no locks
 
 
 class _NoCache(caching.NullCache):
-    """No place for compiled functions, which is said when there is one to compile."""
+    """Stands in for a cache where there can be none, and says so before it compiles."""
 
     def __init__(self, error: Exception):
         self._error = error
@@ -228,16 +229,16 @@ class _NoCache(caching.NullCache):
         pass
 
 
-# Forks while another thread compiles
+# Forks during a compilation in another thread
 
 unusable: str | None = None
 """Why this process cannot use the kernels, or None if it can."""
 
-_compiling: dict[object, int] = {}  # the threads that load or compile
+_compiling: dict[object, int] = {}  # threads that are loading or compiling
 
 
 def _watched(compile_: Callable[[Any], Any], cache: Any) -> Callable[[Any], Any]:
-    """Note who loads or compiles a function, and let other processes go on afterwards."""
+    """Record which thread loads or compiles a function, and release the lock afterwards."""
 
     @functools.wraps(compile_)
     def load_or_compile(sig: Any) -> Any:
@@ -253,7 +254,7 @@ def _watched(compile_: Callable[[Any], Any], cache: Any) -> Callable[[Any], Any]
 
 
 def _give_up_what_another_thread_compiled() -> None:
-    """Use no kernels in a child of which the compiler is in the middle of something."""
+    """Use no kernels in a child that was forked in the middle of a compilation."""
     global unusable
     if any(thread != threading.get_ident() for thread in _compiling.values()):
         unusable = "the process was forked while another thread compiled the kernels"

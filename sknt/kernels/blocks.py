@@ -1,11 +1,12 @@
-"""Blocks of a batch, and the threads that take them.
+"""Partition of a batch into blocks, and the threads that compute them.
 
-The threads are Python's own, and the kernels run without its lock: no other library's
-thread pool takes part, and none of what is computed depends on how many there are.
+The kernels release Python's global lock and run in threads of this module. A pool of
+``concurrent.futures`` would not do: its locks can be held by another thread during a fork,
+and an interrupt can leave its workers behind. No result depends on the number of threads.
 
-Threads share only deques and dictionaries, of which each operation is whole for all other
-threads, with Python's lock or without it. No lock is held, so that neither a fork nor an
-interrupt can leave one locked.
+Threads share only deques and dictionaries, whose single operations are atomic with and
+without the global lock. No lock is ever held, so neither a fork nor an interrupt can leave
+one locked.
 """
 
 import os
@@ -19,19 +20,19 @@ from typing import Any, NamedTuple
 from sknt._runtime import n_threads
 
 BLOCK = 16
-"""Sequences that go through the steps together: their memories fit into the cache."""
+"""Sequences per block at most; the memories of so many fit into the cache."""
 
 
 class Partition(NamedTuple):
-    """How a batch is shared out."""
+    """How a batch is divided among threads."""
 
     n_blocks: int
     n_threads: int
-    block: int  # sequences of the largest block
+    block: int  # number of sequences in the largest block
 
 
 def make_partition(n_sequences: int) -> Partition:
-    """Share out as many sequences as there are among as many threads as are allowed."""
+    """Divide a batch among as many threads as are allowed."""
     threads = min(n_threads(), n_sequences)
     wanted = -(-n_sequences // BLOCK)
     n_blocks = min(n_sequences, -(-wanted // threads) * threads)
@@ -41,8 +42,8 @@ def make_partition(n_sequences: int) -> Partition:
 def run(n_tasks: int, threads: int, function: Callable[[int, int, int], None]) -> None:
     """Call ``function(task, n_tasks, thread)`` for every task.
 
-    Whatever is raised, an interrupt included, is raised as soon as no thread is inside the
-    function any more; tasks that have not begun by then are left out.
+    An exception in any thread, an interrupt included, is raised once no thread is inside
+    the function any more; tasks that have not begun by then are skipped.
     """
     tasks = deque(range(n_tasks))
 
@@ -68,7 +69,7 @@ def run(n_tasks: int, threads: int, function: Callable[[int, int, int], None]) -
 
 
 def _first(items: deque[Any]) -> Any:
-    """Take the first of the items, or None if there is none left."""
+    """Remove and return the first item, or return None if there is none left."""
     try:
         return items.popleft()
     except IndexError:
@@ -76,7 +77,7 @@ def _first(items: deque[Any]) -> Any:
 
 
 class _Job:
-    """Work for another thread, unless it is called off before that thread begins."""
+    """Work for another thread, which the caller can cancel until that thread begins."""
 
     def __init__(self, work: Callable[[], None]):
         self.error: BaseException | None = None
@@ -91,25 +92,25 @@ class _Job:
         if self._claim.setdefault("by", "worker") != "worker":
             return
         try:
-            self._work.pop()()  # and refer to none of its arrays any more
+            self._work.pop()()  # pop: keep no reference to its arrays afterwards
         except BaseException as error:
             self.error = error
         self._ended = True
         self._end.release()
 
     def wait(self) -> None:
-        """Call the work off, or wait until it has ended; may be called again."""
+        """Cancel the work, or wait until it has ended; may be called repeatedly."""
         if self._claim.setdefault("by", "caller") == "caller":
-            self._work.clear()  # and refer to none of its arrays any more
+            self._work.clear()  # keep no reference to its arrays
             return
         while not self._ended:
-            # An interrupt may come after the lock is acquired and before this returns, and
-            # then nothing releases the lock a second time.
+            # With a timeout: an interrupt can arrive after the lock has been acquired and
+            # before this returns, and nothing would release the lock a second time.
             self._end.acquire(timeout=1.0)
 
 
 def _wait_for(jobs: list[_Job]) -> None:
-    """Wait until no other thread works on the jobs; an interrupt has to wait, too."""
+    """Wait until no other thread works on the jobs, and only then raise an interrupt."""
     interrupt = None
     while True:
         try:
@@ -122,17 +123,17 @@ def _wait_for(jobs: list[_Job]) -> None:
         try:
             raise interrupt
         finally:
-            del interrupt  # which refers to this frame
+            del interrupt  # its traceback refers to this frame
 
 
-# The threads of this process, which wait for jobs until it ends
+# The worker threads of this process: daemons that wait for jobs until it ends
 
 _jobs: SimpleQueue[_Job] = SimpleQueue()
 _threads: list[threading.Thread] = []
 
 
 def _hand_over(job: _Job, n_wanted: int) -> None:
-    """Let one of at least ``n_wanted`` threads do a job."""
+    """Queue a job for the worker threads, of which there will be at least ``n_wanted``."""
     try:
         while len(_threads) < n_wanted:
             thread = threading.Thread(
@@ -140,7 +141,7 @@ def _hand_over(job: _Job, n_wanted: int) -> None:
             )
             thread.start()
             _threads.append(thread)
-    except RuntimeError:  # no more threads can be had: the caller does what is left
+    except RuntimeError:  # no more threads can be started: the caller does the rest
         pass
     if _threads:
         _jobs.put(job)
@@ -152,7 +153,7 @@ def _serve(jobs: SimpleQueue[_Job]) -> None:
 
 
 def _start_anew() -> None:
-    """Forget the threads, none of which survives a fork, and what they had to do."""
+    """Forget the worker threads, none of which survives a fork, and their jobs."""
     global _jobs
     _jobs = SimpleQueue()
     _threads.clear()

@@ -1,13 +1,13 @@
-"""Arrays that are used again from batch to batch.
+"""Arrays whose memory is reused from batch to batch.
 
-Fresh memory is given by the system page by page, and filling a page for the first time
-takes longer than the arithmetic on it.
+The operating system provides fresh memory page by page, and filling a page for the first
+time takes longer than the arithmetic on it.
 
-Nothing here runs when an array is let go, which may happen at any time, in the middle of
-anything: code that runs then must not wait for a lock, and an interrupt that arrives in it
-is lost. Memory is free once nothing refers to its array any more, and that is looked up
-when some is needed. There is no lock either: whoever takes an entry out of the dictionary
-has the memory, and between any two lines another thread, a fork or an interrupt may come.
+No code here runs when an array is deallocated. That can happen at any point of a program,
+so such code must not wait for a lock, and an interrupt that arrives while it runs is lost.
+Instead, each request looks for memory to whose array nothing refers any more. There is no
+lock either: whichever thread removes an entry from the dictionary owns its memory. Another
+thread, a fork or an interrupt may intervene between any two lines.
 """
 
 import weakref
@@ -18,40 +18,33 @@ from numpy.typing import NDArray
 
 ALIGNMENT = 64
 KEPT_BYTES = 128 * 2**20
-"""Bytes that are kept for later use, at most; those in use now are among them."""
+"""The most bytes that are kept for reuse, including those in use now."""
 KEPT_ARRAYS = 64
-"""Arrays that are kept for later use, at most, for all of them are looked through."""
+"""The most arrays that are kept for reuse; each request looks through all of them."""
 
 
 class _Kept(NamedTuple):
     memory: NDArray[np.uint8]
-    array: weakref.ref[Any]  # which shows it, and to which all views of it refer
+    array: weakref.ref[Any]  # the array on this memory, to which all its views refer
 
 
-_kept: dict[object, _Kept] = {}  # the oldest first
+_kept: dict[object, _Kept] = {}  # oldest first
 
 
-class Lease:
-    """An uninitialised array, whose memory is used again once nothing refers to it."""
-
-    def __init__(self, array: NDArray[Any]):
-        self.array = array
-
-
-def take(size: int, dtype: Any) -> Lease:
-    """Return an uninitialised array of one axis."""
+def take(size: int, dtype: Any) -> NDArray[Any]:
+    """Return an uninitialised 1-D array; its memory is reused once nothing refers to it."""
     n_bytes = size * np.dtype(dtype).itemsize
     memory = _find(n_bytes)
-    # No view of the memory: NumPy lets views of views refer to the array that owns it.
-    array = np.frombuffer(memory.data, dtype, size)
+    # A view of the memory would not do: views of that view would refer to the memory alone.
+    array: NDArray[Any] = np.frombuffer(memory.data, dtype, size)
     if len(memory) <= KEPT_BYTES:
         _kept[object()] = _Kept(memory, weakref.ref(array))
         _forget_the_oldest()
-    return Lease(array)
+    return array
 
 
 def _find(n_bytes: int) -> NDArray[np.uint8]:
-    """Take the smallest free memory that is large enough, and not far too large."""
+    """Take the smallest free memory that is large enough and not far too large."""
     fitting = [
         (key, kept)
         for key, kept in _kept.copy().items()
@@ -59,9 +52,9 @@ def _find(n_bytes: int) -> NDArray[np.uint8]:
     ]
     for key, _ in sorted(fitting, key=lambda entry: len(entry[1].memory)):
         kept = _kept.pop(key, None)
-        if kept is not None:  # else another thread was faster
+        if kept is not None:  # otherwise another thread was faster
             return kept.memory
-    # Somewhat more, so that a batch a little longer finds it fitting, too.
+    # Allocate somewhat more, so that a slightly longer batch can reuse it.
     n_bytes += n_bytes // 8
     memory = np.empty(n_bytes + 2 * ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
@@ -69,7 +62,7 @@ def _find(n_bytes: int) -> NDArray[np.uint8]:
 
 
 def _forget_the_oldest() -> None:
-    """Keep to the limits; memory in use that is forgotten is not used again."""
+    """Drop the oldest entries beyond the limits; those in use are then not reused."""
     entries = _kept.copy()
     n_bytes, n_arrays = sum(len(kept.memory) for kept in entries.values()), len(entries)
     for key, kept in entries.items():

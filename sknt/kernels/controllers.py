@@ -1,8 +1,8 @@
 """One step of a controller's layer after its matrix product, forward and backward.
 
 The equations are torch's own, as in ``sknt.nn.controllers``. All arguments but the sizes
-point to the numbers of one sequence: ``hidden``, ``cell`` (H,), ``gates`` (G,). The loops
-are short of arrays, for a loop over many of them is not vectorised.
+point to the numbers of one sequence: ``hidden``, ``cell`` (H,), ``gates`` (G,). Each loop
+works on few arrays: a loop over many of them is not vectorised.
 """
 
 from sknt.kernels._compile import helper

@@ -132,8 +132,8 @@ class Call:
         self.x = np.ascontiguousarray(x.detach().numpy())
         self.n_sequences, self.n_steps = len(batch.order), len(batch.rows) - 1
         self.interval = math.isqrt(self.n_steps - 1) + 1
-        self.history: Any = None
-        self.saved: Any = None
+        self.history: Array | None = None
+        self.saved: Array
 
     def run(
         self, state: Sequence[Tensor], traces: str | None, keeps: bool
@@ -202,7 +202,7 @@ class Call:
         history, self.history = self.history, None
         replays = history is None
         spans, n_kept = [(0, self.n_steps)], int(rows[-1])
-        if replays:
+        if history is None:
             starts = range(0, self.n_steps, self.interval)
             spans = [(t, min(t + self.interval, self.n_steps)) for t in starts]
             n_kept = max(int(rows[stop] - rows[begin]) for begin, stop in spans)
@@ -221,19 +221,13 @@ class Call:
             def backpropagate(first, stride, thread, span=(begin, stop, base)):
                 passes.backward(
                     *(sizes, first, stride, order, rows, *span, self.interval),
-                    *(*self.weights.matrices, d_x, d_outputs, carry, history.array, n_kept),
-                    *(
-                        self.saved.array,
-                        d_memories,
-                        d_trace,
-                        scratch[thread].array,
-                        partition.block,
-                    ),
+                    *(*self.weights.matrices, d_x, d_outputs, carry, history, n_kept),
+                    *(self.saved, d_memories, d_trace, scratch[thread], partition.block),
                 )
 
             def sum_gradients(part, n_parts, thread, n_rows=int(rows[stop]) - base):
                 passes.weight_gradients(
-                    sizes, n_rows, part, n_parts, history.array, n_kept, *d_weights
+                    sizes, n_rows, part, n_parts, history, n_kept, *d_weights
                 )
 
             blocks.run(partition.n_blocks, partition.n_threads, backpropagate)
@@ -245,7 +239,7 @@ class Call:
         partition: blocks.Partition,
         span: Any,
         state: Array,
-        history: Any,
+        history: Array,
         n_kept: int,
         *results: Array,
     ) -> None:
@@ -258,16 +252,16 @@ class Call:
             passes.forward(
                 *(self.sizes, first, stride, order, rows, *span),
                 *(*self.weights.transposed, self.x),
-                *(outputs, state, history.array, n_kept, self.saved.array),
-                *(memories, trace, scratch[thread].array),
+                *(outputs, state, history, n_kept, self.saved),
+                *(memories, trace, scratch[thread]),
             )
 
         blocks.run(partition.n_blocks, partition.n_threads, run_block)
 
-    def _take(self, size: int) -> Any:
+    def _take(self, size: int) -> Array:
         return buffers.take(size, self.x.dtype)
 
-    def _scratch(self, threads: int, block: int) -> list[Any]:
+    def _scratch(self, threads: int, block: int) -> list[Array]:
         """Return one scratch array per thread."""
         size = scratch_size(self.sizes, block, self.interval)
         return [self._take(size) for _ in range(threads)]

@@ -4,8 +4,8 @@ In single precision these are polynomials with an error of about 1e-7, written w
 calls so that loops over them are vectorised; a call of the C library for each number would
 take as long as all the rest. In double precision they are the C library's.
 
-NaN passes through all of them. A comparison with NaN is false, so each one here is written
-such that the branch of a false one leads to the number itself.
+All of them return NaN for NaN. A comparison with NaN is false, so each comparison here is
+written so that its false branch returns the number itself.
 
 References
 ----------
@@ -26,14 +26,14 @@ _f = np.float32
 
 LOG2_E = _f(1.44269504088896341)
 LN_2_HIGH, LN_2_LOW = _f(0.693359375), _f(-2.12194440e-4)
-# Far from where products of what comes out would be subnormal, which takes long.
+# Products of such results are never subnormal; arithmetic on subnormal numbers is slow.
 EXP_MIN, EXP_MAX = _f(-60.0), _f(60.0)
 SQRT_HALF = _f(0.707106781186547524)
 TANH_SMALL = _f(0.625)
 ZERO, HALF, ONE, TWO, TWENTY = _f(0.0), _f(0.5), _f(1.0), _f(2.0), _f(20.0)
 NAN, MINUS_INFINITY, LARGEST_EXPONENT = _f(math.nan), _f(-math.inf), _f(128.0)
 WHOLE = 1.5 * 2.0**23
-"""To this single precision adds only whole numbers."""
+"""So large that a sum with it, in single precision, is rounded to a whole number."""
 
 EXP_5, EXP_4, EXP_3 = _f(1.9875691500e-4), _f(1.3981999507e-3), _f(8.3334519073e-3)
 EXP_2, EXP_1, EXP_0 = _f(4.1665795894e-2), _f(1.6666665459e-1), _f(5.0000001201e-1)

@@ -66,7 +66,7 @@ def activate(sizes, raw, interface, room):
 
 @helper
 def activate_backward(sizes, raw, interface, gradient):
-    """Lead the interface's gradient through the activations, to the place of ``raw``."""
+    """Backpropagate through the activations, from the interface to ``raw``'s place."""
     zero, one, clip = number(raw, 0.0), number(raw, 1.0), number(raw, sizes.clip)
     if sizes.squashes_keys:
         for i in range(sizes.strength):
@@ -167,7 +167,7 @@ def _shift(sizes, head, interface, content, previous, circular, shifted):
 
 @helper
 def address(sizes, interface, content, weights, state, scratch):
-    """Turn cosines into the weightings of all heads; ``state`` are first the last ones."""
+    """Turn cosines into all weightings, which replace the previous ones in ``state``."""
     circular, shifted = scratch.circular, scratch.shifted
     n, zero, one = sizes.rows, number(content, 0.0), number(content, 1.0)
     epsilon = number(content, EPSILON)
@@ -228,7 +228,7 @@ def write_in_place(sizes, v, interface, weights, memory):
 
 @helper
 def write_backward(sizes, v, interface, weights, memory, d_memory, d_weights, gradient):
-    """Lead the memory's gradient through a write that began from ``memory``."""
+    """Backpropagate through a write whose previous memory was ``memory``."""
     n, zero = sizes.rows, number(memory, 0.0)
     head, erase, add = sizes.read_heads + v, sizes.erase + v * sizes.width, sizes.add
     add += v * sizes.width
@@ -252,7 +252,7 @@ def write_backward(sizes, v, interface, weights, memory, d_memory, d_weights, gr
 def address_backward(
     sizes, interface, content, weights, previous, d_weights, gradient, scratch
 ):
-    """Lead the weightings' gradients back to the content and the last weightings.
+    """Backpropagate from the weightings to the content and previous weightings.
 
     The latter take the place of the former; those of the content weightings go to
     ``scratch.row_gradients``.
@@ -330,7 +330,7 @@ def address_backward(
 
 @helper
 def compare_backward(sizes, interface, content, gradient, scratch):
-    """Lead the content weightings' gradients back to the keys' products with the rows.
+    """Backpropagate from the content weightings to the keys' products with the rows.
 
     These take the place of the former. ``scratch.shifted`` becomes the share of the rows'
     norms, divided by the norms; that of the keys' norms is added to the keys' gradients.
