@@ -76,11 +76,19 @@ def test_memory_params_without_a_memory(sequences):
         ({"optimizer__lr": 1.0}, "'optimizer__lr'.*set learning_rate"),
         ({"module__hidden_size": 5}, "'module__hidden_size'.*set hidden_size"),
         ({"criterion__reduction": "mean"}, "'criterion__reduction'.*always 'none'"),
-        ({"optimizer": "adam"}, "not a class of torch.optim.*set optimizer"),
+        ({"optimizer": "adam"}, "a class of torch.optim.*set the estimator's optimizer"),
+        ({"optimizer": 3}, "optimizer=3; give a class"),
+        ({"criterion": 3}, "criterion=3; give a loss"),
+        ({"iterator_train": 3}, "iterator_train=3; give a class"),
+        ({"train_split": 3}, "train_split=3; give a split"),
+        ({"callbacks": 5}, "callbacks=5; give a list"),
+        ({"callbacks": [3]}, "callbacks with 3, which is not a subclass"),
+        ({"callbacks": [("name", object)]}, "callbacks with .*object.*not a subclass"),
+        ({"n_outputs": 3}, "'n_outputs', which follows from y; leave it out"),
         ({1: "x"}, "key 1"),
     ],
 )
-def test_net_params_that_the_estimator_has_itself(sequences, net_params, message):
+def test_net_params_that_cannot_be_used(sequences, net_params, message):
     model = NTMSequenceClassifier(**SMALL, net_params=net_params)
     with pytest.raises(ValueError, match=message):
         model.fit(*sequences)

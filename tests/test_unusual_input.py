@@ -131,3 +131,17 @@ def test_tuples_in_an_array_of_objects_are_not_labels():
 def test_a_device_that_holds_no_data_is_refused():
     with pytest.raises(ValueError, match="device='meta' is not available"):
         small_classifier(device="meta").fit(X, LABELS)
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [lambda tensor: tensor.to_sparse(), lambda tensor: tensor.to("meta")],
+    ids=["sparse", "meta"],
+)
+def test_tensors_without_plain_numbers_are_refused(unreadable):
+    tensors, values = torch.tensor(X).float(), torch.tensor(VALUES).float()
+    for bad in (unreadable(tensors), [unreadable(part) for part in tensors]):
+        with pytest.raises(TypeError, match="cannot be read; give a dense one"):
+            small_regressor().fit(bad, VALUES)
+    with pytest.raises(TypeError, match="cannot be read; give a dense one"):
+        small_regressor().fit(X, unreadable(values))

@@ -86,9 +86,21 @@ def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
 
 
 def as_numpy(values: Any) -> Any:
-    """Return a torch tensor as a detached array, and anything else unchanged."""
+    """Return a torch tensor as a detached array, and anything else unchanged.
+
+    Raises
+    ------
+    TypeError
+        If the tensor is sparse, nested, quantized or on the device "meta".
+    """
     if not hasattr(values, "detach"):
         return values
+    for kind in ("is_sparse", "is_sparse_csr", "is_nested", "is_quantized", "is_meta"):
+        if getattr(values, kind, False):
+            raise TypeError(
+                f"a tensor of this kind ({kind}) cannot be read; give a dense one that "
+                "holds data, such as X.to_dense(), or a list of one tensor per sequence"
+            )
     tensor = values.detach().cpu()
     try:
         return tensor.numpy()

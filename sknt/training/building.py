@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback
 
 from sknt._runtime import seeded_construction
 from sknt.nn import SequenceNetwork
@@ -28,6 +29,16 @@ OWN_PARAMETERS = {
 
 FROM_TARGETS = ("n_outputs", "classifies")
 """Arguments of the net that follow from y."""
+
+CALLED = {
+    "optimizer": "a class of torch.optim; for one of "
+    f"{sorted(OPTIMIZERS)} set the estimator's optimizer instead",
+    "criterion": "a loss, such as torch.nn.HuberLoss",
+    "iterator_train": "a class such as torch.utils.data.DataLoader",
+    "iterator_valid": "a class such as torch.utils.data.DataLoader",
+    "train_split": "a split, such as skorch.dataset.ValidSplit(5), or None",
+}
+"""Arguments of the net that it calls, and what to give for each."""
 
 
 def make_net(
@@ -156,8 +167,24 @@ def _check_net_params(chosen: Mapping[Any, Any], network_params: Mapping[str, An
             "net_params has 'criterion__reduction', which is always 'none': the loss is "
             "summed over a sequence's targets, without the missing ones"
         )
-    if isinstance(chosen.get("optimizer"), str):
+    for name, wanted in CALLED.items():
+        if chosen.get(name) is not None and not callable(chosen[name]):
+            raise ValueError(f"net_params has {name}={chosen[name]!r}; give {wanted}")
+    _check_callbacks(chosen.get("callbacks"))
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    if callbacks is None or (isinstance(callbacks, str) and callbacks == "disable"):
+        return
+    if not isinstance(callbacks, list | tuple):
         raise ValueError(
-            f"net_params has optimizer={chosen['optimizer']!r}, which is not a class of "
-            f"torch.optim; for one of {sorted(OPTIMIZERS)} set optimizer itself"
+            f"net_params has callbacks={callbacks!r}; give a list of skorch's callbacks"
         )
+    for item in callbacks:
+        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise ValueError(
+                f"net_params has callbacks with {item!r}, which is not a subclass of "
+                "skorch.callbacks.Callback, nor a pair of a name and such a callback"
+            )
