@@ -253,7 +253,8 @@ class SequenceEstimator(
         n_epochs = 1 if partial else self.max_epochs
         streams = is_stream(X) and not partial
         # Train even where the caller has set torch.inference_mode() or the like.
-        with torch.inference_mode(False), torch.enable_grad(), transaction(self):
+        net = self.net_ if continues else None
+        with torch.inference_mode(False), torch.enable_grad(), transaction(self, net):
             if continues:
                 self._check_unchanged()
             else:

@@ -24,7 +24,7 @@ import sknt
 from sknt import NTMSequenceClassifier, NTMSequenceRegressor
 from sknt.datasets import make_copy
 from sknt.inspection import MemoryTraceDisplay
-from sknt.memories import MEMORIES, Memory, NTMMemory, make_memory, register_memory
+from sknt.memories import MEMORIES, NTMMemory, register_memory
 from sknt.nn import SequenceNetwork, gradient_norms
 from sknt.nn.unroll import map_state
 from sknt.training import progress
@@ -260,8 +260,10 @@ def test_a_fit_is_consolidated_with_the_memorys_penalty(memory, monkeypatch):
     penalty = memory_class.penalty
 
     def recorded(self, trace):
-        penalties.append(penalty(self, trace))
-        return penalties[-1]
+        if torch.is_grad_enabled():  # not the trial step of a new network
+            penalties.append(penalty(self, trace))
+            return penalties[-1]
+        return penalty(self, trace)
 
     monkeypatch.setattr(memory_class, "penalty", recorded)
     monkeypatch.setattr(progress, "LEARNED", math.inf)  # at once
@@ -394,25 +396,6 @@ def test_an_estimator_refuses_an_unregistered_memory_and_names_the_registered_on
         fit("tape")
     with pytest.raises(ValueError, match=r"memory='tape'.*'stack'.*register_memory"):
         SequenceNetwork(3, 2, memory="tape")
-
-
-@pytest.mark.parametrize("attribute", ["n_read_heads", "word_size"])
-def test_a_memory_that_does_not_read_as_asked_is_refused(attribute):
-    class Stubborn(ShiftRegister):
-        def __init__(self, *args):
-            super().__init__(*args)
-            setattr(self, attribute, 9)
-
-    class Forgetful(Memory):
-        def __init__(self, *args):
-            super().__init__()
-
-    MEMORIES["shift register"] = Stubborn  # the fixture undoes this
-    with pytest.raises(TypeError, match=f"Stubborn has {attribute}=9 instead of "):
-        make_memory("shift register", 5, 7, 4, 2, 1)
-    MEMORIES["shift register"] = Forgetful
-    with pytest.raises(TypeError, match="Forgetful has n_read_heads=None instead of 2"):
-        make_memory("shift register", 5, 7, 4, 2, 1)
 
 
 def test_only_its_own_files_and_the_kernels_know_the_ntm():

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from helpers import small_classifier, weights_of
+from helpers import in_subprocess, small_classifier, weights_of
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
@@ -223,3 +223,57 @@ def test_an_interrupt_ends_a_grid_search(sequences):
         model = small_classifier(max_epochs=400)
         with pytest.raises(KeyboardInterrupt), Pressing(rng, 0.5):
             GridSearchCV(model, grid, cv=2).fit(X, y)
+
+
+def test_a_fit_while_an_interrupt_is_handled_can_be_stopped_by_a_callback(sequences):
+    X, y = sequences
+    endless = small_classifier(
+        max_epochs=10_000, net_params={"callbacks": [Act("on_epoch_end", press)]}
+    )
+    stopping = Act("on_epoch_end", stop)
+    try:
+        endless.fit(X, y)
+    except KeyboardInterrupt:
+        model = small_classifier(max_epochs=5, net_params={"callbacks": [stopping]})
+        assert model.fit(X, y).n_iter_ == 2
+
+
+def stop():
+    raise TrainingStopped
+
+
+def test_an_exception_that_is_its_own_cause_stops_training(sequences):
+    def act():
+        stopped = KeyboardInterrupt()
+        raise stopped from stopped
+
+    params = {"max_epochs": 5, "net_params": {"callbacks": [Act("on_epoch_end", act)]}}
+    assert small_classifier(**params).fit(*sequences).n_iter_ == 2
+
+
+def test_a_fit_works_after_one_that_was_interrupted_while_torch_imported_something():
+    """Whatever is imported in part would fail in every later fit."""
+    in_subprocess(
+        """
+        import os, signal, sys
+        import pytest, torch
+        from sknt import NTMSequenceClassifier
+
+        class Press:  # finds nothing, but interrupts the import that asks
+            times = 0
+            def find_spec(self, name, path=None, target=None):
+                if name.startswith("torch._dynamo."):
+                    Press.times += 1
+                    if Press.times == 20:
+                        os.kill(os.getpid(), signal.SIGINT)
+
+        assert "torch._dynamo" not in sys.modules
+        sys.meta_path.insert(0, Press())
+        X, y = torch.randn(12, 4, 2), [0, 1] * 6
+        model = NTMSequenceClassifier(memory=None, max_epochs=1)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y)
+        assert Press.times >= 20
+        model.fit(X, y)
+        """
+    )

@@ -56,7 +56,7 @@ MEMBERS = [
 """Private members of classes and objects, which no import shows, and where they are."""
 
 OF_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
-OURS = {"_from_signal", "_parameters"}
+OURS = {"_parameters", "_runs"}
 """What sknt itself puts on objects that are not its own."""
 
 

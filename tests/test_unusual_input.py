@@ -111,7 +111,7 @@ def test_classes_missing_from_a_streams_first_pair_can_be_announced():
     ("Estimator", "y", "message"),
     [
         (small_regressor, [10**400, 1] * 6, "y is not numeric: int too large"),
-        (small_classifier, [10**400, 1] * 6, "too large for 64 bits"),
+        (small_classifier, [10**400, 1] * 6, "more than 64 bits"),
         (small_classifier, [{"a": 1}, {"b": 2}] * 6, "label {'a': 1} of type dict"),
         (small_classifier, [("a", 1), ("b", 2)] * 6, "y mixes text with other labels"),
     ],

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from sknt.memories import Memory, Trace
 from sknt.nn.controllers import initialize_for_memory
+from sknt.nn.unroll import map_state
 
 
 class CellState(NamedTuple):
@@ -45,8 +46,14 @@ class MemoryCell(nn.Module):
         return CellState(
             self.controller.initial_state(batch_size),
             self.initial_reads.expand(batch_size, -1, -1),
-            self.memory.initial_state(batch_size),
+            map_state(self._convert, self.memory.initial_state(batch_size)),
         )
+
+    def _convert(self, part: Tensor) -> Tensor:
+        """Give a part of a memory's state the device of the parameters, and their dtype."""
+        if part.is_floating_point():
+            return part.to(self.initial_reads)
+        return part.to(self.initial_reads.device)
 
     def step(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState, Any]:
         """Advance one step.

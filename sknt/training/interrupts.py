@@ -23,6 +23,10 @@ class TrainingFailed(TrainingStopped):
     """Ends training at once, before other callbacks see a state that is not finite."""
 
 
+_watching: list["Interrupts"] = []
+"""The training runs of the main thread, one inside the other."""
+
+
 class Interrupts:
     """Watch SIGINT during training: mark its interrupts, or hold them back for a while.
 
@@ -50,14 +54,16 @@ class Interrupts:
             try:
                 previous(signum, frame)
             except KeyboardInterrupt as interrupt:
-                interrupt._from_signal = True  # type: ignore[attr-defined]
+                vars(interrupt).setdefault("_runs", []).append(self)
                 raise
 
         self._handle = handle
+        _watching.append(self)
         signal.signal(signal.SIGINT, handle)
         try:
             yield
         finally:
+            _watching.remove(self)
             if signal.getsignal(signal.SIGINT) is handle:
                 signal.signal(signal.SIGINT, previous)
 
@@ -82,10 +88,16 @@ class Interrupts:
 
 
 def is_from_user(interrupt: BaseException) -> bool:
-    """Return whether an interrupt came from the signal, or was raised because of one."""
-    seen: BaseException | None = interrupt
-    while seen is not None:
-        if getattr(seen, "_from_signal", False):
+    """Return whether an interrupt came from the signal, or was raised because of one.
+
+    Signals that arrived before the current training began do not count: an exception that
+    was being handled then is the context of all that are raised in training.
+    """
+    chain: list[BaseException] = []
+    link: BaseException | None = interrupt
+    while link is not None and link not in chain:
+        if any(run in _watching for run in getattr(link, "_runs", ())):
             return True
-        seen = seen.__cause__ or seen.__context__
+        chain.append(link)
+        link = link.__cause__ or link.__context__
     return False

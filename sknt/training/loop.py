@@ -5,12 +5,14 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
+import torch
 from skorch.callbacks import Callback
 from skorch.callbacks.scoring import ScoringBase
 from skorch.helper import predefined_split
 from torch.utils.data import Dataset
 
 from sknt._runtime import single_threaded
+from sknt.training.checkpoint import Checkpoint
 from sknt.training.data import TrainingData
 from sknt.training.interrupts import Interrupts, TrainingStopped
 from sknt.training.net import SequenceNet
@@ -21,59 +23,52 @@ RECORDERS = ("epoch_timer", "train_loss", "valid_loss")
 
 
 @contextmanager
-def transaction(estimator: Any) -> Iterator[None]:
+def transaction(estimator: Any, net: SequenceNet | None) -> Iterator[None]:
     """Undo everything done inside the block if it fails or is interrupted.
 
-    The estimator gets its attributes back, and a net that it already had its earlier
-    state: weights, optimizer, progress, history, callbacks, generators. The rollback
-    itself cannot be interrupted. This is the one place where a failed fit is undone.
+    The estimator gets its attributes back, and the net that it continues to train its
+    earlier state: weights, optimizer, progress, history, callbacks, generators. The
+    rollback itself cannot be interrupted. This is the one place where a failed fit is
+    undone.
 
     Parameters
     ----------
     estimator : estimator
-        With an attribute ``random_state`` and, once fitted, a ``net_``.
+        With an attribute ``random_state``.
+    net : SequenceNet or None
+        The estimator's net, if training continues with it.
     """
     attributes = vars(estimator).copy()
     generators = [attributes["random_state"]]
-    net, undo_net = attributes.get("net_"), None
+    checkpoint = None
     if net is not None:
         generators.append(getattr(net, "iterator_train__random_state", None))
-        undo_net = _Checkpoint(net)
+        checkpoint = Checkpoint(net)
     generators = [g for g in generators if isinstance(g, np.random.RandomState)]
     states = [generator.get_state() for generator in generators]
     interrupts = Interrupts()
     with interrupts.watched():
         try:
+            with interrupts.held():
+                _import_lazy_modules()
             yield
         except BaseException:
             with interrupts.held():
                 estimator.__dict__ = attributes
-                if undo_net is not None:
-                    undo_net.restore()
                 for generator, state in zip(generators, states, strict=True):
                     generator.set_state(state)
+                if checkpoint is not None:
+                    checkpoint.restore()
             raise
 
 
-class _Checkpoint:
-    """Everything that training changes in a net."""
+def _import_lazy_modules() -> None:
+    """Let torch import what its first optimizer needs.
 
-    def __init__(self, net: SequenceNet):
-        self.net = net
-        self.attributes = vars(net).copy()
-        self.snapshot = net.snapshot()
-        self.n_records = len(net.history)
-        self.callbacks = [
-            (callback, vars(callback).copy()) for _, callback in net.callbacks_
-        ]
-
-    def restore(self) -> None:
-        """Restore it."""
-        self.net.__dict__ = self.attributes
-        self.net.restore(self.snapshot)
-        del self.net.history[self.n_records :]
-        for callback, attributes in self.callbacks:
-            callback.__dict__ = attributes
+    An interrupt in the middle of these imports would leave modules that are imported in
+    part, with which no later fit could work.
+    """
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)])
 
 
 def train(

@@ -1,0 +1,126 @@
+"""A trial step of a memory that somebody registered, to find what breaks the contract."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sknt.memories._base import Memory, Trace
+
+Refuse = Callable[[str, str], None]
+
+_BATCH = 2
+
+
+def check_contract(
+    memory: Memory, controller_size: int, word_size: int, n_read_heads: int
+) -> None:
+    """Take one step with a batch of two, and check all that comes out.
+
+    Raises
+    ------
+    TypeError
+        Names the method or attribute that is not as the contract says.
+    """
+    name = type(memory).__name__
+
+    def refuse(what: str, wanted: str) -> None:
+        raise TypeError(f"{name}.{what}; it should {wanted}")
+
+    for attribute, expected in (("n_read_heads", n_read_heads), ("word_size", word_size)):
+        actual = getattr(memory, attribute, None)
+        if actual != expected:
+            raise TypeError(
+                f"{name} has {attribute}={actual!r} instead of {expected}; set it in "
+                "__init__ to the value given there"
+            )
+    with torch.no_grad():
+        state = memory.initial_state(_BATCH)
+        _check_tuple("initial_state returned", state, refuse)
+        if not isinstance(memory.bulky, tuple) or set(memory.bulky) - set(state._fields):
+            refuse(
+                f"bulky is {memory.bulky!r}",
+                f"be a tuple of fields of the state: {', '.join(state._fields)}",
+            )
+        parameter = next(memory.parameters(), torch.empty(0))
+        interface = memory.interface(parameter.new_zeros(_BATCH, controller_size))
+        _check_tuple("interface returned", interface, refuse)
+        floats = _map(lambda t: t.to(parameter) if t.is_floating_point() else t, state)
+        result = memory.step(interface, floats)
+        if not isinstance(result, tuple) or len(result) != 2:
+            refuse(f"step returned {_told(result)}", "return the reads and the new state")
+        reads, after = result
+        shape = (_BATCH, n_read_heads, word_size)
+        if not isinstance(reads, Tensor) or reads.shape != shape:
+            refuse(
+                f"step returned reads of {_told(reads)}",
+                f"return a tensor of shape (batch, n_read_heads, word_size), here {shape}",
+            )
+        if _kinds(after) != _kinds(floats):
+            refuse(
+                f"step returned a state of {_kinds(after)}, not {_kinds(floats)}",
+                "keep the types, shapes and dtypes of the given one",
+            )
+        stacked = _map(lambda t: t.unsqueeze(1), Trace(memory.slim(after), interface))
+        _check_results(memory, stacked, refuse)
+
+
+def _check_results(memory: Memory, trace: Trace, refuse: Refuse) -> None:
+    penalty = memory.penalty(trace)
+    if not isinstance(penalty, Tensor) or penalty.shape != (_BATCH,):
+        refuse(
+            f"penalty returned {_told(penalty)}",
+            f"return a tensor of shape (batch,), here {(_BATCH,)}",
+        )
+    weightings = memory.weightings(trace)
+    if not isinstance(weightings, dict):
+        refuse(f"weightings returned {_told(weightings)}", "return a dictionary")
+    for name, weighting in weightings.items():
+        is_tensor = isinstance(weighting, Tensor) and weighting.ndim == 3
+        if not is_tensor or weighting.shape[:2] != (_BATCH, 1):
+            refuse(
+                f"weightings returned {_told(weighting)} for {name!r}",
+                "return tensors of shape (batch, n_timesteps, n_rows)",
+            )
+    own = {name for name, _ in memory.named_parameters()}
+    for part, rows in memory.parts().items():
+        if unknown := sorted(set(rows) - own):
+            refuse(
+                f"parts has {unknown} in {part!r}",
+                f"name parameters of the memory: {', '.join(sorted(own))}",
+            )
+
+
+def _check_tuple(what: str, value: Any, refuse: Refuse) -> None:
+    """Refuse anything but a NamedTuple of tensors, possibly nested, one row a sequence."""
+    wanted = "return a NamedTuple of tensors whose first axis is the batch"
+    if not isinstance(value, tuple) or not hasattr(value, "_fields"):
+        refuse(f"{what} {_told(value)}", wanted)
+    for name, part in zip(value._fields, value, strict=True):
+        if isinstance(part, Tensor):
+            if part.shape[:1] != (_BATCH,):
+                refuse(f"{what} {name!r} of {_told(part)} for a batch of {_BATCH}", wanted)
+        else:
+            _check_tuple(f"{what} in {name!r}", part, refuse)
+
+
+def _kinds(tree: Any) -> Any:
+    """Return a description of nested NamedTuples that compares equal for equal kinds."""
+    if isinstance(tree, Tensor):
+        return f"{tuple(tree.shape)} {tree.dtype}"
+    if not hasattr(tree, "_fields"):
+        return type(tree).__name__
+    return type(tree).__name__, *map(_kinds, tree)
+
+
+def _map(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
+    if isinstance(tree, Tensor):
+        return function(tree)
+    return type(tree)(*(_map(function, part) for part in tree))
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"shape {tuple(value.shape)}"
+    return type(value).__name__

@@ -1,0 +1,98 @@
+"""Memories that break the contract are refused when they are built, with the reason."""
+
+import numpy as np
+import pytest
+import torch
+from foreign_memories import Register, ShiftRegister
+from helpers import stepwise_classifier, tiny_copy
+
+from sknt.memories import MEMORIES, Memory, make_memory
+
+BROKEN = {
+    "bulky of unknown fields": ({"bulky": ("nope",)}, "bulky is .*cells, clock"),
+    "bulky is text": ({"bulky": "cells"}, "bulky is 'cells'; it should be a tuple"),
+    "state is a plain tuple": (
+        {"initial_state": lambda self, n: (torch.zeros(n, 7, 4), torch.zeros(n))},
+        "initial_state returned tuple; it should return a NamedTuple",
+    ),
+    "state has no batch": (
+        {"initial_state": lambda self, n: Register(torch.zeros(7, 4), torch.zeros(n))},
+        r"initial_state returned 'cells' of shape \(7, 4\) for a batch of 2",
+    ),
+    "interface is a tensor": (
+        {"interface": lambda self, hidden: hidden},
+        "interface returned shape .*NamedTuple",
+    ),
+    "step returns no pair": (
+        {"step": lambda self, interface, state: state.cells},
+        "step returned shape .*the reads and the new state",
+    ),
+    "reads of another shape": (
+        {"step": lambda self, interface, state: (state.cells, state)},
+        r"step returned reads of shape \(2, 7, 4\).*here \(2, 2, 4\)",
+    ),
+    "state changes its kind": (
+        {"step": lambda self, i, s: (s.cells[:, :2], Register(s.cells, s.clock + 0.5))},
+        "step returned a state of .*keep the types",
+    ),
+    "penalty is one number": (
+        {"penalty": lambda self, trace: trace.states.cells.sum()},
+        r"penalty returned shape \(\); .*here \(2,\)",
+    ),
+    "penalty is missing": (
+        {"penalty": lambda self, trace: None},
+        "penalty returned NoneType",
+    ),
+    "weightings are a list": (
+        {"weightings": lambda self, trace: []},
+        "weightings returned",
+    ),
+    "weightings of one step": (
+        {"weightings": lambda self, trace: {"look": trace.interfaces.look[:, 0]}},
+        "weightings returned shape .* for 'look'",
+    ),
+    "parts of nothing": (
+        {"parts": lambda self: {"read head 0": {"nope": slice(1)}}},
+        r"parts has \['nope'\] in 'read head 0'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("members", "message"), BROKEN.values(), ids=BROKEN)
+def test_a_memory_that_breaks_the_contract_is_refused_when_it_is_built(
+    monkeypatch, members, message
+):
+    monkeypatch.setitem(MEMORIES, "broken", type("Broken", (ShiftRegister,), members))
+    with pytest.raises(TypeError, match=f"Broken.{message}"):
+        make_memory("broken", 5, 7, 4, 2, 1)
+
+
+def test_a_memory_may_begin_with_zeros_of_torchs_own_dtype(monkeypatch):
+    def initial_state(self, n):
+        blank = torch.zeros(n, *self.blank.shape)
+        return Register(blank, torch.zeros(n, dtype=torch.int64))
+
+    members = {"initial_state": initial_state}
+    monkeypatch.setitem(MEMORIES, "zeros", type("Zeros", (ShiftRegister,), members))
+    X, y = tiny_copy(random_state=0)
+    proba = stepwise_classifier(memory="zeros").fit(X, y).predict_proba(X)
+    assert np.isfinite(proba[~np.isnan(X).all(axis=2)]).all()
+
+
+@pytest.mark.parametrize("attribute", ["n_read_heads", "word_size"])
+def test_a_memory_that_does_not_read_as_asked_is_refused(monkeypatch, attribute):
+    class Stubborn(ShiftRegister):
+        def __init__(self, *args):
+            super().__init__(*args)
+            setattr(self, attribute, 9)
+
+    class Forgetful(Memory):
+        def __init__(self, *args):
+            super().__init__()
+
+    monkeypatch.setitem(MEMORIES, "broken", Stubborn)
+    with pytest.raises(TypeError, match=f"Stubborn has {attribute}=9 instead of "):
+        make_memory("broken", 5, 7, 4, 2, 1)
+    monkeypatch.setitem(MEMORIES, "broken", Forgetful)
+    with pytest.raises(TypeError, match="Forgetful has n_read_heads=None instead of 2"):
+        make_memory("broken", 5, 7, 4, 2, 1)
