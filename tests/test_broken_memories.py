@@ -72,7 +72,11 @@ def test_a_memory_may_begin_with_zeros_of_torchs_own_dtype(monkeypatch):
         blank = torch.zeros(n, *self.blank.shape)
         return Register(blank, torch.zeros(n, dtype=torch.int64))
 
-    members = {"initial_state": initial_state}
+    def step(self, interface, state):  # looks before the first word is there
+        _, after = ShiftRegister.step(self, interface, state)
+        return interface.look @ state.cells, after
+
+    members = {"initial_state": initial_state, "step": step}
     monkeypatch.setitem(MEMORIES, "zeros", type("Zeros", (ShiftRegister,), members))
     X, y = tiny_copy(random_state=0)
     proba = stepwise_classifier(memory="zeros").fit(X, y).predict_proba(X)

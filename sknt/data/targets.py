@@ -105,8 +105,8 @@ def typed_labels(labels: NDArray[Any]) -> NDArray[Any]:
     typed = np.array(values)
     if typed.dtype == object:
         raise ValueError(
-            "y has labels that NumPy holds as objects, such as integers of more than 64 bits "
-            "or Decimal; use smaller numbers, float, or text"
+            "y has labels that NumPy holds as objects, such as Decimal or integers of more "
+            "than 64 bits; use smaller numbers, or text"
         )
     return typed
 

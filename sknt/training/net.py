@@ -104,8 +104,12 @@ class SequenceNet(KeepsState, NeuralNet):
         for _, callback in self.callbacks_:
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
+            except TrainingFailed:
+                raise
             except KeyboardInterrupt as interrupt:
-                if isinstance(interrupt, TrainingFailed) or is_from_user(interrupt):
+                if is_from_user(interrupt):
+                    if isinstance(interrupt, TrainingStopped):  # which would end quietly
+                        raise KeyboardInterrupt from interrupt
                     raise
                 stop = interrupt
         if stop is not None:
