@@ -3,7 +3,8 @@
 ``data`` and ``batches`` hold the training data. ``building`` makes the net; ``net`` has its
 loss and training step, ``perturbations`` what consolidation adds to them, ``prediction``
 its outputs in batches, and ``state`` its snapshots and pickles. ``progress`` decides what
-each update is. ``loop`` trains, in one transaction. ``guard``, ``epochs`` and
-``curriculum`` are skorch callbacks, ``interrupts`` distinguishes a callback's request to
-stop from Ctrl-C, and ``optimizers`` has Muon and the settings of the others.
+each update is. ``loop`` trains, in one transaction; ``checkpoint`` holds what is restored
+if it fails. ``guard``, ``epochs`` and ``curriculum`` are skorch callbacks, ``interrupts``
+distinguishes a callback's request to stop from Ctrl-C, ``optimizers`` has Muon and the
+settings of the others, and ``devices`` tells which devices can be used.
 """
