@@ -20,6 +20,13 @@ from sknt.training.optimizers import OPTIMIZERS
 _COUNT = [Interval(Integral, 1, None, closed="left")]
 
 
+class _MemoryNames(StrOptions):
+    """The names of the memories, and in the error how to add one."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} (register_memory of sknt.memories adds others)"
+
+
 @declares_parameters
 class SequenceParameters:
     """The parameters of both estimators."""
@@ -27,9 +34,9 @@ class SequenceParameters:
     memory: str | None = parameter(
         default="ntm",
         # A view of the keys, so that memories registered later are included.
-        constraint=[StrOptions(MEMORIES.keys()), None],
+        constraint=[_MemoryNames(MEMORIES.keys()), None],
         network=True,
-        doc="""{"ntm"} or None, default="ntm"
+        doc="""{"ntm"}, the name of a registered memory, or None, default="ntm"
         Kind of external memory; None is the bare controller, the baseline that shows
         whether memory helps.""",
     )

@@ -118,7 +118,12 @@ class MemoryTraceDisplay:
             )
         check_is_fitted(estimator)
         network = estimator.net_.module_
-        if not getattr(network, "has_memory", False):
+        if not hasattr(network, "weightings"):
+            raise ValueError(
+                f"the module {type(network).__name__} has no weightings to show; a "
+                "subclass of SequenceNetwork has"
+            )
+        if not network.has_memory:
             raise ValueError(
                 "the estimator was fitted with memory=None, so there is nothing to show"
             )

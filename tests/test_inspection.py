@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
@@ -372,3 +373,17 @@ def test_a_row_is_seen_in_the_picture_of_a_memory_with_more_rows_than_pixels(pyp
     differs = np.abs(panel - background).max(axis=(0, 2)) > 10
     columns = ((np.arange(n_steps) + 0.5) / n_steps * differs.size).astype(int)
     assert differs[columns].all()
+
+
+def test_a_module_without_weightings_is_refused_by_name(sequences):
+    class Line(torch.nn.Linear):
+        def __init__(self, n_inputs, n_outputs):
+            super().__init__(n_inputs, n_outputs)
+
+        def forward(self, x, lengths):
+            return super().forward(x)
+
+    X, y = sequences
+    model = NTMSequenceClassifier(max_epochs=1, net_params={"module": Line}).fit(X, y)
+    with pytest.raises(ValueError, match="the module Line has no weightings to show"):
+        MemoryTraceDisplay.from_estimator(model, X[0])

@@ -293,3 +293,17 @@ def test_an_interrupt_waits_while_torch_imports_a_part_of_itself():
         model.fit(X, y)
         """
     )
+
+
+@pytest.mark.parametrize("event", ["on_train_begin", "on_train_end"])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, TrainingStopped])
+def test_a_callback_may_stop_before_the_first_epoch_and_after_the_last(
+    sequences, event, stop
+):
+    def act(*args, **kwargs):
+        raise stop
+
+    callback = type("Stop", (Callback,), {event: act})()
+    model = small_classifier(net_params={"callbacks": [callback]}).fit(*sequences)
+    assert model.n_iter_ == (0 if event == "on_train_begin" else 3)
+    assert len(model.predict(sequences[0])) == len(sequences[0])

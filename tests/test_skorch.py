@@ -87,3 +87,12 @@ def test_a_callback_that_scores_with_skorch_sees_targets_and_probabilities(seque
     model = small_classifier(max_epochs=15, net_params={"callbacks": [scoring]})
     history = model.fit(X, y).history_
     assert history[-1]["accuracy"] > max(0.8, history[0]["accuracy"])
+
+
+def test_an_optimizer_that_does_not_call_its_closure_is_refused(sequences):
+    class Still(torch.optim.SGD):
+        def step(self, closure=None):
+            pass
+
+    with pytest.raises(ValueError, match=r"Still.step did not call its closure"):
+        small_classifier(net_params={"optimizer": Still}).fit(*sequences)

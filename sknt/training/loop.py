@@ -114,13 +114,14 @@ def train(
         _check_monitors(users, bool(net.train_split))
         _check_scoring(users, held_out)
         with single_threaded():
-            net.notify("on_train_begin", X=None, y=None)
             with suppress(TrainingStopped):
+                net.notify("on_train_begin", X=None, y=None)
                 for data, n_epochs in parts:
                     dataset = data.dataset(net.per_step)
                     _check_scoring(users, dataset)
                     net.fit_loop(dataset, epochs=n_epochs)
-            net.notify("on_train_end", X=None, y=None)
+            with suppress(TrainingStopped):
+                net.notify("on_train_end", X=None, y=None)
     finally:
         net.callbacks_, net.train_split = own
         net.plan_, net.update_, net.encode_ = Plan(), Update(), None

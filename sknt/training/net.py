@@ -134,6 +134,11 @@ class SequenceNet(KeepsState, NeuralNet):
         self.update_ = next_update(self.progress_, self.plan_)
         self._set_steps(self.update_)
         step = super().train_step(batch, **fit_params)
+        if step is None:
+            raise ValueError(
+                f"{type(self.optimizer_).__name__}.step did not call its closure, which "
+                "computes the loss and its gradient"
+            )
         x, target = batch
         total = float(x["weight"].sum()) * self.chance_loss_
         summed = float(step["loss"].detach()) * len(target)
