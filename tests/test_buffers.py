@@ -1,14 +1,13 @@
 """Buffers of the kernels: never handed out twice, whatever comes between two steps."""
 
 import gc
-import subprocess
 import sys
-import textwrap
 import threading
 import tracemalloc
 
 import numpy as np
 import pytest
+from helpers import in_subprocess
 from instructions import at_instruction, interrupt
 
 from sknt.kernels import buffers
@@ -204,4 +203,4 @@ def test_outputs_in_reference_cycles_do_not_hang():
             gc.enable()
             step()
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60)
+    in_subprocess(code)

@@ -18,7 +18,7 @@ import torch
 torch.set_num_threads(3)
 from sknt._runtime import n_threads, seeded_construction, single_threaded
 
-def fork(work, seconds=20):
+def fork(work, seconds=60):
     '''Run some work in a child, and fail if it fails or hangs.'''
     child = os.fork()
     if not child:
@@ -64,7 +64,7 @@ def run(code):
         [sys.executable, "-c", code + "\nos._exit(0)"],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
 

@@ -60,7 +60,7 @@ class Process:
 
     def end(self):
         """Wait for the end and return what was written, and the exit status."""
-        out, error = self.process.communicate(timeout=100)
+        out, error = self.process.communicate(timeout=300)
         return out.split(), error, self.process.returncode
 
 
