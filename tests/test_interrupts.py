@@ -266,6 +266,7 @@ def test_an_exception_that_is_its_own_cause_stops_training(sequences):
     assert small_classifier(**params).fit(*sequences).n_iter_ == 2
 
 
+@pytest.mark.slow
 def test_an_interrupt_waits_while_torch_imports_a_part_of_itself():
     """Whatever was imported in part could make every later fit fail."""
     in_subprocess(
