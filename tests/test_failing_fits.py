@@ -133,6 +133,7 @@ class Spoil(Callback):
             raise KeyError("mine")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_whatever_a_failing_callback_does_to_the_net_is_undone(sequences, change):
     X, y = sequences

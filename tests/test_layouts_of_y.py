@@ -110,6 +110,7 @@ def test_several_values_are_each_standardised_separately(sequences):
     assert model.score(X, y) > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [2.0**-700, 2.0**-30, 2.0**30, 2.0**600])
 def test_values_of_any_size_keep_their_units(sequences, unit):
     X, _ = sequences

@@ -29,6 +29,7 @@ STRESS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Training stopped:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     "optimizer", ["adam", pytest.param("muon", marks=pytest.mark.slow)]

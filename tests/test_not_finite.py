@@ -79,6 +79,7 @@ PARAMETERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("controller", "name"), PARAMETERS)
 @pytest.mark.parametrize("clip", [20.0, pytest.param(None, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("value", NAN_FIRST)
@@ -116,6 +117,7 @@ def test_one_number_of_the_inputs_spoils_the_same_on_both_paths(controller, valu
             assert not outputs[place[0], place[1] : LENGTHS[place[0]]].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("controller", CONTROLLERS)
 @pytest.mark.parametrize("value", [*NAN_FIRST, pytest.param(-1.0, marks=pytest.mark.slow)])
 def test_one_number_of_the_first_state_spoils_the_same_on_both_paths(controller, value):
