@@ -31,9 +31,7 @@ STRESS = {
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Training stopped:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(
-    "optimizer", ["adam", pytest.param("muon", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
 @pytest.mark.parametrize("learning_rate", [1e-2, 10.0])
 @pytest.mark.parametrize("stress", STRESS)
 def test_nothing_becomes_non_finite_under_stress(stress, learning_rate, optimizer):

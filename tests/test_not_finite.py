@@ -13,7 +13,6 @@ from sknt.nn.unroll import map_state
 
 CONTROLLERS = ["lstm", "gru", "feedforward"]
 NOT_FINITE = [math.nan, math.inf, -math.inf]
-NAN_FIRST = [math.nan, *(pytest.param(x, marks=pytest.mark.slow) for x in NOT_FINITE[1:])]
 LENGTHS = torch.tensor([6, 2, 5, 1])
 
 
@@ -81,11 +80,9 @@ PARAMETERS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("controller", "name"), PARAMETERS)
-@pytest.mark.parametrize("clip", [20.0, pytest.param(None, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("value", NAN_FIRST)
-@pytest.mark.parametrize(
-    "dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("clip", [20.0, None])
+@pytest.mark.parametrize("value", NOT_FINITE)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_one_number_of_any_parameter_spoils_the_same_on_both_paths(
     controller, name, clip, value, dtype
 ):
@@ -119,7 +116,7 @@ def test_one_number_of_the_inputs_spoils_the_same_on_both_paths(controller, valu
 
 @pytest.mark.slow
 @pytest.mark.parametrize("controller", CONTROLLERS)
-@pytest.mark.parametrize("value", [*NAN_FIRST, pytest.param(-1.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("value", [*NOT_FINITE, -1.0])
 def test_one_number_of_the_first_state_spoils_the_same_on_both_paths(controller, value):
     network, x = make_network(controller), make_inputs()
     state = map_state(lambda part: part.detach().clone(), network.initial_state(len(x)))
