@@ -1,6 +1,7 @@
 """What both estimators share: checks of X and y, the fit, the outputs."""
 
 import functools
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
@@ -23,9 +25,17 @@ from sknt.data.sequences import Sequences, as_numpy, check_sequences
 from sknt.data.streams import chunks, is_stream, refuse_with_stream
 from sknt.data.targets import check_targets
 from sknt.nn import gradient_norms
+from sknt.training.automatic import n_convolutions_for, n_epochs_for, patch_size_for
+from sknt.training.blending import (
+    blended,
+    calibrate,
+    choose_share,
+    fit_regression,
+    held_out_fraction,
+)
 from sknt.training.building import make_net
 from sknt.training.curriculum import LengthCurriculum
-from sknt.training.data import TrainingData, canonical_data, split_off_validation
+from sknt.training.data import TrainingData, canonical_data, choose_held_out
 from sknt.training.epochs import (
     EndWhenLearned,
     EpochProgress,
@@ -37,6 +47,10 @@ from sknt.training.guard import TrainingGuard
 from sknt.training.loop import train, transaction
 from sknt.training.net import SequenceNet
 from sknt.training.progress import Plan
+from sknt.training.scaling import Scaling, find_scaling
+
+NO_BETTER, MIN_UPDATES = 0.97, 300
+"""A fit of so many updates that ends above this fraction of the loss of guessing warns."""
 
 NESTED = ("memory_params", "net_params")
 """Dictionaries whose keys are parameters too: ``memory_params__shift_range``."""
@@ -48,12 +62,14 @@ class SequenceEstimator(
     """Base class of the estimators, which encode their targets as numbers.
 
     A subclass defines ``_encode_targets``, which turns targets into numbers to train on,
-    ``_chance_loss``, ``_criterion`` and ``_validation_score``. It may override
+    ``_chance_loss``, ``_criterion`` and ``_validation_score``, and for targets of sequences
+    ``_codes``, ``_losses`` and ``_log_likelihood``. It may override
     ``_scale_targets`` and ``_weigh_targets``, which see the targets of all rows trained on.
     """
 
     net_: SequenceNet
     _n_outputs: int
+    _scaling: Scaling
     _fitted_params: dict[str, Any]
 
     # Parameters
@@ -124,7 +140,7 @@ class SequenceEstimator(
         if self.schedule != "auto":
             return self.schedule
         learns_steps = is_classifier(self) and self.return_sequences
-        return "consolidate" if learns_steps else "constant"
+        return "consolidate" if learns_steps else "cosine"
 
     def _batch_size(self) -> int:
         """Return the batch size, with "auto" resolved."""
@@ -138,6 +154,29 @@ class SequenceEstimator(
             return 1.5 if self.return_sequences else 3.0
         return self.max_grad_norm
 
+    def _max_epochs(self, n_sequences: int) -> int:
+        """Return the number of epochs, with "auto" resolved."""
+        if not isinstance(self.max_epochs, str):
+            return self.max_epochs
+        size, per_step = self._batch_size(), self.return_sequences
+        return n_epochs_for(n_sequences, size, per_step=per_step)
+
+    def _n_convolutions(
+        self, data: TrainingData, groups: NDArray[np.int64], streams: bool
+    ) -> int:
+        """Return the number of convolutions, with "auto" resolved."""
+        if isinstance(self.n_convolutions, str):
+            has_own = {"module", "criterion"} & set(self.net_params or {})
+            if self.return_sequences or has_own or streams:
+                return 0
+            return n_convolutions_for(data.lengths, groups.max() + 1)
+        if self.n_convolutions and self.return_sequences:
+            raise ValueError(
+                f"n_convolutions={self.n_convolutions} needs a target for each sequence; "
+                "with return_sequences=True use n_convolutions=0"
+            )
+        return self.n_convolutions
+
     def _fixed_params(self) -> dict[str, Any]:
         fixed = (name for name, p in self._parameters.items() if p.fixed)
         return {name: getattr(self, name) for name in fixed}
@@ -145,7 +184,19 @@ class SequenceEstimator(
     def _network_params(self) -> dict[str, Any]:
         own = (name for name, p in self._parameters.items() if p.network)
         sizes = {"n_inputs": self._n_inputs, "n_outputs": self._n_outputs}
-        return sizes | {name: getattr(self, name) for name in own}
+        resolved = {"patch_size": self.patch_size_, "pooling": self._pooling()}
+        return sizes | {name: getattr(self, name) for name in own} | resolved
+
+    def _pooling(self) -> str | None:
+        """Return the pooling, with "auto" resolved; None is an output for every step."""
+        if self.return_sequences:
+            if self.pooling != "auto":
+                raise ValueError(
+                    f"pooling={self.pooling!r} has no meaning with return_sequences=True, "
+                    "where each step has an output; leave it at 'auto'"
+                )
+            return None
+        return "concat" if self.pooling == "auto" else self.pooling
 
     # Data
 
@@ -199,14 +250,28 @@ class SequenceEstimator(
         )
         if self.return_sequences:
             targets, valid = sequences.pack(targets), sequences.pack(valid)
+        values, lengths = sequences.values, sequences.lengths
+        if reset:
+            has_target = valid.reshape(len(valid), -1).any(axis=1)
+            self._set_scaling(values, lengths, sample_weight * has_target)
+        values = self._scaling.apply(values, lengths)
         data, groups = canonical_data(
-            TrainingData(
-                sequences.values, sequences.lengths, targets, valid.astype(np.float64)
-            ),
+            TrainingData(values, lengths, targets, valid.astype(np.float64)),
             sample_weight,
         )
         data = self._scale_targets(data, reset=reset, partial=partial)
         return self._weigh_targets(data), groups
+
+    def _set_scaling(
+        self,
+        values: NDArray[np.float64],
+        lengths: NDArray[np.int64],
+        weights: NDArray[np.float64],
+    ) -> None:
+        if not weights.any():  # refused later
+            weights = np.ones(len(weights))
+        self._scaling = find_scaling(values, lengths, weights, self.standardize)
+        self.input_mean_, self.input_scale_ = self._scaling
 
     def _encode_targets(
         self,
@@ -250,7 +315,6 @@ class SequenceEstimator(
     ) -> "SequenceEstimator":
         """Fit; with ``partial``, train for one epoch, continuing from the last call."""
         continues = hasattr(self, "net_") and (partial or self.warm_start)
-        n_epochs = 1 if partial else self.max_epochs
         streams = is_stream(X) and not partial
         # Train even where the caller has set torch.inference_mode() or the like.
         net = self.net_ if continues else None
@@ -260,7 +324,7 @@ class SequenceEstimator(
             else:
                 self.__dict__.pop("net_", None)
             rng = check_random_state(self.random_state)
-            seeds = rng.randint(2**31 - 1, size=3).tolist()
+            seeds = rng.randint(2**31 - 1, size=4).tolist()
             rest: Iterator[Any] = iter(())
             options = {"reset": not continues, "partial": partial, "classes": classes}
             if streams:
@@ -273,34 +337,100 @@ class SequenceEstimator(
             else:
                 data, groups = self._training_data(X, y, sample_weight, **options)
             if not continues:
+                per_step = self.return_sequences
+                self.patch_size_ = (
+                    patch_size_for(data.lengths, per_step=per_step)
+                    if isinstance(self.patch_size, str)
+                    else self.patch_size
+                )
                 self.net_ = self._make_net(*seeds[:2])
                 self.net_.chance_loss_ = self._chance_loss(data)
                 self._fitted_params = self._fixed_params()
-            held_out = None
-            if self.early_stopping and not partial:
-                data, held_out = split_off_validation(
-                    data, groups, self.validation_fraction, seeds[2]
+            regression, outputs = None, np.empty(0)
+            if not partial and (n_features := self._n_convolutions(data, groups, streams)):
+                regression, outputs = fit_regression(
+                    data,
+                    groups,
+                    self._codes(data),
+                    n_features=n_features,
+                    seed=seeds[3],
+                    backend=self.backend,
                 )
+            stops_early = self.early_stopping and not partial
+            whole, held_out = data, None
+            if stops_early or regression is not None:
+                fraction = held_out_fraction(groups)
+                if stops_early:
+                    fraction = self.validation_fraction
+                is_held_out = choose_held_out(data, groups, fraction, seeds[2])
+                data, held_out = data.take(~is_held_out), data.take(is_held_out)
+            n_epochs = 1 if partial else self._max_epochs(len(data.lengths))
             parts: Any = [(data, n_epochs)]
             if streams:
                 more = (self._training_data(*chunk, reset=False)[0] for chunk in rest)
                 parts = ((part, 1) for part in islice(chain([data], more), n_epochs))
-            validates = held_out is not None or bool(self.net_.train_split)
+            validates = stops_early or bool(self.net_.train_split)
             train(
                 self.net_,
                 parts,
-                held_out and held_out.dataset(self.return_sequences),
+                held_out.dataset(self.return_sequences) if stops_early else None,
                 plan=self._plan(None if partial else n_epochs * len(data.lengths)),
                 encode=self._encode_dataset,
                 learning_rate=self.learning_rate,
                 batch_size=self._batch_size(),
-                callbacks=self._make_callbacks(n_epochs, validates, held_out is not None),
-                stoppers=self._make_stoppers(partial, held_out is not None, context, X, y),
+                input_noise=self.input_noise,
+                callbacks=self._make_callbacks(n_epochs, validates, stops_early),
+                stoppers=self._make_stoppers(partial, stops_early, context, X, y),
             )
+            if not (partial and continues):
+                self.convolutions_, self.network_share_ = regression, 1.0
+            if regression is not None:
+                self.network_share_ = self._choose_share(whole, outputs, is_held_out)
+            if not partial:
+                self._warn_if_no_better(whole, outputs)
             self.history_ = self.net_.epoch_records()
             self.n_iter_ = sum(epoch["epoch"] > 0 for epoch in self.history_)
             self.backend_ = self.net_.backend
         return self
+
+    def _choose_share(
+        self,
+        data: TrainingData,
+        outputs: NDArray[np.float64],
+        is_held_out: NDArray[np.bool_],
+    ) -> float:
+        """Calibrate the regression, and return the network's share of the blend."""
+        regression = self.convolutions_
+        if is_classifier(self):
+            regression.factor = calibrate(
+                outputs, functools.partial(self._losses, data=data)
+            )
+        held_out = data.take(is_held_out)
+        return choose_share(
+            regression.factor * outputs[is_held_out],
+            self.net_.predict_outputs(held_out.values, held_out.lengths),
+            functools.partial(self._losses, data=held_out),
+            self._log_likelihood,
+        )
+
+    def _warn_if_no_better(self, data: TrainingData, outputs: NDArray[np.float64]) -> None:
+        """Warn if neither network nor regression is better than guessing."""
+        progress, guessing = self.net_.progress_, NO_BETTER * self.net_.chance_loss_
+        mean_loss = progress.mean_loss
+        if progress.n_updates < MIN_UPDATES or mean_loss is None or mean_loss < NO_BETTER:
+            return
+        if self.convolutions_ is not None:
+            losses = self._losses(self.convolutions_.factor * outputs, data)
+            if losses.sum() < guessing * data.weights.sum():
+                return
+        warnings.warn(
+            f"Training ended no better than guessing: after {progress.n_updates} updates, "
+            f"the loss is {mean_loss:.0%} of that of guessing from the distribution of the "
+            "targets alone. Check that X and y are in the same order, and try a lower "
+            "learning_rate, more max_epochs, standardize=True or shorter sequences",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
     def _check_unchanged(self) -> None:
         fitted = self._fitted_params
@@ -318,6 +448,7 @@ class SequenceEstimator(
                 "y": y is not None,
                 "sample_weight": sample_weight is not None,
                 "early_stopping=True": self.early_stopping,
+                "n_convolutions > 0": self.n_convolutions not in (0, "auto"),
                 "class_weight='balanced'": balanced,
             }
         )
@@ -358,7 +489,9 @@ class SequenceEstimator(
         return Plan(
             consolidates=self._schedule() == "consolidate",
             duration=self.consolidation,
+            anneals=self._schedule() == "cosine",
             n_first=self.net_.progress_.n_sequences,
+            n_first_updates=self.net_.progress_.n_updates,
             n_planned=n_planned,
         )
 
@@ -411,7 +544,8 @@ class SequenceEstimator(
         return ScikitLearnCallbacks(begin, end)
 
     def _begin_callbacks(self, X: Any, y: Any) -> Any:
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        n_epochs = None if isinstance(self.max_epochs, str) else self.max_epochs
+        context = self._init_callback_context(max_subtasks=n_epochs)
         return context.call_on_fit_task_begin(estimator=self, X=X, y=y)
 
     # Prediction
@@ -419,10 +553,22 @@ class SequenceEstimator(
     def _predict_outputs(self, X: Any) -> tuple[Sequences, NDArray[np.float64]]:
         """Return the checked sequences and the network's outputs, packed."""
         check_is_fitted(self)
-        sequences = self._check_sequences(X, reset=False)
+        sequences = self._network_inputs(X)
+        packed = sequences.values, sequences.lengths
         with single_threaded():
-            outputs = self.net_.predict_outputs(sequences.values, sequences.lengths)
+            if self.network_share_ == 0:
+                return sequences, self.convolutions_.predict(*packed)
+            outputs = self.net_.predict_outputs(*packed)
+            if self.network_share_ < 1:
+                convolved = self.convolutions_.predict(*packed)
+                outputs = blended(convolved, outputs, self.network_share_)
         return sequences, outputs
+
+    def _network_inputs(self, X: Any) -> Sequences:
+        """Return checked sequences, scaled as the network takes them."""
+        sequences = self._check_sequences(X, reset=False)
+        scaled = self._scaling.apply(sequences.values, sequences.lengths)
+        return sequences._replace(values=scaled)
 
     def _like_X(
         self, packed: NDArray[Any], sequences: Sequences, fill: Any = np.nan

@@ -14,7 +14,7 @@ import torch
 from sknt._declaration import declares_parameters, parameter
 from sknt._private import Interval, StrOptions
 from sknt.memories import MEMORIES
-from sknt.nn import BACKENDS, CONTROLLERS
+from sknt.nn import BACKENDS, CONTROLLERS, POOLINGS
 from sknt.training.optimizers import OPTIMIZERS
 
 _COUNT = [Interval(Integral, 1, None, closed="left")]
@@ -90,6 +90,32 @@ class SequenceParameters:
         doc="""int, default=1
         Number of layers of the controller.""",
     )
+    patch_size: int | str = parameter(
+        default="auto",
+        constraint=[*_COUNT, StrOptions({"auto"})],
+        network=True,
+        doc="""int or "auto", default="auto"
+        Number of successive steps that controller and memory see as one; "auto" divides
+        the longest sequence of the first fit into 28 patches, and is 1 with
+        `return_sequences`, where it cannot be more.""",
+    )
+    pooling: str = parameter(
+        default="auto",
+        constraint=[StrOptions({"auto", *POOLINGS})],
+        network=True,
+        doc="""{"auto", "last", "mean", "max", "concat"}, default="auto"
+        How the output for a sequence is read from its steps: at the last one, as the mean
+        or the largest of 64 features, or from all three side by side. "auto" is "concat".
+        It has no meaning with `return_sequences`.""",
+    )
+    bidirectional: bool = parameter(
+        default=False,
+        constraint=["boolean"],
+        network=True,
+        doc="""bool, default=False
+        Whether a second controller and memory run from each sequence's end to its
+        beginning, so that the output at a step may depend on later steps.""",
+    )
     memory_params: dict[str, Any] | None = parameter(
         default=None,
         constraint=[dict, None],
@@ -105,8 +131,26 @@ class SequenceParameters:
         constraint=["boolean"],
         fixed=True,
         doc="""bool, default=False
-        Whether there is a target for each step. Otherwise there is one for each sequence,
-        predicted at its last step.""",
+        Whether there is a target for each step. Otherwise there is one for each
+        sequence.""",
+    )
+    standardize: bool | str = parameter(
+        default="auto",
+        constraint=["boolean", StrOptions({"auto"})],
+        fixed=True,
+        doc="""bool or "auto", default="auto"
+        Whether to standardise the features of the steps, by mean and standard deviation in
+        the first fit. "auto" does it for features that training would fail on: those with
+        values beyond ±10, only within ±0.1, or far from 0 compared to their spread.""",
+    )
+    n_convolutions: int | str = parameter(
+        default="auto",
+        constraint=[Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        doc="""int or "auto", default="auto"
+        Number of random convolutions whose ridge regression is blended with the network,
+        which then trains on 80 % of the sequences; its share, `network_share_`, is what
+        predicts the others best. 0 is the network alone. "auto" is 10,000 where each
+        sequence has one target and the longest has 16 steps or more, and 0 otherwise.""",
     )
     missing_target: Any = parameter(
         default=np.nan,
@@ -132,11 +176,13 @@ class SequenceParameters:
         doc="""float, default=0.01
         Step size of the optimizer.""",
     )
-    max_epochs: int = parameter(
-        default=50,
-        constraint=_COUNT,
-        doc="""int, default=50
-        Number of passes over the training data in one call to `fit`.""",
+    max_epochs: int | str = parameter(
+        default="auto",
+        constraint=[*_COUNT, StrOptions({"auto"})],
+        doc="""int or "auto", default="auto"
+        Number of passes over the training data in one call to `fit`. "auto" is 50, but at
+        least as many as make 600 updates, and without `return_sequences` at most as many
+        as make 4,000 (and no fewer than 10).""",
     )
     batch_size: int | str = parameter(
         default="auto",
@@ -147,15 +193,16 @@ class SequenceParameters:
     )
     schedule: str = parameter(
         default="auto",
-        constraint=[StrOptions({"auto", "constant", "consolidate"})],
-        doc="""{"auto", "constant", "consolidate"}, default="auto"
-        Learning-rate schedule. "constant" is `max_epochs` at one learning rate.
+        constraint=[StrOptions({"auto", "constant", "cosine", "consolidate"})],
+        doc="""{"auto", "constant", "cosine", "consolidate"}, default="auto"
+        Learning-rate schedule. "constant" is `max_epochs` at one learning rate. With
+        "cosine" it rises over 60 updates and falls along a cosine to 2 %.
         "consolidate" waits until the task is learned: the running mean of the loss falls
         below 5 % of the loss of guessing. Then, over `consolidation` times as many
         sequences as learning took, the rate decays to 2 %, with noise on the inputs and a
         penalty on the heads for part of that time, and `fit` ends. If the task is not
         learned in time, the rate decays over the last 40 % of `max_epochs`. "auto" is
-        "consolidate" for a classifier with `return_sequences`, and "constant"
+        "consolidate" for a classifier with `return_sequences`, and "cosine"
         otherwise.""",
     )
     consolidation: float = parameter(
@@ -176,6 +223,13 @@ class SequenceParameters:
         Gradients of a larger global norm are scaled down to it; Adam's ε is 2e-4 times
         it. "auto" is 1.5 with `return_sequences`, and 3 otherwise. Tasks that look up
         what was read earlier are learned more reliably with 5.""",
+    )
+    input_noise: float = parameter(
+        default=0.0,
+        constraint=[Interval(Real, 0, None, closed="left")],
+        doc="""float, default=0.0
+        Standard deviation of the noise added to the inputs in training, as a fraction of
+        the inputs' own in a batch.""",
     )
     early_stopping: bool = parameter(
         default=False,
@@ -233,13 +287,15 @@ class SequenceParameters:
         default=None,
         constraint=["random_state"],
         doc="""int, RandomState instance or None, default=None
-        Seed of the initial weights, the shuffling and the choice of held-out data.""",
+        Seed of the initial weights, the shuffling, the convolutions and the choice of
+        held-out data.""",
     )
     verbose: int = parameter(
         default=0,
         constraint=["verbose"],
         doc="""int, default=0
-        Whether to show a progress bar with loss, validation score and time left.""",
+        Whether to show a progress bar with the loss, also as a percentage of that of
+        guessing, the validation score and the time left.""",
     )
     net_params: dict[str, Any] | None = parameter(
         default=None,

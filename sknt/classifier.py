@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import entr, expit, softmax
+from scipy.special import entr, expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -408,6 +408,25 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         totals = weights.sum(axis=0)
         shares = np.divide(ones, totals, out=np.zeros(n_outputs), where=totals > 0)
         return float((totals * (entr(shares) + entr(1 - shares))).sum() / totals.sum())
+
+    def _codes(self, data: TrainingData) -> NDArray[np.float64]:
+        """Return 1 for the class or for a 1, and otherwise −1: (n_samples, n_outputs)."""
+        if self._multilabel:
+            return 2 * data.targets - 1
+        return 2.0 * (data.targets[:, np.newaxis] == np.arange(self._n_outputs)) - 1
+
+    def _losses(
+        self, outputs: NDArray[np.float64], data: TrainingData
+    ) -> NDArray[np.float64]:
+        """Return the cross-entropy of each sequence's targets, of shape (n_samples,)."""
+        if self._multilabel:
+            signs = 2 * data.targets - 1
+            return (data.weights * np.logaddexp(0, -signs * outputs)).sum(axis=1)
+        logits = log_softmax(outputs, axis=1)
+        return -data.weights * logits[np.arange(len(logits)), data.targets]
+
+    def _log_likelihood(self, losses: NDArray[np.float64]) -> float:
+        return -float(losses.sum())
 
     def _criterion(self) -> Any:
         if self._multilabel:

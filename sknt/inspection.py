@@ -127,7 +127,7 @@ class MemoryTraceDisplay:
             raise ValueError(
                 "the estimator was fitted with memory=None, so there is nothing to show"
             )
-        values, lengths, _ = estimator._check_sequences(sequence, reset=False)
+        values, lengths, _ = estimator._network_inputs(sequence)
         parameter = next(network.parameters())
         with torch.no_grad(), single_threaded():
             outputs, _, trace = network(

@@ -258,6 +258,20 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         squares = (data.weights * data.targets**2).sum()
         return float(squares / data.weights.sum())
 
+    def _codes(self, data: TrainingData) -> NDArray[np.float64]:
+        return data.targets
+
+    def _losses(
+        self, outputs: NDArray[np.float64], data: TrainingData
+    ) -> NDArray[np.float64]:
+        """Return each sequence's squared error, summed over its targets."""
+        return (data.weights * (outputs - data.targets) ** 2).sum(axis=1)
+
+    def _log_likelihood(self, losses: NDArray[np.float64]) -> float:
+        """Return it for normally distributed errors of the best variance."""
+        mean = max(float(losses.mean()), np.finfo(np.float64).tiny)
+        return -0.5 * len(losses) * float(np.log(mean))
+
     def _validation_score(
         self, target: NDArray[Any], outputs: NDArray[Any], valid: NDArray[np.bool_]
     ) -> float:

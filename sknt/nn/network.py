@@ -1,6 +1,7 @@
-"""The whole network: sequences in, an output for every step out."""
+"""The whole network: sequences in, outputs for every step or for each sequence out."""
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from sknt.nn.cell import ControllerCell, MemoryCell
 from sknt.nn.checks import check_inputs, check_lengths, check_state
 from sknt.nn.controllers import make_controller
 from sknt.nn.fused import missing, run_fused, unsuitable, unsupported, warn_that_missing
+from sknt.nn.pooling import N_POOLED, POOLINGS, pool, reverse_steps, to_patches
 from sknt.nn.prepared import PreparedNetwork
 from sknt.nn.sizes import check_network_sizes
 from sknt.nn.unroll import unroll
@@ -28,12 +30,16 @@ class SequenceNetwork(nn.Module):
         r_t &= \mathrm{memory}(h_t) \\
         y_t &= W [h_t ; r_t] + b
 
+    With ``pooling``, there is one output for each sequence: y_t are then 64 features of a
+    step, pooled over the steps and followed by a linear layer (with "last", the outputs
+    themselves at the last step).
+
     Parameters
     ----------
     n_inputs : int
         Number of features per step.
     n_outputs : int
-        Number of outputs per step.
+        Number of outputs per step, or with ``pooling`` per sequence.
     memory : str or None, default="ntm"
         Kind of memory, a key of ``sknt.memories.MEMORIES``; None is the bare controller.
     memory_size : int, default=128
@@ -50,6 +56,15 @@ class SequenceNetwork(nn.Module):
         Number of layers of the controller.
     memory_params : mapping or None, default=None
         Options specific to the memory; for the NTM see :class:`sknt.memories.NTMMemory`.
+    patch_size : int, default=1
+        Number of successive steps that controller and memory see as one. More than 1 needs
+        ``pooling``, because a step's output would depend on later steps.
+    pooling : {"last", "mean", "max", "concat"} or None, default=None
+        How a sequence's outputs are read; "concat" is last, mean and max side by side. None
+        is an output for every step.
+    bidirectional : bool, default=False
+        Whether a second controller and memory run over each sequence from its end to its
+        beginning, and the outputs of a step are the sum of both.
     backend : {"auto", "fused", "reference"}, default="auto"
         How sequences are run: "reference" goes step by step with torch's operations;
         "fused" uses compiled kernels, which are many times faster and give the same
@@ -94,9 +109,15 @@ class SequenceNetwork(nn.Module):
         hidden_size: int = 100,
         n_layers: int = 1,
         memory_params: Mapping[str, Any] | None = None,
+        patch_size: int = 1,
+        pooling: str | None = None,
+        bidirectional: bool = False,
         backend: str = "auto",
     ):
         super().__init__()
+        self.patch_size = _check_patch_size(patch_size, pooling)
+        self.pooling = pooling
+        width = n_outputs if pooling in (None, "last") else N_POOLED
         sizes = check_network_sizes(
             memory is not None,
             n_inputs=n_inputs,
@@ -109,6 +130,7 @@ class SequenceNetwork(nn.Module):
             n_layers=n_layers,
         )
         self.n_inputs = sizes.n_inputs
+        n_features = sizes.n_inputs * self.patch_size
         n_reads, shape = 0, (sizes.hidden_size, sizes.n_layers)
         self.cell: MemoryCell | ControllerCell
         if memory is None:
@@ -117,11 +139,11 @@ class SequenceNetwork(nn.Module):
                     f"memory_params={dict(memory_params)!r} has no meaning with "
                     "memory=None; leave it out or choose a memory"
                 )
-            self.cell = ControllerCell(make_controller(controller, sizes.n_inputs, *shape))
+            self.cell = ControllerCell(make_controller(controller, n_features, *shape))
         else:
             n_reads = sizes.n_read_heads * sizes.word_size
             self.cell = MemoryCell(
-                make_controller(controller, sizes.n_inputs + n_reads, *shape),
+                make_controller(controller, n_features + n_reads, *shape),
                 make_memory(
                     memory,
                     sizes.hidden_size,
@@ -132,9 +154,27 @@ class SequenceNetwork(nn.Module):
                     memory_params=memory_params,
                 ),
             )
-        self.readout = nn.Linear(sizes.hidden_size + n_reads, sizes.n_outputs)
-        nn.init.xavier_uniform_(self.readout.weight)
-        nn.init.normal_(self.readout.bias, std=0.01)
+        self.readout = _make_linear(sizes.hidden_size + n_reads, width)
+        self.head: nn.Linear | None = None
+        if pooling not in (None, "last"):
+            n_pooled = 3 * N_POOLED if pooling == "concat" else N_POOLED
+            self.head = _make_linear(n_pooled, sizes.n_outputs)
+        self.reverse: SequenceNetwork | None = None
+        if bidirectional:
+            self.reverse = SequenceNetwork(
+                n_features,
+                width,
+                memory=memory,
+                memory_size=memory_size,
+                word_size=word_size,
+                n_read_heads=n_read_heads,
+                n_write_heads=n_write_heads,
+                controller=controller,
+                hidden_size=hidden_size,
+                n_layers=n_layers,
+                memory_params=memory_params,
+                backend=backend,
+            )
 
         self.backend = backend
         if backend not in BACKENDS:
@@ -177,17 +217,19 @@ class SequenceNetwork(nn.Module):
         Returns
         -------
         outputs : Tensor of shape (batch, n_timesteps, n_outputs)
-            Zeros after a sequence's end.
+            Zeros after a sequence's end. With ``pooling``, of shape (batch, n_outputs).
         state : nested NamedTuple
             State after each sequence's last step.
         trace : Trace
-            Only with ``return_states``: the states and interfaces of every step.
+            Only with ``return_states``: the states and interfaces of every step, or of
+            every patch. State and trace of a bidirectional network are those of its
+            forward direction.
 
         Raises
         ------
         ValueError
             If shape, dtype or device of x, or the lengths, or the state do not fit, or
-            return_states is not known.
+            return_states is not known; or a state is given to a bidirectional network.
         TypeError
             If x is not a tensor.
 
@@ -242,22 +284,58 @@ class SequenceNetwork(nn.Module):
         check_inputs(x, self.n_inputs, next(self.cell.controller.parameters()))
         lengths = check_lengths(lengths, x)
         if state is not None:
+            if self.reverse is not None:
+                raise ValueError(
+                    "a bidirectional network reads whole sequences, so it cannot start "
+                    "from a state; leave state out or use bidirectional=False"
+                )
             check_state(state, self.initial_state(1), len(x))
-        backend = self.backend_for(x) if prepared is None else prepared.backend
-        trace: Trace | None
-        if backend == "fused":
-            outputs, state, trace = run_fused(
-                self.cell,
-                self.readout,
-                x,
-                lengths,
-                state,
-                traces=traces,
-                laid_out=None if prepared is None else prepared.laid_out,
-            )
-        else:
-            outputs, state, trace = self._run_reference(x, lengths, state, traces)
+        if self.patch_size > 1:
+            x, lengths = to_patches(x, lengths, self.patch_size)
+        outputs, state, trace = self._run_forward(x, lengths, state, traces, prepared)
+        if self.reverse is not None:
+            run = self.reverse if prepared is None else prepared.reverse
+            backward = run(reverse_steps(x, lengths), lengths)[0]
+            outputs = outputs + reverse_steps(backward, lengths)
+        if self.pooling is not None:
+            outputs = self._pool(outputs, lengths, in_double=prepared is not None)
         return (outputs, state, trace) if return_states else (outputs, state)
+
+    def _run_forward(
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        state: Any,
+        traces: str | None,
+        prepared: PreparedNetwork | None,
+    ) -> tuple[Tensor, Any, Trace | None]:
+        """Run cell and readout over a checked batch."""
+        backend = self.backend_for(x) if prepared is None else prepared.backend
+        if backend != "fused":
+            return self._run_reference(x, lengths, state, traces)
+        return run_fused(
+            self.cell,
+            self.readout,
+            x,
+            lengths,
+            state,
+            traces=traces,
+            laid_out=None if prepared is None else prepared.laid_out,
+        )
+
+    def _pool(self, outputs: Tensor, lengths: Tensor, *, in_double: bool) -> Tensor:
+        """Return the outputs of whole sequences.
+
+        In double precision they do not depend on the rest of the batch, beyond rounding.
+        """
+        assert self.pooling is not None
+        if in_double:
+            outputs = outputs.double()
+        pooled = pool(outputs, lengths, self.pooling)
+        if self.head is None:
+            return pooled
+        weight, bias = (p.to(pooled.dtype) for p in (self.head.weight, self.head.bias))
+        return nn.functional.linear(pooled, weight, bias)
 
     @property
     def has_memory(self) -> bool:
@@ -353,3 +431,30 @@ class SequenceNetwork(nn.Module):
             total_length=x.shape[1],
         )
         return outputs, state, trace
+
+
+def _check_patch_size(patch_size: Any, pooling: str | None) -> int:
+    """Check how steps are taken in and outputs are read."""
+    if pooling is not None and pooling not in POOLINGS:
+        raise ValueError(
+            f"pooling={pooling!r} is not known; choose from {sorted(POOLINGS)} or None"
+        )
+    if (
+        not isinstance(patch_size, Integral)
+        or isinstance(patch_size, bool)
+        or patch_size < 1
+    ):
+        raise ValueError(f"patch_size={patch_size!r} is not a positive integer")
+    if patch_size > 1 and pooling is None:
+        raise ValueError(
+            f"patch_size={patch_size} needs pooling: with an output for every step, it "
+            "would depend on later steps of its patch; use patch_size=1 or a pooling"
+        )
+    return int(patch_size)
+
+
+def _make_linear(n_inputs: int, n_outputs: int) -> nn.Linear:
+    layer = nn.Linear(n_inputs, n_outputs)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.normal_(layer.bias, std=0.01)
+    return layer

@@ -28,6 +28,7 @@ class PreparedNetwork:
         self.laid_out = None
         if is_plain and self.backend == "fused":
             self.laid_out = lay_out(network.cell, network.readout)
+        self.reverse = None if network.reverse is None else network.reverse.prepare()
         self._network, self._is_plain = network, is_plain
 
     @torch.no_grad()

@@ -23,6 +23,7 @@ OWN_PARAMETERS = {
     "warm_start": "warm_start",
     "verbose": "verbose",
     "per_step": "return_sequences",
+    "input_noise": "input_noise",
     "optimizer__lr": "learning_rate",
 }
 """Arguments of the net that are parameters of the estimators."""

@@ -21,8 +21,8 @@ class TrainingData(NamedTuple):
     targets: NDArray[Any]  # (n_samples, [longest,] [n_outputs])
     weights: NDArray[np.float64]  # of the targets' shape; 0 where there is none
 
-    def take(self, rows: NDArray[np.int64]) -> "TrainingData":
-        """Select rows."""
+    def take(self, rows: NDArray[Any]) -> "TrainingData":
+        """Select rows, by number or by a mask."""
         return TrainingData(
             self.values[rows], self.lengths[rows], self.targets[rows], self.weights[rows]
         )
@@ -101,12 +101,16 @@ def _digest(*parts: Any) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def split_off_validation(
+def choose_held_out(
     data: TrainingData, groups: NDArray[np.int64], fraction: float, seed: int
-) -> tuple[TrainingData, TrainingData]:
-    """Hold out a fraction of the sequences, stratified by class where possible.
+) -> NDArray[np.bool_]:
+    """Choose a fraction of the sequences to hold out, stratified by class where possible.
 
     At least two are held out, because R² needs two, and equal rows stay together.
+
+    Returns
+    -------
+    is_held_out : ndarray of bool of shape (n_samples,)
 
     Raises
     ------
@@ -129,5 +133,4 @@ def split_off_validation(
         _, held_out = train_test_split(rows, stratify=stratify, **options)
     except ValueError:  # a class with a single member, or more classes than places
         _, held_out = train_test_split(rows, **options)
-    is_held_out = np.isin(groups, groups[held_out])
-    return data.take(np.flatnonzero(~is_held_out)), data.take(np.flatnonzero(is_held_out))
+    return np.isin(groups, groups[held_out])

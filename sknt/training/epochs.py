@@ -72,6 +72,9 @@ class ValidationScore(Callback):
 class EpochProgress(Callback):
     """A progress bar over the epochs, with loss, validation score and time left.
 
+    The loss is also shown as a percentage of the loss of guessing from the distribution of
+    the targets alone.
+
     Parameters
     ----------
     n_epochs : int
@@ -92,6 +95,8 @@ class EpochProgress(Callback):
         record = net.history[-1]
         names = {"train_loss": "loss", "valid_score": "validation score"}
         shown = {names[k]: f"{record[k]:.4g}" for k in names if k in record}
+        if net.progress_.mean_loss is not None:
+            shown["of guessing"] = f"{net.progress_.mean_loss:.1%}"
         self.bar_.set_postfix(shown, refresh=False)
         self.bar_.update()
 

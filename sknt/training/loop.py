@@ -80,6 +80,7 @@ def train(
     encode: Callable[[Dataset], Dataset],
     learning_rate: float,
     batch_size: int,
+    input_noise: float,
     callbacks: Sequence[Callback],
     stoppers: Sequence[Callback],
 ) -> None:
@@ -97,13 +98,14 @@ def train(
         Turns a data set of pairs (X, y) from a ``train_split`` into packed sequences.
     learning_rate : float
     batch_size : int
+    input_noise : float
     callbacks, stoppers : sequence of skorch callbacks
         For this call alone: those called before the user's own, and those called after.
     """
     own = net.callbacks_, net.train_split
     recorders = [pair for pair in net.callbacks_ if pair[0] in RECORDERS]
     users = [pair for pair in net.callbacks_ if pair[0] not in RECORDERS]
-    net.batch_size = batch_size
+    net.batch_size, net.input_noise = batch_size, input_noise
     if learning_rate != net.lr:
         net.set_learning_rate(learning_rate)
     try:

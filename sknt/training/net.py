@@ -38,6 +38,9 @@ class SequenceNet(KeepsState, NeuralNet):
         Number of outputs of a step that the module should give; None: any.
     classifies : bool, default=False
         Whether these are the logits of classes.
+    input_noise : float, default=0.0
+        Standard deviation of the noise on the inputs of every update, as a fraction of the
+        inputs' own.
 
     Attributes
     ----------
@@ -63,6 +66,7 @@ class SequenceNet(KeepsState, NeuralNet):
         per_step: bool = False,
         n_outputs: int | None = None,
         classifies: bool = False,
+        input_noise: float = 0.0,
         iterator_train: Any = sequence_loader,
         iterator_valid: Any = sequence_loader,
         criterion__reduction: str = "none",
@@ -79,6 +83,7 @@ class SequenceNet(KeepsState, NeuralNet):
         self.per_step = per_step
         self.n_outputs = n_outputs
         self.classifies = classifies
+        self.input_noise = input_noise
 
     def initialize(self) -> "SequenceNet":
         """Build the modules and the optimizer; nothing is learned yet."""
@@ -176,8 +181,9 @@ class SequenceNet(KeepsState, NeuralNet):
         """
         update = self.update_ if self.module_.training else Update()
         inputs, lengths = x["x"], x["lengths"]
-        if update.noise:
-            inputs = with_noise(inputs, lengths, update.noise, self.progress_.n_updates)
+        noise = max(update.noise, self.input_noise if self.module_.training else 0.0)
+        if noise:
+            inputs = with_noise(inputs, lengths, noise, self.progress_.n_updates)
         penalises = update.penalty and getattr(self.module_, "has_memory", False)
         if penalises:
             fit_params = {**fit_params, "return_states": "heads"}
@@ -187,19 +193,23 @@ class SequenceNet(KeepsState, NeuralNet):
         if penalises:
             penalty = update.penalty * self.module_.penalty(results[-1]).mean()
             outputs = AddToGradient.apply(outputs, penalty)
-        return outputs if self.per_step else at_last_steps(outputs, lengths)
+        is_read = self.per_step or outputs.ndim == 2
+        return outputs if is_read else at_last_steps(outputs, lengths)
 
     def _check_outputs(self, outputs: Any, inputs: Tensor) -> None:
         n_outputs = "n_outputs" if self.n_outputs is None else self.n_outputs
         expected = (*inputs.shape[:2], n_outputs)
         shape: Any = getattr(outputs, "shape", None)
-        fits = shape is not None and len(shape) == 3 and shape[:2] == inputs.shape[:2]
-        if not fits or self.n_outputs not in (None, shape[2]):
+        axes = [2] if self.per_step else [1, 2]  # those before the outputs
+        fits = shape is not None and len(shape) - 1 in axes
+        fits = fits and shape[:-1] == inputs.shape[: len(shape) - 1]
+        if not fits or self.n_outputs not in (None, shape[-1]):
             found = type(outputs).__name__ if shape is None else f"shape {tuple(shape)}"
             raise ValueError(
                 f"the module gave outputs of {found}; a module in net_params should return "
                 "a tensor of shape (batch, n_timesteps, n_outputs), here "
-                f"({', '.join(map(str, expected))}), or a tuple that begins with it"
+                f"({', '.join(map(str, expected))}), or without return_sequences one of "
+                "shape (batch, n_outputs), or a tuple that begins with it"
             )
 
     def get_loss(

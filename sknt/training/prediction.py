@@ -95,7 +95,7 @@ class _BatchRunner(NamedTuple):
             x = torch.from_numpy(values[rows, :longest]).to(self.device, dtype)
             n_steps = torch.from_numpy(lengths[rows])
             outputs = first_of(module(x, n_steps))
-            if not self.per_step:
+            if not self.per_step and outputs.ndim == 3:
                 outputs = at_last_steps(outputs, n_steps)
             part = outputs.double().cpu().numpy()
             if result is None:

@@ -39,8 +39,9 @@ RAMP, RAMP_END = 0.15, 0.65
 NOISE = 0.4
 """Standard deviation of the noise on the inputs, as a fraction of their own."""
 
-WARM_UP = 100
-"""Number of updates over which the learning rate warms up."""
+WARM_UP, ANNEALING_WARM_UP = 100, 60
+"""Number of updates over which the learning rate warms up: before a consolidation, and with
+a cosine over the whole run."""
 
 MAX_ROUNDS, ROUND_RATE = 3, 0.1
 """Most extra rounds of annealing, and the fraction of the rate they begin at."""
@@ -125,11 +126,14 @@ class Plan:
     Attributes
     ----------
     consolidates : bool
-        Whether a learned task is consolidated. Otherwise all updates are alike.
+        Whether a learned task is consolidated.
+    anneals : bool
+        Whether the rate falls along a cosine over the whole run. If neither, all updates
+        are alike.
     duration : float
         Length of the consolidation, relative to the number of sequences learning took.
-    n_first : int
-        Sequences seen before this run.
+    n_first, n_first_updates : int
+        Sequences seen and updates performed before this run.
     n_planned : int or None
         Sequences that this run will show, if known. The rate then falls over the
         last 40 % of them even if the task is not learned; if it is learned meanwhile, the
@@ -137,8 +141,10 @@ class Plan:
     """
 
     consolidates: bool = False
+    anneals: bool = False
     duration: float = 1.4
     n_first: int = 0
+    n_first_updates: int = 0
     n_planned: int | None = None
 
 
@@ -226,6 +232,10 @@ def next_update(progress: Progress, plan: Plan) -> Update:
     -------
     update : Update
     """
+    if plan.anneals and plan.n_planned:
+        done = (progress.n_sequences - plan.n_first) / plan.n_planned
+        warm_up = (progress.n_updates - plan.n_first_updates + 1) / ANNEALING_WARM_UP
+        return Update(rate=min(1.0, warm_up) * _cosine(min(1.0, done)))
     if not plan.consolidates:
         return Update()
     if progress.learned_at is None or progress.mean_loss is None:

@@ -1,0 +1,259 @@
+r"""Features of sequences from random convolutions at several dilations.
+
+A convolution has nine weights, three of them 2 and the others −1, spread over time by a
+dilation. The feature is the share of the steps at which its response exceeds a threshold:
+
+.. math::
+
+    f = \frac{1}{T} \sum_{t=1}^{T} \Big[ \sum_{c \in C} \sum_{j=-4}^{4}
+        w_j \, x_{c,\, t + j \delta} > b \Big]
+
+with zeros outside the sequence. All 84 such sets of weights are used, each at all dilations
+δ; the channels C, and the training sequence whose quantiles are the thresholds b, are
+random. This is MiniRocket [1]_, over the present steps of sequences of unequal length, and
+over the differences of successive steps beside the values.
+
+The values are rounded to whole numbers, 65,536 a standard deviation. Sums are then exact,
+and a feature depends on nothing but its sequence.
+
+References
+----------
+.. [1] Dempster, Schmidt & Webb (2021), "MiniRocket: A Very Fast (Almost) Deterministic
+   Transform for Time Series Classification", arXiv:2012.08791.
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknt.data.sequences import step_mask
+from sknt.nn.fused import missing
+
+N_TAPS = 9
+"""Length of the convolutions."""
+
+TAPS = np.array(list(itertools.combinations(range(N_TAPS), 3)))
+"""Where the weights of 2 are, of all 84 convolutions."""
+
+MAX_DILATIONS = 32
+"""Most dilations."""
+
+MAX_CHANNELS = 9
+"""Most channels that a convolution sums over."""
+
+UNIT, LIMIT = 65_536, 50
+"""Integers per standard deviation, and the standard deviations at which values are cut off:
+the responses then stay within 32 bits."""
+
+
+class Bank(NamedTuple):
+    """Convolutions and their thresholds.
+
+    Attributes
+    ----------
+    dilations : ndarray of shape (n_dilations,)
+    channels : ndarray of shape (n_dilations, 84, most)
+        The channels that a convolution sums over; the first ``n_channels`` of them count.
+    n_channels : ndarray of shape (n_dilations, 84)
+    first : ndarray of shape (n_dilations, 85)
+        Where each convolution's thresholds begin.
+    thresholds : ndarray of int32 of shape (n_features,)
+    """
+
+    dilations: NDArray[np.int64]
+    channels: NDArray[np.int64]
+    n_channels: NDArray[np.int64]
+    first: NDArray[np.int64]
+    thresholds: NDArray[np.int32]
+
+
+class RandomConvolutions:
+    """Random convolutions of the values and of their differences.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, longest, n_features)
+        The sequences to draw from, packed to the left.
+    lengths : ndarray of shape (n_samples,)
+    n_features : int
+        Number of features, rounded to a multiple of 168.
+    random_state : RandomState
+    backend : {"auto", "fused", "reference"}, default="auto"
+        Whether compiled kernels transform sequences; without them it takes many times
+        longer, and gives the same numbers.
+    """
+
+    def __init__(
+        self,
+        values: NDArray[np.float64],
+        lengths: NDArray[np.int64],
+        n_features: int,
+        random_state: np.random.RandomState,
+        backend: str = "auto",
+    ):
+        self.backend = backend
+        self._scales: list[Any] = []
+        self._banks: list[Bank] = []
+        for series in self._both(values, lengths):
+            present = series[step_mask(lengths)]
+            mean, scale = present.mean(axis=0), present.std(axis=0)
+            scale[scale == 0] = 1.0
+            self._scales.append((mean, scale))
+            whole = _to_integers(series, lengths, mean, scale)
+            self._banks.append(draw_bank(whole, lengths, n_features // 2, random_state))
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return sum(len(bank.thresholds) for bank in self._banks)
+
+    def transform(
+        self, values: NDArray[np.float64], lengths: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return the features of packed sequences, of shape (n_samples, n_features)."""
+        shares = []
+        for series, scale, bank in zip(
+            self._both(values, lengths), self._scales, self._banks, strict=True
+        ):
+            whole = _to_integers(series, lengths, *scale)
+            counts = count_above(whole, lengths, bank, self.backend)
+            shares.append((counts / lengths[:, np.newaxis]).astype(np.float32))
+        return np.concatenate(shares, axis=1)
+
+    @staticmethod
+    def _both(
+        values: NDArray[np.float64], lengths: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the values and their differences; the first difference is 0."""
+        return values, np.diff(values, axis=1, prepend=values[:, :1])
+
+
+def draw_bank(
+    series: NDArray[np.int32],
+    lengths: NDArray[np.int64],
+    n_features: int,
+    random_state: np.random.RandomState,
+) -> Bank:
+    """Draw channels and thresholds for convolutions of some training series.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n_samples, n_channels, longest)
+    lengths : ndarray of shape (n_samples,)
+    n_features : int
+        Number of thresholds, rounded to a multiple of 84.
+    random_state : RandomState
+
+    Returns
+    -------
+    bank : Bank
+    """
+    n_samples, n_all, _ = series.shape
+    dilations, per_kernel = _dilations(lengths, max(1, round(n_features / len(TAPS))))
+    shape = (len(dilations), len(TAPS))
+    most = min(n_all, MAX_CHANNELS)
+    n_channels = np.floor(2 ** random_state.uniform(0, np.log2(most + 1), shape))
+    n_channels = n_channels.astype(np.int64).clip(1, most)
+    channels = random_state.uniform(size=(*shape, n_all)).argsort(axis=2)[..., :most]
+    ends = np.repeat(per_kernel, len(TAPS)).cumsum().reshape(shape)
+    first = np.concatenate([ends[:, :1] - per_kernel[:, np.newaxis], ends], axis=1)
+    # A sequence of fractions without any pattern, spread evenly over (0, 1).
+    levels = np.arange(1, ends[-1, -1] + 1) * (np.sqrt(5) + 1) / 2 % 1
+    samples = random_state.randint(n_samples, size=shape)
+    thresholds = np.empty(len(levels), np.int32)
+    for d, k in np.ndindex(*shape):
+        i = samples[d, k]
+        chosen = series[i, channels[d, k, : n_channels[d, k]], : lengths[i]]
+        found = response(chosen.sum(axis=0, dtype=np.int32), TAPS[k], dilations[d])
+        own = slice(first[d, k], first[d, k + 1])
+        thresholds[own] = np.floor(np.quantile(found, levels[own]))
+    return Bank(dilations, np.ascontiguousarray(channels), n_channels, first, thresholds)
+
+
+def _dilations(
+    lengths: NDArray[np.int64], n_thresholds: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the dilations, and how many thresholds a convolution has with each of them."""
+    longest = max(N_TAPS, int(np.percentile(lengths, 90)))
+    n_wanted = min(n_thresholds, MAX_DILATIONS)
+    spread = np.logspace(0, np.log2((longest - 1) / (N_TAPS - 1)), n_wanted, base=2)
+    dilations, shares = np.unique(spread.astype(np.int64), return_counts=True)
+    ends = np.round(shares.cumsum() * n_thresholds / n_wanted).astype(np.int64)
+    return dilations, np.diff(ends, prepend=0)
+
+
+def response(
+    series: NDArray[np.int32], taps: NDArray[np.int64], dilation: int
+) -> NDArray[np.int32]:
+    """Return a convolution's response at every step of one series, zeros outside it."""
+    margin = N_TAPS // 2 * dilation
+    padded = np.pad(series, margin)
+    shifted = [
+        padded[tap * dilation : tap * dilation + len(series)] for tap in range(N_TAPS)
+    ]
+    return 3 * sum(shifted[tap] for tap in taps) - sum(shifted)
+
+
+def count_above(
+    series: NDArray[np.int32], lengths: NDArray[np.int64], bank: Bank, backend: str
+) -> NDArray[np.int32]:
+    """Count the steps at which each response exceeds each of its thresholds.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n_samples, n_channels, longest)
+    lengths : ndarray of shape (n_samples,)
+    bank : Bank
+    backend : {"auto", "fused", "reference"}
+
+    Returns
+    -------
+    counts : ndarray of shape (n_samples, n_features)
+    """
+    counts = np.zeros((len(series), len(bank.thresholds)), np.int32)
+    if backend != "reference" and missing() is None:
+        _count_in_kernels(series, lengths, bank, counts)
+        return counts
+    for i, n in enumerate(lengths):
+        for d, k in np.ndindex(*bank.n_channels.shape):
+            chosen = bank.channels[d, k, : bank.n_channels[d, k]]
+            added = series[i, chosen, :n].sum(axis=0, dtype=np.int32)
+            found = response(added, TAPS[k], bank.dilations[d])
+            own = slice(bank.first[d, k], bank.first[d, k + 1])
+            above = found[:, np.newaxis] > bank.thresholds[own]
+            counts[i, own] = above.sum(axis=0)
+    return counts
+
+
+def _count_in_kernels(
+    series: NDArray[np.int32],
+    lengths: NDArray[np.int64],
+    bank: Bank,
+    counts: NDArray[np.int32],
+) -> None:
+    """Divide the sequences among threads."""
+    from sknt.kernels import blocks, convolutions
+
+    def count(block: int, n_blocks: int, thread: int) -> None:
+        own = slice(block, None, n_blocks)
+        convolutions.count_above(
+            np.ascontiguousarray(series[own]), lengths[own], TAPS, *bank, counts[own]
+        )
+
+    partition = blocks.make_partition(len(series))
+    blocks.run(partition.n_blocks, partition.n_threads, count)
+
+
+def _to_integers(
+    series: NDArray[np.float64],
+    lengths: NDArray[np.int64],
+    mean: NDArray[np.float64],
+    scale: NDArray[np.float64],
+) -> NDArray[np.int32]:
+    """Standardise and round, channel by channel; 0 after a sequence's end."""
+    standardised = ((series - mean) / scale).clip(-LIMIT, LIMIT)
+    standardised[~step_mask(lengths)] = 0
+    whole = np.round(standardised * UNIT).astype(np.int32)
+    return np.ascontiguousarray(whole.swapaxes(1, 2))

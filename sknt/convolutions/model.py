@@ -1,0 +1,98 @@
+"""Ridge regression on random convolutions, as an estimator fits it beside its network."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknt.convolutions.features import RandomConvolutions
+from sknt.convolutions.ridge import MAX_EXACT, Ridge, fit_ridge
+
+MAX_FEATURES_OF_MANY = 4032
+"""Most features for more than MAX_EXACT sequences, where time grows with their square."""
+
+MAX_SEQUENCES = 20_000
+"""Most sequences that the regression is fitted to."""
+
+
+class ConvolutionalRidge:
+    """Ridge regression on random convolutions of sequences.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, longest, n_features)
+        Sequences packed to the left.
+    lengths : ndarray of shape (n_samples,)
+    targets : ndarray of shape (n_samples, n_outputs)
+        Values of mean square about 1, such as −1 and 1 for classes.
+    weights : ndarray of shape (n_samples, n_outputs)
+        Weight of each target, 0 for a missing one.
+    n_features : int
+        Number of features wanted.
+    seed : int
+    backend : {"auto", "fused", "reference"}, default="auto"
+
+    Attributes
+    ----------
+    left_out_ : ndarray of shape (n_samples, n_outputs)
+        The outputs for each of the given sequences by a regression that it is left out of.
+    factor : float
+        What outputs are multiplied by; 1 until it is set.
+    """
+
+    def __init__(
+        self,
+        values: NDArray[np.float64],
+        lengths: NDArray[np.int64],
+        targets: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        *,
+        n_features: int,
+        seed: int,
+        backend: str = "auto",
+    ):
+        self.factor = 1.0
+        n = min(len(values), MAX_SEQUENCES)
+        if n > MAX_EXACT:
+            n_features = min(n_features, MAX_FEATURES_OF_MANY)
+        random_state = np.random.RandomState(seed)
+        self.convolutions = RandomConvolutions(
+            values[:n], lengths[:n], n_features, random_state, backend
+        )
+        features = self.convolutions.transform(values[:n], lengths[:n])
+        self._regressions, left_out = _fit_outputs(features, targets[:n], weights[:n])
+        if n < len(values):
+            left_out = np.concatenate([left_out, self.predict(values[n:], lengths[n:])])
+        self.left_out_ = left_out
+
+    def predict(
+        self, values: NDArray[np.float64], lengths: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the outputs for packed sequences, of shape (n_samples, n_outputs)."""
+        features = self.convolutions.transform(values, lengths)
+        outputs = [ridge.predict(features) for ridge in self._regressions]
+        return self.factor * np.concatenate(outputs, axis=1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what predictions depend on."""
+        return {k: v for k, v in vars(self).items() if k != "left_out_"}
+
+
+def _fit_outputs(
+    features: NDArray[np.float32],
+    targets: NDArray[np.float64],
+    weights: NDArray[np.float64],
+) -> tuple[list[Ridge], NDArray[np.float64]]:
+    """Fit all outputs together, or one by one if they have different weights."""
+    together = bool((weights == weights[:, :1]).all())
+    columns = (
+        [slice(None)] if together else [slice(k, k + 1) for k in range(weights.shape[1])]
+    )
+    regressions, left_out = [], np.zeros_like(targets)
+    for own in columns:
+        used = weights[:, own][:, 0] > 0
+        ridge, left_out[used, own] = fit_ridge(
+            features[used], targets[used, own], weights[used, own][:, 0]
+        )
+        regressions.append(ridge)
+    return regressions, left_out

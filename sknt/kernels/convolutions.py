@@ -1,0 +1,99 @@
+"""Random convolutions over whole sequences: how often responses exceed their thresholds.
+
+:func:`sknt.convolutions.features.response` says the same in NumPy. All numbers are
+integers, so the counts are the same to the bit in whatever order they are summed.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from sknt.kernels._compile import entry, helper
+
+N_TAPS = 9
+"""Length of the convolutions."""
+
+
+@helper
+def _respond(series: Any, dilation: Any, taps: Any, total: Any, response: Any) -> None:
+    """Compute the response at every step: three times three taps, minus all nine."""
+    for t in range(len(response)):
+        tripled = (
+            series[t + taps[0] * dilation]
+            + series[t + taps[1] * dilation]
+            + series[t + taps[2] * dilation]
+        )
+        response[t] = np.int32(3) * tripled - total[t]
+
+
+@helper
+def _add_taps(series: Any, dilation: Any, total: Any) -> None:
+    """Sum the series at all taps around every step."""
+    for t in range(len(total)):
+        total[t] = series[t]
+    for tap in range(1, N_TAPS):
+        shift = tap * dilation
+        for t in range(len(total)):
+            total[t] += series[t + shift]
+
+
+@helper
+def _count_above(response: Any, threshold: Any) -> Any:
+    count = np.int32(0)
+    for t in range(len(response)):
+        count += np.int32(response[t] > threshold)
+    return count
+
+
+@entry
+def count_above(
+    series: Any,
+    lengths: Any,
+    taps: Any,
+    dilations: Any,
+    channels: Any,
+    n_channels: Any,
+    first: Any,
+    thresholds: Any,
+    counts: Any,
+) -> None:
+    """Count the steps at which each response exceeds each of its thresholds.
+
+    Parameters
+    ----------
+    series : ndarray of int32 of shape (n_samples, n_channels, longest)
+    lengths : ndarray of shape (n_samples,)
+    taps : ndarray of shape (n_kernels, 3)
+    dilations : ndarray of shape (n_dilations,)
+    channels : ndarray of shape (n_dilations, n_kernels, most)
+        The channels that a convolution sums over; the first ``n_channels`` count.
+    n_channels : ndarray of shape (n_dilations, n_kernels)
+    first : ndarray of shape (n_dilations, n_kernels + 1)
+        Where each convolution's thresholds begin.
+    thresholds : ndarray of int32 of shape (n_features,)
+    counts : ndarray of int32 of shape (n_samples, n_features)
+        The result.
+    """
+    margin = dilations.max() * (N_TAPS // 2)
+    longest = series.shape[2]
+    padded = np.zeros(longest + 2 * margin, np.int32)
+    total, response = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    is_univariate = series.shape[1] == 1
+    for i in range(len(series)):
+        n = lengths[i]
+        padded[margin + n :] = 0
+        for d in range(len(dilations)):
+            dilation = dilations[d]
+            around = padded[margin - dilation * (N_TAPS // 2) :]
+            for k in range(len(taps)):
+                if not is_univariate or (d == 0 and k == 0):
+                    padded[margin : margin + n] = 0
+                    for c in range(n_channels[d, k]):
+                        channel = series[i, channels[d, k, c]]
+                        for t in range(n):
+                            padded[margin + t] += channel[t]
+                if not is_univariate or k == 0:
+                    _add_taps(around, dilation, total[:n])
+                _respond(around, dilation, taps[k], total[:n], response[:n])
+                for f in range(first[d, k], first[d, k + 1]):
+                    counts[i, f] = _count_above(response[:n], thresholds[f])

@@ -1,0 +1,83 @@
+"""Steps taken together and outputs pooled: patches of a sequence, and one output for it."""
+
+import torch
+from torch import Tensor
+
+POOLINGS = ("last", "mean", "max", "concat")
+"""How the features of a sequence's steps become those of the sequence."""
+
+N_POOLED = 64
+"""Number of features of a step that are pooled."""
+
+
+def step_mask(lengths: Tensor, n_timesteps: int) -> Tensor:
+    """Return which steps are present, of shape (batch, n_timesteps, 1)."""
+    return (torch.arange(n_timesteps) < lengths[:, None])[..., None]
+
+
+def to_patches(x: Tensor, lengths: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Fold successive steps into one, the last one of a sequence filled up with zeros.
+
+    Parameters
+    ----------
+    x : Tensor of shape (batch, n_timesteps, n_inputs)
+    lengths : Tensor of int64 of shape (batch,)
+    size : int
+        Number of steps in a patch.
+
+    Returns
+    -------
+    patches : Tensor of shape (batch, n_patches, size * n_inputs)
+    lengths : Tensor of shape (batch,)
+        Number of patches of each sequence.
+    """
+    n_sequences, n_steps, n_inputs = x.shape
+    present = step_mask(lengths, n_steps).to(x.device)
+    x = torch.where(present, x, torch.zeros((), dtype=x.dtype, device=x.device))
+    n_patches = -(-n_steps // size)
+    x = torch.nn.functional.pad(x, (0, 0, 0, n_patches * size - n_steps))
+    patches = x.reshape(n_sequences, n_patches, size * n_inputs)
+    return patches, (lengths + size - 1).div(size, rounding_mode="floor")
+
+
+def reverse_steps(x: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse the order of each sequence's present steps; the others stay where they are.
+
+    Parameters
+    ----------
+    x : Tensor of shape (batch, n_timesteps, n_features)
+    lengths : Tensor of int64 of shape (batch,)
+    """
+    steps = torch.arange(x.shape[1])
+    mirrored = lengths[:, None] - 1 - steps
+    order = torch.where(mirrored >= 0, mirrored, steps).to(x.device)
+    return x.gather(1, order[..., None].expand_as(x))
+
+
+def pool(features: Tensor, lengths: Tensor, pooling: str) -> Tensor:
+    """Pool the features of a sequence's steps.
+
+    Parameters
+    ----------
+    features : Tensor of shape (batch, n_timesteps, n_features)
+    lengths : Tensor of int64 of shape (batch,)
+    pooling : str
+        One of POOLINGS; "concat" is last, mean and max side by side.
+
+    Returns
+    -------
+    pooled : Tensor of shape (batch, n_features), for "concat" (batch, 3 * n_features)
+    """
+    parts = []
+    lengths = lengths.to(features.device)
+    present = step_mask(lengths.cpu(), features.shape[1]).to(features.device)
+    if pooling in ("last", "concat"):
+        rows = torch.arange(len(features), device=features.device)
+        parts.append(features[rows, lengths - 1])
+    if pooling in ("mean", "concat"):
+        zero = torch.zeros((), dtype=features.dtype, device=features.device)
+        total = torch.where(present, features, zero).sum(1)
+        parts.append(total / lengths[:, None])
+    if pooling in ("max", "concat"):
+        parts.append(features.masked_fill(~present, -torch.inf).amax(1))
+    return torch.cat(parts, 1)

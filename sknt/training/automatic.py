@@ -1,0 +1,38 @@
+"""What "auto" means for parameters that depend on the data."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+N_EPOCHS, MIN_UPDATES = 50, 600
+"""Epochs of a fit, and the updates that they should make at least: with few sequences, the
+number of updates decides whether the training part is fitted at all."""
+
+MAX_UPDATES, MIN_EPOCHS = 4000, 10
+"""Updates of a fit to targets of whole sequences at most, but at least so many epochs."""
+
+N_PATCHES = 28
+"""Patches in the longest sequence."""
+
+N_CONVOLUTIONS, MIN_LENGTH, MIN_SAMPLES = 10_000, 16, 10
+"""Random convolutions, and the longest sequence's steps and the different sequences that
+they need at least."""
+
+
+def n_epochs_for(n_sequences: int, batch_size: int, *, per_step: bool) -> int:
+    """Return the number of epochs for a number of sequences."""
+    n_updates = -(-n_sequences // batch_size)  # of an epoch
+    n_epochs = max(N_EPOCHS, -(-MIN_UPDATES // n_updates))
+    if not per_step:
+        n_epochs = min(n_epochs, max(MIN_EPOCHS, MAX_UPDATES // n_updates))
+    return n_epochs
+
+
+def patch_size_for(lengths: NDArray[np.int64], *, per_step: bool) -> int:
+    """Return the number of steps in a patch for sequences of some lengths."""
+    return 1 if per_step else int(-(-lengths.max() // N_PATCHES))
+
+
+def n_convolutions_for(lengths: NDArray[np.int64], n_different: int) -> int:
+    """Return the number of random convolutions for so many different sequences."""
+    suits = lengths.max() >= MIN_LENGTH and n_different >= MIN_SAMPLES
+    return N_CONVOLUTIONS if suits else 0

@@ -1,0 +1,78 @@
+"""Standardising the features of steps, before values are cast to single precision.
+
+Mean and scale are rounded to few binary digits: what is standardised is then the same
+whether equal sequences are repeated or weighted, although sums are rounded differently.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknt.data.sequences import step_mask
+
+LARGE, SMALL, FAR = 10.0, 0.1, 10.0
+"""Features are standardised automatically if values go beyond LARGE, or all stay below
+SMALL, or their mean is FAR times as far from 0 as they spread."""
+
+
+class Scaling(NamedTuple):
+    """An offset and a scale for each feature."""
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def apply(
+        self, values: NDArray[np.float64], lengths: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Scale packed sequences; what follows a sequence's end stays 0."""
+        if not self.mean.any() and (self.scale == 1).all():
+            return values
+        scaled = (values - self.mean) / self.scale
+        scaled[~step_mask(lengths)] = 0
+        return scaled
+
+
+def find_scaling(
+    values: NDArray[np.float64],
+    lengths: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    standardize: bool | str,
+) -> Scaling:
+    """Return how to scale the features of packed sequences.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, longest, n_features)
+    lengths : ndarray of shape (n_samples,)
+    weights : ndarray of shape (n_samples,)
+        How often each sequence counts; those of weight 0 have no influence.
+    standardize : bool or "auto"
+    """
+    n_features = values.shape[2]
+    mean, scale = np.zeros(n_features), np.ones(n_features)
+    if standardize is False:
+        return Scaling(mean, scale)
+    mask = step_mask(lengths) & (weights > 0)[:, np.newaxis]
+    present, shares = (
+        values[mask],
+        np.repeat(weights, lengths)[np.repeat(weights, lengths) > 0],
+    )
+    shares = shares / shares.sum()
+    for feature, steps in enumerate(present.T):
+        largest = float(np.abs(steps).max())
+        if largest == 0:
+            continue
+        steps = steps / largest  # so that squares neither overflow nor vanish
+        centre = float(shares @ steps)
+        spread = float(np.sqrt(shares @ (steps - centre) ** 2))
+        is_fine = SMALL <= largest <= LARGE and abs(centre) <= FAR * spread
+        if standardize == "auto" and is_fine:
+            continue
+        if spread <= 1e-12 * abs(centre):  # constant
+            mean[feature] = float(steps[0]) * largest
+            continue
+        unit = 2.0 ** np.round(np.log2(spread * largest))
+        mean[feature] = np.round(centre * largest / unit * 64) / 64 * unit
+        scale[feature] = unit
+    return Scaling(mean, scale)
