@@ -68,6 +68,9 @@ class SequenceEstimator(
     """
 
     net_: SequenceNet
+    convolutions_: Any  # ConvolutionalRidge or None
+    network_share_: float
+    patch_size_: int
     _n_outputs: int
     _scaling: Scaling
     _fitted_params: dict[str, Any]
@@ -323,6 +326,7 @@ class SequenceEstimator(
                 self._check_unchanged()
             else:
                 self.__dict__.pop("net_", None)
+                self.convolutions_, self.network_share_ = None, 1.0
             rng = check_random_state(self.random_state)
             seeds = rng.randint(2**31 - 1, size=4).tolist()
             rest: Iterator[Any] = iter(())
@@ -336,8 +340,8 @@ class SequenceEstimator(
                 data, groups = self._training_data(*first, **options)
             else:
                 data, groups = self._training_data(X, y, sample_weight, **options)
+            per_step = self.return_sequences
             if not continues:
-                per_step = self.return_sequences
                 self.patch_size_ = (
                     patch_size_for(data.lengths, per_step=per_step)
                     if isinstance(self.patch_size, str)
@@ -373,7 +377,7 @@ class SequenceEstimator(
             train(
                 self.net_,
                 parts,
-                held_out.dataset(self.return_sequences) if stops_early else None,
+                held_out.dataset(per_step) if held_out and stops_early else None,
                 plan=self._plan(None if partial else n_epochs * len(data.lengths)),
                 encode=self._encode_dataset,
                 learning_rate=self.learning_rate,
@@ -382,7 +386,7 @@ class SequenceEstimator(
                 callbacks=self._make_callbacks(n_epochs, validates, stops_early),
                 stoppers=self._make_stoppers(partial, stops_early, context, X, y),
             )
-            if not (partial and continues):
+            if not partial:
                 self.convolutions_, self.network_share_ = regression, 1.0
             if regression is not None:
                 self.network_share_ = self._choose_share(whole, outputs, is_held_out)

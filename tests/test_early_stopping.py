@@ -12,13 +12,18 @@ def test_early_stopping_restores_the_best_weights(sequences):
     X, _ = sequences
     y = np.random.RandomState(1).randint(0, 2, size=60)  # nothing to learn
     model = small_classifier(
-        early_stopping=True, validation_fraction=0.3, n_iter_no_change=4, max_epochs=60
+        schedule="constant",
+        early_stopping=True,
+        validation_fraction=0.3,
+        n_iter_no_change=4,
+        max_epochs=60,
     ).fit(X, y)
     assert model.n_iter_ < 60
     scores = [record["valid_score"] for record in model.history_]
     losses = [record["valid_loss"] for record in model.history_]
     best = max(range(len(scores)), key=lambda i: (scores[i], -losses[i]))
     exactly = small_classifier(
+        schedule="constant",
         early_stopping=True,
         validation_fraction=0.3,
         n_iter_no_change=100,

@@ -12,6 +12,7 @@ LAYERS = [
     ["sknt._parameters"],
     ["sknt.training"],
     ["sknt.metrics", "sknt.preprocessing"],
+    ["sknt.convolutions"],
     ["sknt.nn"],
     ["sknt.memories"],
     ["sknt.kernels"],

@@ -96,10 +96,13 @@ def test_a_loss_that_becomes_nan_stops_with_a_warning_and_the_best_weights(seque
                     next(net.module_.parameters()).fill_(torch.nan)
 
     X, y = sequences
-    poisoned = small_classifier(max_epochs=8, net_params={"callbacks": [Poison()]})
+    constant = {"schedule": "constant"}  # the same rates whatever max_epochs is
+    poisoned = small_classifier(
+        max_epochs=8, net_params={"callbacks": [Poison()]}, **constant
+    )
     with pytest.warns(ConvergenceWarning, match="non-finite in epoch 3"):
         poisoned.fit(X, y)
-    healthy = small_classifier(max_epochs=2).fit(X, y)
+    healthy = small_classifier(max_epochs=2, **constant).fit(X, y)
     assert poisoned.n_iter_ == 2
     assert torch.equal(weights_of(poisoned), weights_of(healthy))
     # Training continues from there.

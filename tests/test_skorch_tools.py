@@ -121,13 +121,17 @@ def test_a_checkpoint_keeps_the_best_epoch_and_loads_it(sequences, tmp_path):
     X, y = sequences
     checkpoint = Checkpoint(dirname=str(tmp_path), load_best=True, f_pickle="net.pkl")
     model = small_classifier(
+        schedule="constant",
         max_epochs=4,
         learning_rate=0.3,
         net_params={"callbacks": [checkpoint], "train_split": ValidSplit(3)},
     ).fit(X, y)
     best = int(np.argmin([epoch["valid_loss"] for epoch in model.history_])) + 1
     again = small_classifier(
-        max_epochs=best, learning_rate=0.3, net_params={"train_split": ValidSplit(3)}
+        schedule="constant",
+        max_epochs=best,
+        learning_rate=0.3,
+        net_params={"train_split": ValidSplit(3)},
     ).fit(X, y)
     assert_array_equal(model.predict_proba(X), again.predict_proba(X))
     with open(tmp_path / "net.pkl", "rb") as file:
@@ -249,9 +253,15 @@ def test_a_module_can_be_consolidated_without_a_memory(monkeypatch):
     assert model.history_[-1]["phase"] != "learning"
 
 
-class OfTheLastStep(Averages):
+class OfTheSequence(Averages):
     def forward(self, x, lengths):
-        return super().forward(x, lengths)[:, -1]
+        outputs = super().forward(x, lengths)
+        return outputs[torch.arange(len(x)), lengths - 1]
+
+
+class OfOneFeature(Averages):
+    def forward(self, x, lengths):
+        return super().forward(x, lengths)[:, -1, 0]
 
 
 class OneMore(Averages):
@@ -267,7 +277,7 @@ class WithoutSizes(torch.nn.Module):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (OfTheLastStep, r"outputs of shape \(16, 2\).*\(batch, n_timesteps, n_outputs\)"),
+        (OfOneFeature, r"outputs of shape \(16,\).*\(batch, n_timesteps, n_outputs\)"),
         (OneMore, r"outputs of shape \(16, 6, 3\).*here \(16, 6, 2\)"),
         (WithoutSizes, r"WithoutSizes.*does not take \['n_inputs', 'n_outputs'\]"),
         (3, "module=3; give a class of torch.nn.Module"),
@@ -278,6 +288,19 @@ def test_a_module_that_breaks_the_contract_is_refused(sequences, module, message
     with pytest.raises(ValueError, match=message):
         model.fit(*sequences)
     assert not hasattr(model, "net_")
+
+
+def test_a_module_may_give_one_output_for_each_sequence(sequences):
+    X, y = sequences
+    proba = []
+    for module in (Averages, OfTheSequence):
+        torch.manual_seed(0)  # for its dropout
+        model = small_classifier(net_params={"module": module}).fit(X, y)
+        proba.append(model.predict_proba(X))
+    assert_array_equal(*proba)
+    steps = stepwise_classifier(net_params={"module": OfTheSequence})
+    with pytest.raises(ValueError, match=r"outputs of shape \(4, 2\)"):
+        steps.fit(*tiny_copy(random_state=0))
 
 
 class Noisy(SequenceNetwork):

@@ -166,7 +166,7 @@ def draw_bank(
     for d, k in np.ndindex(*shape):
         i = samples[d, k]
         chosen = series[i, channels[d, k, : n_channels[d, k]], : lengths[i]]
-        found = response(chosen.sum(axis=0, dtype=np.int32), TAPS[k], dilations[d])
+        found = response(chosen.sum(axis=0, dtype=np.int32), TAPS[k], int(dilations[d]))
         own = slice(first[d, k], first[d, k + 1])
         thresholds[own] = np.floor(np.quantile(found, levels[own]))
     return Bank(dilations, np.ascontiguousarray(channels), n_channels, first, thresholds)
@@ -220,7 +220,7 @@ def count_above(
         for d, k in np.ndindex(*bank.n_channels.shape):
             chosen = bank.channels[d, k, : bank.n_channels[d, k]]
             added = series[i, chosen, :n].sum(axis=0, dtype=np.int32)
-            found = response(added, TAPS[k], bank.dilations[d])
+            found = response(added, TAPS[k], int(bank.dilations[d]))
             own = slice(bank.first[d, k], bank.first[d, k + 1])
             above = found[:, np.newaxis] > bank.thresholds[own]
             counts[i, own] = above.sum(axis=0)

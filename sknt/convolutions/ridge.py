@@ -112,7 +112,9 @@ def _fit_exactly(
     def error(penalty: float) -> float:
         return float((shares @ solve(penalty)[1] ** 2).sum())
 
-    solution, residuals = solve(min(_penalties(np.trace(kernel) / len(rows)), key=error))
+    solution, residuals = solve(
+        min(_penalties(float(np.trace(kernel)) / len(rows)), key=error)
+    )
     return rows.T @ solution, residuals
 
 
@@ -140,7 +142,7 @@ def _fit_in_folds(
         own = folds[0]
         return float(((targets[own] - rows[own] @ solve(penalty, own)) ** 2).sum())
 
-    penalty = min(_penalties(np.trace(gram) / len(rows)), key=error)
+    penalty = min(_penalties(float(np.trace(gram)) / len(rows)), key=error)
     residuals = np.empty_like(targets)
     for own in folds:
         residuals[own] = targets[own] - rows[own] @ solve(penalty, own)
@@ -149,4 +151,4 @@ def _fit_in_folds(
 
 def _penalties(unit: float) -> list[float]:
     """Return the penalties to try, in units of a row's mean square norm."""
-    return [float(p) for p in PENALTIES * max(unit, np.finfo(np.float32).tiny)]
+    return [float(p) for p in PENALTIES * max(unit, float(np.finfo(np.float32).tiny))]

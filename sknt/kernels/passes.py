@@ -341,7 +341,8 @@ def backward(
                 )
                 ntm.activate_backward(sizes, raw, interface, room.gradient)
             a, a_row, w = at(kept.raw, top * i), stride * i, start(w_interface)
-            multiply(m, h, i, a, a_row, one, w, h + 1, at(room.features, r), f, add)
+            if i:  # there is a memory
+                multiply(m, h, i, a, a_row, one, w, h + 1, at(room.features, r), f, add)
             for s in range(m):
                 d_state = at(carries, order[first + s * stride] * sizes.state)
                 d_hidden = at(d_state, sizes.hidden_at + (sizes.layers - 1) * h)

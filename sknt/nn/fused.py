@@ -26,15 +26,9 @@ CONTROLLER_CODES = {LSTMController: 0, GRUController: 1, FeedForwardController: 
 """The controllers that the kernels support, and their codes there."""
 
 
-def unsupported(cell: Any, readout: Any, *, predicts: bool = False) -> str | None:
-    """Return why the kernels cannot serve a network, or None if they can.
-
-    With ``predicts``, no gradients are needed: the kernels then also serve a controller
-    alone, whose outputs are the same in every batch.
-    """
+def unsupported(cell: Any, readout: Any) -> str | None:
+    """Return why the kernels cannot serve a network, or None if they can."""
     has_memory = isinstance(cell, MemoryCell)
-    if not has_memory and not predicts:
-        return "the controller alone needs no kernels: torch runs it in one call already"
     if has_memory and type(cell.memory) is not NTMMemory:
         return f"there are no kernels for the memory {type(cell.memory).__name__}"
     if type(cell.controller) not in CONTROLLER_CODES:
@@ -130,7 +124,7 @@ def run_fused(
 
     Parameters
     ----------
-    cell : MemoryCell, or ControllerCell for a pass without gradients and traces
+    cell : MemoryCell, or ControllerCell for a pass without traces
     readout : Linear
     x : Tensor of shape (batch, n_timesteps, n_inputs)
     lengths : Tensor of shape (batch,)

@@ -294,7 +294,7 @@ class SequenceNetwork(nn.Module):
             x, lengths = to_patches(x, lengths, self.patch_size)
         outputs, state, trace = self._run_forward(x, lengths, state, traces, prepared)
         if self.reverse is not None:
-            run = self.reverse if prepared is None else prepared.reverse
+            run: Any = self.reverse if prepared is None else prepared.reverse
             backward = run(reverse_steps(x, lengths), lengths)[0]
             outputs = outputs + reverse_steps(backward, lengths)
         if self.pooling is not None:
@@ -311,6 +311,8 @@ class SequenceNetwork(nn.Module):
     ) -> tuple[Tensor, Any, Trace | None]:
         """Run cell and readout over a checked batch."""
         backend = self.backend_for(x) if prepared is None else prepared.backend
+        if traces is not None and not self.has_memory:
+            backend = "reference"  # such a trace is only to be looked at
         if backend != "fused":
             return self._run_reference(x, lengths, state, traces)
         return run_fused(
@@ -377,15 +379,12 @@ class SequenceNetwork(nn.Module):
             return {}
         return self.cell.memory.weightings(self.cell.memory_trace(trace))
 
-    def backend_for(self, x: Tensor, *, predicts: bool = False) -> str:
+    def backend_for(self, x: Tensor) -> str:
         """Return which path serves a batch, "fused" or "reference".
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_timesteps, n_inputs)
-        predicts : bool, default=False
-            Whether this is for a prepared pass, without gradients and traces: the kernels
-            then serve a controller alone as well.
 
         Raises
         ------
@@ -394,15 +393,14 @@ class SequenceNetwork(nn.Module):
         """
         if self.backend == "reference":
             return "reference"
-        reason = unsupported(self.cell, self.readout, predicts=predicts)
+        reason = unsupported(self.cell, self.readout)
         reason = reason or unsuitable(self.cell, self.readout, x)
         if reason and self.backend == "fused":
             raise ValueError(f"backend='fused' cannot serve: {reason}; use backend='auto'")
         if reason:
             return "reference"
         if reason := missing():
-            if self.has_memory:  # a controller alone is hardly slower
-                warn_that_missing(reason)
+            warn_that_missing(reason)
             return "reference"
         return "fused"
 
@@ -439,11 +437,8 @@ def _check_patch_size(patch_size: Any, pooling: str | None) -> int:
         raise ValueError(
             f"pooling={pooling!r} is not known; choose from {sorted(POOLINGS)} or None"
         )
-    if (
-        not isinstance(patch_size, Integral)
-        or isinstance(patch_size, bool)
-        or patch_size < 1
-    ):
+    is_integer = isinstance(patch_size, Integral) and not isinstance(patch_size, bool)
+    if not is_integer or int(patch_size) < 1:
         raise ValueError(f"patch_size={patch_size!r} is not a positive integer")
     if patch_size > 1 and pooling is None:
         raise ValueError(

@@ -18,13 +18,12 @@ class PreparedNetwork:
     Attributes
     ----------
     backend : {"fused", "reference"}
-        The path that batches take. A controller alone is trained by torch's own layers, but
-        predicts in the kernels, where the rest of a batch does not change an output.
+        The path that batches take.
     """
 
     def __init__(self, network: Any, is_plain: bool):
         parameter = next(network.cell.controller.parameters())
-        self.backend = network.backend_for(parameter, predicts=is_plain)
+        self.backend = network.backend_for(parameter)
         self.laid_out = None
         if is_plain and self.backend == "fused":
             self.laid_out = lay_out(network.cell, network.readout)
