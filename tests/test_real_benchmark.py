@@ -105,6 +105,24 @@ def test_warping_equals_the_naive_recursion(benchmark, lengths, window):
     assert distance(a, b, window, expected / 3) > expected / 3
 
 
+@pytest.mark.parametrize("symbols", ["abcab", "abxcabxc", "bxabcbxab", "aaaaa", "c"])
+def test_the_longest_match_equals_a_search_for_it(benchmark, symbols):
+    alphabet = "abcx"
+    sequence = benchmark.steps.one_hot(list(symbols), list(alphabet))
+    train = benchmark.steps.one_hot(list("abcaxc"), list(alphabet))
+    targets = np.append(train.argmax(axis=1)[1:], np.nan)
+    model = benchmark.rivals.LongestMatch().fit([train], [targets])
+    expected = []
+    for t in range(len(symbols)):
+        answer = {"a": "b", "b": "c", "c": "a", "x": "c"}[symbols[t]]  # as in training
+        for length in range(1, t + 1):
+            at = symbols[:t].rfind(symbols[t - length + 1 : t + 1])
+            if at >= 0:
+                answer = symbols[at + length]
+        expected.append(answer)
+    assert [alphabet[i] for i in model.predict([sequence])[0]] == expected
+
+
 class Recorder:
     """An estimator that keeps what it was fitted on, and predicts its first column."""
 
