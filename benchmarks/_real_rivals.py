@@ -149,9 +149,9 @@ class LongestMatch(BaseEstimator):
     """Predict the next symbol from the longest repetition within the sequence.
 
     That is the symbol that followed when the latest ones, as many of them as possible,
-    occurred before; the last time if there are several. A symbol that is new to the sequence
+    occurred before; the last time if there are several. A symbol new to its sequence
     is followed by the one that follows it most often in the training set. Symbols are
-    indicators, targets the indices of the next.
+    indicators, and targets the indices of the next symbol.
     """
 
     def fit(self, X, y):

@@ -217,8 +217,8 @@ def load(name):
     return json.loads(path.read_text()) if path.exists() else {"facts": {}, "results": []}
 
 
-def save(name, saved):
-    """Write the results on a data set, one line per result."""
+def save(name, known, rows):
+    """Write a data set's description and the results on it, one line per result."""
     RESULTS.mkdir(exist_ok=True)
     order = list(MODELS)
     rows = sorted(
@@ -226,7 +226,7 @@ def save(name, saved):
     )
     lines = ",\n".join(json.dumps(row) for row in rows)
     (RESULTS / f"{name}.json").write_text(
-        f'{{"facts": {json.dumps(saved["facts"])}, "results": [\n{lines}\n]}}\n'
+        f'{{"facts": {json.dumps(known)}, "results": [\n{lines}\n]}}\n'
     )
 
 
@@ -238,19 +238,19 @@ def run(name, models, seeds, again):
         if not model.serves(source):
             continue
         for seed in seeds if model.random else [0]:
-            saved = load(name)
             this = {"model": of_model, "seed": seed}
-            others = [row for row in saved["results"] if not this.items() <= row.items()]
-            if len(others) < len(saved["results"]) and not again:
+            if not again and any(
+                this.items() <= row.items() for row in load(name)["results"]
+            ):
                 continue
             data = data or source.load()
             result = evaluate(source, data, model, seed)
             print(name, this, result, flush=True)
             versions = ", ".join(f"{lib} {version(lib)}" for lib in model.libraries)
             where = {"machine": describe_machine(), "versions": versions}
-            saved["facts"] = facts(source, data)
-            saved["results"] = [*others, {**this, **result, **where}]
-            save(name, saved)
+            rows = load(name)["results"]  # again: others may have been added meanwhile
+            rows = [row for row in rows if not this.items() <= row.items()]
+            save(name, facts(source, data), [*rows, {**this, **result, **where}])
 
 
 def main():
