@@ -220,11 +220,9 @@ def load(name):
 def save(name, known, rows):
     """Write a data set's description and the results on it, one line per result."""
     RESULTS.mkdir(exist_ok=True)
-    order = list(MODELS)
-    rows = sorted(
-        saved["results"], key=lambda row: (order.index(row["model"]), row["seed"])
-    )
-    lines = ",\n".join(json.dumps(row) for row in rows)
+    order = {model: i for i, model in enumerate(MODELS)}
+    rows = sorted(rows, key=lambda row: (order[row["model"]], row["seed"]))
+    lines = ",\n".join(map(json.dumps, rows))
     (RESULTS / f"{name}.json").write_text(
         f'{{"facts": {json.dumps(known)}, "results": [\n{lines}\n]}}\n'
     )
