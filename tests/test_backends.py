@@ -13,8 +13,6 @@ pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
 def test_backends_that_cannot_serve_are_refused_with_the_reason():
-    with pytest.raises(ValueError, match=r"the controller alone needs no kernels.*'auto'"):
-        SequenceNetwork(3, 2, memory=None, backend="fused")
     with pytest.raises(ValueError, match=r"backend='cuda' is not known.*'reference'"):
         SequenceNetwork(3, 2, backend="cuda")
     network = SequenceNetwork(3, 2, backend="fused").to(torch.bfloat16)
@@ -26,7 +24,6 @@ def test_backends_that_cannot_serve_are_refused_with_the_reason():
 
 def test_auto_falls_back_where_there_are_no_kernels():
     for network in (
-        SequenceNetwork(3, 2, memory=None),
         SequenceNetwork(3, 2).to(torch.bfloat16),
         SequenceNetwork(3, 2, backend="reference"),
     ):
@@ -98,9 +95,7 @@ def test_estimators_report_their_backend_and_predict_the_same(sequences):
         models["auto"].predict_proba(X), models["reference"].predict_proba(X), atol=1e-4
     )
     bare = NTMSequenceClassifier(memory=None, **shared).fit(X, y)
-    assert bare.backend_ == "reference"
-    with pytest.raises(ValueError, match="the controller alone needs no kernels"):
-        NTMSequenceClassifier(memory=None, backend="fused", **shared).fit(X, y)
+    assert bare.backend_ == "fused"
 
 
 def test_a_prediction_that_overflows_single_precision_is_made_in_double_precision():

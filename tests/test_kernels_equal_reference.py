@@ -64,6 +64,21 @@ def test_any_configuration_gives_the_references_results_and_gradients(seed):
 
 
 @pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
+@pytest.mark.parametrize("n_layers", [1, 2, 3])
+@pytest.mark.parametrize("n_sequences", [1, 5])
+def test_a_controller_alone_has_the_references_gradients(controller, n_layers, n_sequences):
+    network = make_kernel_network(
+        memory=None, controller=controller, n_layers=n_layers, hidden_size=6
+    )
+    x, lengths = make_batch(n_sequences)
+    assert network.backend_for(x) == "fused"
+    expected, gradients = results_and_gradients(network, "reference", x, lengths)
+    actual, fused_gradients = results_and_gradients(network, "fused", x, lengths)
+    assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+    assert_gradients_close(fused_gradients, gradients)
+
+
+@pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
 def test_in_double_precision_the_paths_differ_only_by_rounding(controller):
     network = make_kernel_network(
         controller=controller, n_layers=2, n_write_heads=2

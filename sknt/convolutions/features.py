@@ -127,6 +127,7 @@ class RandomConvolutions:
         values: NDArray[np.float64], lengths: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the values and their differences; the first difference is 0."""
+        values = values[:, : lengths.max()]
         return values, np.diff(values, axis=1, prepend=values[:, :1])
 
 

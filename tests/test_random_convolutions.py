@@ -1,0 +1,148 @@
+"""Features of random convolutions, against slow loops."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknt.convolutions.features import (
+    N_TAPS,
+    TAPS,
+    RandomConvolutions,
+    count_above,
+    draw_bank,
+    response,
+)
+
+
+def make_series(n_samples=7, n_channels=3, longest=40, seed=0):
+    rng = np.random.RandomState(seed)
+    lengths = rng.randint(1, longest + 1, size=n_samples)
+    lengths[0] = longest
+    series = rng.randint(-(10**6), 10**6, size=(n_samples, n_channels, longest))
+    return series.astype(np.int32), lengths
+
+
+def make_sequences(n_samples=12, n_features=2, longest=40, seed=0):
+    rng = np.random.RandomState(seed)
+    lengths = rng.randint(2, longest + 1, size=n_samples)
+    lengths[0] = longest
+    values = rng.normal(size=(n_samples, longest, n_features)).cumsum(axis=1)
+    values[np.arange(longest) >= lengths[:, np.newaxis]] = 0
+    return values, lengths
+
+
+def slow_response(series, taps, dilation):
+    found = []
+    for t in range(len(series)):
+        total = 0
+        for tap in range(N_TAPS):
+            at = t + (tap - N_TAPS // 2) * dilation
+            if 0 <= at < len(series):
+                total += (2 if tap in taps else -1) * int(series[at])
+        found.append(total)
+    return found
+
+
+def test_there_are_84_different_convolutions_whose_weights_add_up_to_0():
+    assert len({tuple(taps) for taps in TAPS}) == 84
+    flat = np.ones(200, np.int32)
+    for taps in TAPS:
+        assert not response(flat, taps, 3)[12:-12].any()
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 7])
+@pytest.mark.parametrize("n_steps", [1, 5, 30])
+def test_a_response_is_that_of_a_slow_loop(dilation, n_steps):
+    series = np.random.RandomState(0).randint(-1000, 1000, n_steps).astype(np.int32)
+    for taps in TAPS[::11]:
+        assert_array_equal(
+            response(series, taps, dilation), slow_response(series, taps, dilation)
+        )
+
+
+@pytest.mark.parametrize("n_channels", [1, 3, 12])
+def test_counts_are_those_of_a_slow_loop(n_channels):
+    series, lengths = make_series(4, n_channels, 25)
+    bank = draw_bank(series, lengths, 200, np.random.RandomState(1))
+    counts = count_above(series, lengths, bank, "reference")
+    for d, dilation in enumerate(bank.dilations):
+        for k in (0, 40, 83):
+            chosen = bank.channels[d, k, : bank.n_channels[d, k]]
+            assert len(set(chosen)) == len(chosen) >= 1
+            for i, n in enumerate(lengths):
+                found = slow_response(series[i, chosen, :n].sum(axis=0), TAPS[k], dilation)
+                for f in range(bank.first[d, k], bank.first[d, k + 1]):
+                    assert counts[i, f] == sum(r > bank.thresholds[f] for r in found)
+
+
+@pytest.mark.parametrize("n_channels", [1, 4])
+def test_the_kernels_count_the_same(n_channels):
+    series, lengths = make_series(9, n_channels, 61)
+    bank = draw_bank(series, lengths, 500, np.random.RandomState(1))
+    expected = count_above(series, lengths, bank, "reference")
+    assert_array_equal(count_above(series, lengths, bank, "auto"), expected)
+    garbage = series.copy()
+    for row, n in zip(garbage, lengths, strict=True):
+        row[:, n:] = 77_777
+    assert_array_equal(count_above(garbage, lengths, bank, "auto"), expected)
+
+
+def test_dilations_reach_over_the_sequences_and_no_further():
+    for longest in (2, 9, 16, 300):
+        series, lengths = make_series(5, 1, longest)
+        lengths[:] = longest
+        bank = draw_bank(series, lengths, 5000, np.random.RandomState(0))
+        assert bank.dilations[0] == 1
+        assert bank.dilations[-1] * (N_TAPS - 1) < max(longest, N_TAPS)
+        assert len(bank.thresholds) == bank.first[-1, -1] == 84 * round(5000 / 84)
+
+
+def test_features_are_shares_of_the_steps_of_values_and_differences():
+    values, lengths = make_sequences()
+    model = RandomConvolutions(values, lengths, 1000, np.random.RandomState(0))
+    features = model.transform(values, lengths)
+    assert features.shape == (12, model.n_features)
+    assert abs(model.n_features - 1000) < 168
+    assert features.min() >= 0
+    assert features.max() <= 1
+    counts = features * lengths[:, np.newaxis]
+    assert_allclose(counts, counts.round(), atol=1e-4)
+    # A constant added to a whole sequence leaves its differences as they are.
+    moved = values.copy()
+    moved[3, : lengths[3]] += 5
+    half = model.n_features // 2
+    again = model.transform(moved, lengths)
+    assert_array_equal(again[:, half:], features[:, half:])
+    assert (again[3, :half] != features[3, :half]).any()
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_features_depend_on_their_sequence_alone(backend):
+    values, lengths = make_sequences(n_samples=6)
+    model = RandomConvolutions(values, lengths, 400, np.random.RandomState(0), backend)
+    features = model.transform(values, lengths)
+    for i, n in enumerate(lengths):
+        alone = model.transform(values[i : i + 1, :n], lengths[i : i + 1])
+        assert_array_equal(alone[0], features[i])
+    longer = np.pad(values, ((0, 0), (0, 9), (0, 0)))
+    assert_array_equal(model.transform(longer, lengths), features)
+
+
+def test_units_do_not_matter():
+    values, lengths = make_sequences()
+    features = [
+        RandomConvolutions(v, lengths, 400, np.random.RandomState(0)).transform(v, lengths)
+        for v in (values, values * 1024)
+    ]
+    assert_array_equal(*features)
+
+
+def test_extreme_values_do_not_overflow():
+    values, lengths = make_sequences(n_features=12)
+    values[1, 0] = 1e30
+    model = RandomConvolutions(values, lengths, 400, np.random.RandomState(0))
+    features = model.transform(values * 1e8, lengths)
+    assert np.isfinite(features).all()
+    flat = np.ones((3, 20, 1))
+    constant = RandomConvolutions(flat, np.full(3, 20), 400, np.random.RandomState(0))
+    assert np.isfinite(constant.transform(flat * 3, np.full(3, 20))).all()
