@@ -429,8 +429,8 @@ MORE = """
 def main():
     """Fit and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("sets", nargs="*", choices=[*SETS, []], help="default: all")
-    parser.add_argument("--side", action="store_true", help="the larger bare controller")
+    parser.add_argument("sets", nargs="*", help=f"of {', '.join(SETS)}; default: all")
+    parser.add_argument("--side", action="store_true", help="other bare controllers")
     parser.add_argument("--table", action="store_true", help="only write the table")
     arguments = parser.parse_args()
     for name in [] if arguments.table else arguments.sets or SETS:
