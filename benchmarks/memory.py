@@ -399,6 +399,8 @@ split of the same data.
 MORE = """
 ## The sets
 
+Sets that are not in the table have not been run with all seeds.
+
 - **tunes**: sections of Irish and American dance tunes that are under a repeat sign, 25
   to 50 notes, played twice (O'Neill's and Ryan's collections, in the package
   `music21`). A step is the note's step of the scale and whether it begins a bar; the

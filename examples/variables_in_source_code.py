@@ -59,8 +59,8 @@ for name, rows in parts.items():
 
 # %%
 # Look-up is learned fast with Muon and batches of 8. The bare LSTM gets the same settings,
-# and as many epochs. It does better with the default optimizer, but not nearly as well as the
-# memory network: ``benchmarks/memory.md`` has both, with five seeds.
+# and as many epochs. With the default optimizer it does better (``benchmarks/memory.md``),
+# but not nearly as well as the memory network.
 
 memory_network = NTMSequenceClassifier(
     return_sequences=True,
