@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -27,6 +27,8 @@ from sknt.data.targets import check_targets
 from sknt.nn import gradient_norms
 from sknt.training.automatic import n_convolutions_for, n_epochs_for, patch_size_for
 from sknt.training.blending import (
+    LAST_PART,
+    Blend,
     blended,
     calibrate,
     choose_share,
@@ -164,13 +166,11 @@ class SequenceEstimator(
         size, per_step = self._batch_size(), self.return_sequences
         return n_epochs_for(n_sequences, size, per_step=per_step)
 
-    def _n_convolutions(
-        self, data: TrainingData, groups: NDArray[np.int64], streams: bool
-    ) -> int:
+    def _n_convolutions(self, data: TrainingData, groups: NDArray[np.int64]) -> int:
         """Return the number of convolutions, with "auto" resolved."""
         if isinstance(self.n_convolutions, str):
             has_own = {"module", "criterion"} & set(self.net_params or {})
-            if self.return_sequences or has_own or streams:
+            if self.return_sequences or has_own:
                 return 0
             return n_convolutions_for(data.lengths, groups.max() + 1)
         if self.n_convolutions and self.return_sequences:
@@ -350,35 +350,31 @@ class SequenceEstimator(
                 self.net_ = self._make_net(*seeds[:2])
                 self.net_.chance_loss_ = self._chance_loss(data)
                 self._fitted_params = self._fixed_params()
-            regression, outputs = None, np.empty(0)
-            if not partial and (n_features := self._n_convolutions(data, groups, streams)):
-                regression, outputs = fit_regression(
-                    data,
-                    groups,
-                    self._codes(data),
-                    n_features=n_features,
-                    seed=seeds[3],
-                    backend=self.backend,
-                )
+            blend = self._begin_blend(data, groups, seeds[2:], streams, partial)
             stops_early = self.early_stopping and not partial
-            whole, held_out = data, None
-            if stops_early or regression is not None:
-                fraction = held_out_fraction(groups)
-                if stops_early:
-                    fraction = self.validation_fraction
-                is_held_out = choose_held_out(data, groups, fraction, seeds[2])
-                data, held_out = data.take(~is_held_out), data.take(is_held_out)
             n_epochs = 1 if partial else self._max_epochs(len(data.lengths))
+            held_out, n_planned = None, n_epochs * len(data.lengths)
             parts: Any = [(data, n_epochs)]
-            if streams:
+            if stops_early:
+                if blend is None:
+                    fraction = self.validation_fraction
+                    is_held_out = choose_held_out(data, groups, fraction, seeds[2])
+                else:
+                    is_held_out = blend.is_held_out
+                rest_of_data, held_out = data.take(~is_held_out), data.take(is_held_out)
+                parts = [(rest_of_data, n_epochs)]
+                n_planned = n_epochs * len(rest_of_data.lengths)
+            elif blend is not None:
+                parts = self._parts_of_blend(blend, n_epochs)
+            elif streams:
                 more = (self._training_data(*chunk, reset=False)[0] for chunk in rest)
                 parts = ((part, 1) for part in islice(chain([data], more), n_epochs))
             validates = stops_early or bool(self.net_.train_split)
             train(
                 self.net_,
                 parts,
-                held_out.dataset(per_step) if held_out and stops_early else None,
-                plan=self._plan(None if partial else n_epochs * len(data.lengths)),
+                None if held_out is None else held_out.dataset(per_step),
+                plan=self._plan(None if partial else n_planned),
                 encode=self._encode_dataset,
                 learning_rate=self.learning_rate,
                 batch_size=self._batch_size(),
@@ -386,46 +382,76 @@ class SequenceEstimator(
                 callbacks=self._make_callbacks(n_epochs, validates, stops_early),
                 stoppers=self._make_stoppers(partial, stops_early, context, X, y),
             )
+            if blend is not None and not blend.has_share:
+                self._choose_share(blend)
             if not partial:
-                self.convolutions_, self.network_share_ = regression, 1.0
-            if regression is not None:
-                self.network_share_ = self._choose_share(whole, outputs, is_held_out)
-            if not partial:
-                self._warn_if_no_better(whole, outputs)
+                self._warn_if_no_better(blend)
             self.history_ = self.net_.epoch_records()
             self.n_iter_ = sum(epoch["epoch"] > 0 for epoch in self.history_)
             self.backend_ = self.net_.backend
         return self
 
-    def _choose_share(
+    def _begin_blend(
         self,
         data: TrainingData,
-        outputs: NDArray[np.float64],
-        is_held_out: NDArray[np.bool_],
-    ) -> float:
-        """Calibrate the regression, and return the network's share of the blend."""
-        regression = self.convolutions_
+        groups: NDArray[np.int64],
+        seeds: Sequence[int],
+        streams: bool,
+        partial: bool,
+    ) -> Blend | None:
+        """Fit the regression and choose what to hold out, if there is to be a blend."""
+        if partial:  # what the last fit made of the convolutions stays
+            return None
+        self.convolutions_, self.network_share_ = None, 1.0
+        n_thresholds = 0 if streams else self._n_convolutions(data, groups)
+        if not n_thresholds:
+            return None
+        fraction = held_out_fraction(groups)
+        if self.early_stopping:
+            fraction = self.validation_fraction
+        is_held_out = choose_held_out(data, groups, fraction, seeds[0])
+        self.convolutions_, outputs = fit_regression(
+            data,
+            groups,
+            self._codes(data),
+            n_thresholds=n_thresholds,
+            seed=seeds[1],
+            backend=self.backend,
+        )
         if is_classifier(self):
-            regression.factor = calibrate(
-                outputs, functools.partial(self._losses, data=data)
-            )
-        held_out = data.take(is_held_out)
-        return choose_share(
-            regression.factor * outputs[is_held_out],
+            losses = functools.partial(self._losses, data=data)
+            self.convolutions_.factor = calibrate(outputs, losses)
+        return Blend(data, self.convolutions_.factor * outputs, is_held_out)
+
+    def _parts_of_blend(
+        self, blend: Blend, n_epochs: int
+    ) -> Iterator[tuple[TrainingData, int]]:
+        """Train without the held-out part, and if the network has a share, with it."""
+        n_last = int(LAST_PART * n_epochs)
+        yield blend.data.take(~blend.is_held_out), n_epochs - n_last
+        self._choose_share(blend)
+        if n_last and self.network_share_:
+            yield blend.data, n_last
+
+    def _choose_share(self, blend: Blend) -> None:
+        held_out, outputs = blend.data.take(blend.is_held_out), blend.outputs
+        self.network_share_ = choose_share(
+            outputs[blend.is_held_out],
             self.net_.predict_outputs(held_out.values, held_out.lengths),
             functools.partial(self._losses, data=held_out),
             self._log_likelihood,
         )
+        blend.has_share = True
 
-    def _warn_if_no_better(self, data: TrainingData, outputs: NDArray[np.float64]) -> None:
+    def _warn_if_no_better(self, blend: Blend | None) -> None:
         """Warn if neither network nor regression is better than guessing."""
         progress, guessing = self.net_.progress_, NO_BETTER * self.net_.chance_loss_
         mean_loss = progress.mean_loss
         if progress.n_updates < MIN_UPDATES or mean_loss is None or mean_loss < NO_BETTER:
             return
-        if self.convolutions_ is not None:
-            losses = self._losses(self.convolutions_.factor * outputs, data)
-            if losses.sum() < guessing * data.weights.sum():
+        if blend is not None:
+            losses = self._losses(blend.outputs, blend.data)
+            if losses.sum() < guessing * blend.data.weights.sum():
                 return
         warnings.warn(
             f"Training ended no better than guessing: after {progress.n_updates} updates, "

@@ -8,7 +8,7 @@ from sknt.convolutions.features import (
     N_TAPS,
     TAPS,
     RandomConvolutions,
-    count_above,
+    describe,
     draw_bank,
     response,
 )
@@ -64,13 +64,14 @@ def test_a_response_is_that_of_a_slow_loop(dilation, n_steps):
 def test_counts_are_those_of_a_slow_loop(n_channels):
     series, lengths = make_series(4, n_channels, 25)
     bank = draw_bank(series, lengths, 200, np.random.RandomState(1))
-    counts = count_above(series, lengths, bank, "reference")
+    counts, sums = describe(series, lengths, bank, "reference")
     for d, dilation in enumerate(bank.dilations):
         for k in (0, 40, 83):
             chosen = bank.channels[d, k, : bank.n_channels[d, k]]
             assert len(set(chosen)) == len(chosen) >= 1
             for i, n in enumerate(lengths):
                 found = slow_response(series[i, chosen, :n].sum(axis=0), TAPS[k], dilation)
+                assert sums[i, d, k] == sum(max(r, 0) for r in found)
                 for f in range(bank.first[d, k], bank.first[d, k + 1]):
                     assert counts[i, f] == sum(r > bank.thresholds[f] for r in found)
 
@@ -79,12 +80,14 @@ def test_counts_are_those_of_a_slow_loop(n_channels):
 def test_the_kernels_count_the_same(n_channels):
     series, lengths = make_series(9, n_channels, 61)
     bank = draw_bank(series, lengths, 500, np.random.RandomState(1))
-    expected = count_above(series, lengths, bank, "reference")
-    assert_array_equal(count_above(series, lengths, bank, "auto"), expected)
+    expected = describe(series, lengths, bank, "reference")
+    for one, other in zip(describe(series, lengths, bank, "auto"), expected, strict=True):
+        assert_array_equal(one, other)
     garbage = series.copy()
     for row, n in zip(garbage, lengths, strict=True):
         row[:, n:] = 77_777
-    assert_array_equal(count_above(garbage, lengths, bank, "auto"), expected)
+    for one, other in zip(describe(garbage, lengths, bank, "auto"), expected, strict=True):
+        assert_array_equal(one, other)
 
 
 def test_dilations_reach_over_the_sequences_and_no_further():
@@ -97,16 +100,16 @@ def test_dilations_reach_over_the_sequences_and_no_further():
         assert len(bank.thresholds) == bank.first[-1, -1] == 84 * round(5000 / 84)
 
 
-def test_features_are_shares_of_the_steps_of_values_and_differences():
+def test_features_are_shares_and_means_over_values_and_differences():
     values, lengths = make_sequences()
     model = RandomConvolutions(values, lengths, 1000, np.random.RandomState(0))
     features = model.transform(values, lengths)
     assert features.shape == (12, model.n_features)
-    assert abs(model.n_features - 1000) < 168
     assert features.min() >= 0
-    assert features.max() <= 1
-    counts = features * lengths[:, np.newaxis]
+    shares = features[:, : 84 * 6]  # six thresholds each
+    counts = shares * lengths[:, np.newaxis]
     assert_allclose(counts, counts.round(), atol=1e-4)
+    assert shares.max() <= 1
     # A constant added to a whole sequence leaves its differences as they are.
     moved = values.copy()
     moved[3, : lengths[3]] += 5

@@ -1,17 +1,24 @@
 r"""Features of sequences from random convolutions at several dilations.
 
 A convolution has nine weights, three of them 2 and the others −1, spread over time by a
-dilation. The feature is the share of the steps at which its response exceeds a threshold:
+dilation. Its response at step t is
 
 .. math::
 
-    f = \frac{1}{T} \sum_{t=1}^{T} \Big[ \sum_{c \in C} \sum_{j=-4}^{4}
-        w_j \, x_{c,\, t + j \delta} > b \Big]
+    r_t = \sum_{c \in C} \sum_{j=-4}^{4} w_j \, x_{c,\, t + j \delta}
 
-with zeros outside the sequence. All 84 such sets of weights are used, each at all dilations
+with zeros outside the sequence. Its features are the shares of the steps at which the
+response exceeds thresholds, and the mean of what is positive:
+
+.. math::
+
+    \frac{1}{T} \sum_{t=1}^{T} [r_t > b] \qquad \text{and} \qquad
+    \frac{1}{T} \sum_{t=1}^{T} \max(r_t, 0) .
+
+All 84 such sets of weights are used, each at all dilations
 δ; the channels C, and the training sequence whose quantiles are the thresholds b, are
-random. This is MiniRocket [1]_, over the present steps of sequences of unequal length, and
-over the differences of successive steps beside the values.
+random. The shares are MiniRocket's [1]_, over the present steps of sequences of unequal
+length; the means, and differences beside the values, are MultiRocket's [2]_.
 
 The values are rounded to whole numbers, 65,536 a standard deviation. Sums are then exact,
 and a feature depends on nothing but its sequence.
@@ -20,6 +27,8 @@ References
 ----------
 .. [1] Dempster, Schmidt & Webb (2021), "MiniRocket: A Very Fast (Almost) Deterministic
    Transform for Time Series Classification", arXiv:2012.08791.
+.. [2] Tan, Dempster, Bergmeir & Webb (2022), "MultiRocket: Multiple Pooling Operators and
+   Transformations for Fast and Effective Time Series Classification", arXiv:2102.00457.
 """
 
 import itertools
@@ -59,7 +68,7 @@ class Bank(NamedTuple):
     n_channels : ndarray of shape (n_dilations, 84)
     first : ndarray of shape (n_dilations, 85)
         Where each convolution's thresholds begin.
-    thresholds : ndarray of int32 of shape (n_features,)
+    thresholds : ndarray of int32 of shape (n_thresholds,)
     """
 
     dilations: NDArray[np.int64]
@@ -77,8 +86,8 @@ class RandomConvolutions:
     values : ndarray of shape (n_samples, longest, n_features)
         The sequences to draw from, packed to the left.
     lengths : ndarray of shape (n_samples,)
-    n_features : int
-        Number of features, rounded to a multiple of 168.
+    n_thresholds : int
+        Number of thresholds, rounded to a multiple of 168.
     random_state : RandomState
     backend : {"auto", "fused", "reference"}, default="auto"
         Whether compiled kernels transform sequences; without them it takes many times
@@ -89,7 +98,7 @@ class RandomConvolutions:
         self,
         values: NDArray[np.float64],
         lengths: NDArray[np.int64],
-        n_features: int,
+        n_thresholds: int,
         random_state: np.random.RandomState,
         backend: str = "auto",
     ):
@@ -102,25 +111,26 @@ class RandomConvolutions:
             scale[scale == 0] = 1.0
             self._scales.append((mean, scale))
             whole = _to_integers(series, lengths, mean, scale)
-            self._banks.append(draw_bank(whole, lengths, n_features // 2, random_state))
+            self._banks.append(draw_bank(whole, lengths, n_thresholds // 2, random_state))
 
     @property
     def n_features(self) -> int:
         """Number of features."""
-        return sum(len(bank.thresholds) for bank in self._banks)
+        return sum(len(b.thresholds) + b.n_channels.size for b in self._banks)
 
     def transform(
         self, values: NDArray[np.float64], lengths: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """Return the features of packed sequences, of shape (n_samples, n_features)."""
-        shares = []
+        features = []
         for series, scale, bank in zip(
             self._both(values, lengths), self._scales, self._banks, strict=True
         ):
             whole = _to_integers(series, lengths, *scale)
-            counts = count_above(whole, lengths, bank, self.backend)
-            shares.append((counts / lengths[:, np.newaxis]).astype(np.float32))
-        return np.concatenate(shares, axis=1)
+            counts, sums = describe(whole, lengths, bank, self.backend)
+            n_steps = lengths[:, np.newaxis]
+            features += [counts / n_steps, sums.reshape(len(sums), -1) / (n_steps * UNIT)]
+        return np.concatenate(features, axis=1, dtype=np.float32)
 
     @staticmethod
     def _both(
@@ -134,7 +144,7 @@ class RandomConvolutions:
 def draw_bank(
     series: NDArray[np.int32],
     lengths: NDArray[np.int64],
-    n_features: int,
+    n_thresholds: int,
     random_state: np.random.RandomState,
 ) -> Bank:
     """Draw channels and thresholds for convolutions of some training series.
@@ -143,8 +153,8 @@ def draw_bank(
     ----------
     series : ndarray of shape (n_samples, n_channels, longest)
     lengths : ndarray of shape (n_samples,)
-    n_features : int
-        Number of thresholds, rounded to a multiple of 84.
+    n_thresholds : int
+        Rounded to a multiple of 84.
     random_state : RandomState
 
     Returns
@@ -152,7 +162,7 @@ def draw_bank(
     bank : Bank
     """
     n_samples, n_all, _ = series.shape
-    dilations, per_kernel = _dilations(lengths, max(1, round(n_features / len(TAPS))))
+    dilations, per_kernel = _dilations(lengths, max(1, round(n_thresholds / len(TAPS))))
     shape = (len(dilations), len(TAPS))
     most = min(n_all, MAX_CHANNELS)
     n_channels = np.floor(2 ** random_state.uniform(0, np.log2(most + 1), shape))
@@ -197,10 +207,10 @@ def response(
     return 3 * sum(shifted[tap] for tap in taps) - sum(shifted)
 
 
-def count_above(
+def describe(
     series: NDArray[np.int32], lengths: NDArray[np.int64], bank: Bank, backend: str
-) -> NDArray[np.int32]:
-    """Count the steps at which each response exceeds each of its thresholds.
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Count the steps at which responses exceed thresholds, and sum what is positive.
 
     Parameters
     ----------
@@ -211,40 +221,45 @@ def count_above(
 
     Returns
     -------
-    counts : ndarray of shape (n_samples, n_features)
+    counts : ndarray of shape (n_samples, n_thresholds)
+    sums : ndarray of shape (n_samples, n_dilations, 84)
     """
     counts = np.zeros((len(series), len(bank.thresholds)), np.int32)
+    sums = np.zeros((len(series), *bank.n_channels.shape), np.int64)
     if backend != "reference" and missing() is None:
-        _count_in_kernels(series, lengths, bank, counts)
-        return counts
+        _describe_in_kernels(series, lengths, bank, counts, sums)
+        return counts, sums
     for i, n in enumerate(lengths):
         for d, k in np.ndindex(*bank.n_channels.shape):
             chosen = bank.channels[d, k, : bank.n_channels[d, k]]
             added = series[i, chosen, :n].sum(axis=0, dtype=np.int32)
             found = response(added, TAPS[k], int(bank.dilations[d]))
+            sums[i, d, k] = found.clip(0).sum(dtype=np.int64)
             own = slice(bank.first[d, k], bank.first[d, k + 1])
             above = found[:, np.newaxis] > bank.thresholds[own]
             counts[i, own] = above.sum(axis=0)
-    return counts
+    return counts, sums
 
 
-def _count_in_kernels(
+def _describe_in_kernels(
     series: NDArray[np.int32],
     lengths: NDArray[np.int64],
     bank: Bank,
     counts: NDArray[np.int32],
+    sums: NDArray[np.int64],
 ) -> None:
     """Divide the sequences among threads."""
     from sknt.kernels import blocks, convolutions
 
-    def count(block: int, n_blocks: int, thread: int) -> None:
+    def run(block: int, n_blocks: int, thread: int) -> None:
         own = slice(block, None, n_blocks)
-        convolutions.count_above(
-            np.ascontiguousarray(series[own]), lengths[own], TAPS, *bank, counts[own]
+        convolutions.describe(
+            np.ascontiguousarray(series[own]),
+            *(lengths[own], TAPS, *bank, counts[own], sums[own]),
         )
 
     partition = blocks.make_partition(len(series))
-    blocks.run(partition.n_blocks, partition.n_threads, count)
+    blocks.run(partition.n_blocks, partition.n_threads, run)
 
 
 def _to_integers(

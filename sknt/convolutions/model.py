@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sknt.convolutions.features import RandomConvolutions
 from sknt.convolutions.ridge import MAX_EXACT, Ridge, fit_ridge
 
-MAX_FEATURES_OF_MANY = 4032
-"""Most features for more than MAX_EXACT sequences, where time grows with their square."""
+MAX_THRESHOLDS_OF_MANY = 3024
+"""Most thresholds for more than MAX_EXACT sequences, where time grows with their square."""
 
 MAX_SEQUENCES = 20_000
 """Most sequences that the regression is fitted to."""
@@ -27,8 +27,8 @@ class ConvolutionalRidge:
         Values of mean square about 1, such as −1 and 1 for classes.
     weights : ndarray of shape (n_samples, n_outputs)
         Weight of each target, 0 for a missing one.
-    n_features : int
-        Number of features wanted.
+    n_thresholds : int
+        Number of convolutions with a threshold.
     seed : int
     backend : {"auto", "fused", "reference"}, default="auto"
 
@@ -47,17 +47,17 @@ class ConvolutionalRidge:
         targets: NDArray[np.float64],
         weights: NDArray[np.float64],
         *,
-        n_features: int,
+        n_thresholds: int,
         seed: int,
         backend: str = "auto",
     ):
         self.factor = 1.0
         n = min(len(values), MAX_SEQUENCES)
         if n > MAX_EXACT:
-            n_features = min(n_features, MAX_FEATURES_OF_MANY)
+            n_thresholds = min(n_thresholds, MAX_THRESHOLDS_OF_MANY)
         random_state = np.random.RandomState(seed)
         self.convolutions = RandomConvolutions(
-            values[:n], lengths[:n], n_features, random_state, backend
+            values[:n], lengths[:n], n_thresholds, random_state, backend
         )
         features = self.convolutions.transform(values[:n], lengths[:n])
         self._regressions, left_out = _fit_outputs(features, targets[:n], weights[:n])

@@ -1,7 +1,7 @@
-"""Random convolutions over whole sequences: how often responses exceed their thresholds.
+"""Random convolutions over whole sequences: how often and how far responses go up.
 
 :func:`sknt.convolutions.features.response` says the same in NumPy. All numbers are
-integers, so the counts are the same to the bit in whatever order they are summed.
+integers, so the results are the same to the bit in whatever order they are summed.
 """
 
 from typing import Any
@@ -45,8 +45,16 @@ def _count_above(response: Any, threshold: Any) -> Any:
     return count
 
 
+@helper
+def _sum_positive(response: Any) -> Any:
+    total = np.int64(0)
+    for t in range(len(response)):
+        total += np.int64(max(response[t], np.int32(0)))
+    return total
+
+
 @entry
-def count_above(
+def describe(
     series: Any,
     lengths: Any,
     taps: Any,
@@ -56,8 +64,9 @@ def count_above(
     first: Any,
     thresholds: Any,
     counts: Any,
+    sums: Any,
 ) -> None:
-    """Count the steps at which each response exceeds each of its thresholds.
+    """Count the steps at which responses exceed thresholds, and sum what is positive.
 
     Parameters
     ----------
@@ -72,7 +81,8 @@ def count_above(
         Where each convolution's thresholds begin.
     thresholds : ndarray of int32 of shape (n_features,)
     counts : ndarray of int32 of shape (n_samples, n_features)
-        The result.
+    sums : ndarray of int64 of shape (n_samples, n_dilations, n_kernels)
+        The results.
     """
     margin = dilations.max() * (N_TAPS // 2)
     longest = series.shape[2]
@@ -95,5 +105,6 @@ def count_above(
                 if not is_univariate or k == 0:
                     _add_taps(around, dilation, total[:n])
                 _respond(around, dilation, taps[k], total[:n], response[:n])
+                sums[i, d, k] = _sum_positive(response[:n])
                 for f in range(first[d, k], first[d, k + 1]):
                     counts[i, f] = _count_above(response[:n], thresholds[f])

@@ -201,10 +201,12 @@ def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
 def _describe_memory(cell: Any, readout: nn.Linear) -> tuple[dict[str, Any], list[Tensor]]:
     """Return the sizes of a memory and its interface's parameters; empty without one."""
     if not isinstance(cell, MemoryCell):
-        counts = ("read_heads", "write_heads", "rows", "width", "clip")
+        counts = ("read_heads", "write_heads", "rows", "width")
         flags = ("squashes_keys", "squashes_adds")
         nothing = readout.weight.new_zeros(0, readout.in_features)
-        return dict.fromkeys(counts + flags, 0) | {"shifts": 1}, [nothing, nothing[:, 0]]
+        nothings = dict.fromkeys(counts + flags, 0)
+        # All of the same types as with a memory, so that nothing is compiled twice.
+        return nothings | {"shifts": 1, "clip": 0.0}, [nothing, nothing[:, 0]]
     memory: Any = cell.memory
     sizes = {
         "read_heads": memory.n_read_heads,

@@ -2,10 +2,12 @@
 
 The blended output is (1 − s) times the regression's plus s times the network's. The share s
 is judged on sequences that neither has learned from: the network trains on the others, and
-the regression predicts each sequence from a fit that it is left out of.
+the regression predicts each sequence from a fit that it is left out of. In the last part of
+its training, the network sees all sequences, if it has any share.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,9 @@ from sknt.training.data import TrainingData
 HELD_OUT, MAX_HELD_OUT = 0.2, 400
 """Fraction of the sequences on which the share is judged, and their number at most."""
 
+LAST_PART = 0.3
+"""Part of the epochs in which the network trains on the held-out sequences, too."""
+
 SHARES = np.linspace(0, 1, 11)
 """The shares of the network that are tried."""
 
@@ -25,6 +30,26 @@ MIN_GAIN = 2.0
 
 Losses = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Returns the loss of each sequence for outputs of shape (n_samples, n_outputs)."""
+
+
+@dataclass
+class Blend:
+    """What is known of a blend during training.
+
+    Attributes
+    ----------
+    data : TrainingData
+    outputs : ndarray of shape (n_samples, n_outputs)
+        The regression's output for each sequence, from a fit that it is left out of.
+    is_held_out : ndarray of bool of shape (n_samples,)
+    has_share : bool
+        Whether the network's share has been chosen.
+    """
+
+    data: TrainingData
+    outputs: NDArray[np.float64]
+    is_held_out: NDArray[np.bool_]
+    has_share: bool = False
 
 
 def held_out_fraction(groups: NDArray[np.int64]) -> float:
@@ -37,7 +62,7 @@ def fit_regression(
     groups: NDArray[np.int64],
     codes: NDArray[np.float64],
     *,
-    n_features: int,
+    n_thresholds: int,
     seed: int,
     backend: str,
 ) -> tuple[ConvolutionalRidge, NDArray[np.float64]]:
@@ -51,7 +76,7 @@ def fit_regression(
         helps to predict another.
     codes : ndarray of shape (n_samples, n_outputs)
         The targets as numbers of mean square about 1.
-    n_features, seed, backend
+    n_thresholds, seed, backend
         As in :class:`ConvolutionalRidge`.
 
     Returns
@@ -70,7 +95,7 @@ def fit_regression(
         data.lengths[first],
         codes[first],
         weights,
-        n_features=n_features,
+        n_thresholds=n_thresholds,
         seed=seed,
         backend=backend,
     )

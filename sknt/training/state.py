@@ -35,8 +35,8 @@ class KeepsState:
     def snapshot(self) -> dict[str, Any]:
         """Return copies of the weights, the optimizer's state and the progress."""
         return {
-            "module": copy.deepcopy(self.module_.state_dict()),
-            "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
+            "module": _map_leaves(_copied, Tensor, self.module_.state_dict()),
+            "optimizer": _map_leaves(_copied, Tensor, self.optimizer_.state_dict()),
             "progress": asdict(self.progress_),
             "stream_params": dict(self.stream_params_),
             "chance_loss": self.chance_loss_,
@@ -84,6 +84,10 @@ def _available(device: Any) -> str:
         )
         return "cpu"
     return str(device)
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone()
 
 
 def _map_leaves(function: Any, leaf: type, tree: Any) -> Any:
