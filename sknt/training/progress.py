@@ -43,6 +43,9 @@ WARM_UP, ANNEALING_WARM_UP = 100, 60
 """Number of updates over which the learning rate warms up: before a consolidation, and with
 a cosine over the whole run."""
 
+WARM_UP_PART = 0.1
+"""Part of a run with a cosine over which the learning rate warms up at most."""
+
 MAX_ROUNDS, ROUND_RATE = 3, 0.1
 """Most extra rounds of annealing, and the fraction of the rate they begin at."""
 
@@ -235,7 +238,8 @@ def next_update(progress: Progress, plan: Plan) -> Update:
     if plan.anneals and plan.n_planned:
         done = (progress.n_sequences - plan.n_first) / plan.n_planned
         warm_up = (progress.n_updates - plan.n_first_updates + 1) / ANNEALING_WARM_UP
-        return Update(rate=min(1.0, warm_up) * _cosine(min(1.0, done)))
+        warm_up = min(1.0, max(warm_up, done / WARM_UP_PART))
+        return Update(rate=warm_up * _cosine(min(1.0, done)))
     if not plan.consolidates:
         return Update()
     if progress.learned_at is None or progress.mean_loss is None:
