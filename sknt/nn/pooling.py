@@ -15,6 +15,11 @@ def step_mask(lengths: Tensor, n_timesteps: int) -> Tensor:
     return (torch.arange(n_timesteps) < lengths[:, None])[..., None]
 
 
+def at_last_steps(outputs: Tensor, lengths: Tensor) -> Tensor:
+    """Return the outputs at each sequence's last step, of shape (batch, n_outputs)."""
+    return outputs[torch.arange(len(outputs)), lengths - 1]
+
+
 def to_patches(x: Tensor, lengths: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Fold successive steps into one, the last one of a sequence filled up with zeros.
 
@@ -69,15 +74,13 @@ def pool(features: Tensor, lengths: Tensor, pooling: str) -> Tensor:
     pooled : Tensor of shape (batch, n_features), for "concat" (batch, 3 * n_features)
     """
     parts = []
-    lengths = lengths.to(features.device)
-    present = step_mask(lengths.cpu(), features.shape[1]).to(features.device)
+    present = step_mask(lengths, features.shape[1]).to(features.device)
     if pooling in ("last", "concat"):
-        rows = torch.arange(len(features), device=features.device)
-        parts.append(features[rows, lengths - 1])
+        parts.append(at_last_steps(features, lengths))
     if pooling in ("mean", "concat"):
         zero = torch.zeros((), dtype=features.dtype, device=features.device)
         total = torch.where(present, features, zero).sum(1)
-        parts.append(total / lengths[:, None])
+        parts.append(total / lengths[:, None].to(total.device))
     if pooling in ("max", "concat"):
         parts.append(features.masked_fill(~present, -torch.inf).amax(1))
     return torch.cat(parts, 1)

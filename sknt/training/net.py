@@ -15,10 +15,11 @@ from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sknt.nn.pooling import at_last_steps
 from sknt.training.batches import holds_sequences, sequence_loader
 from sknt.training.interrupts import TrainingFailed, TrainingStopped, is_from_user
 from sknt.training.perturbations import AddToGradient, with_noise
-from sknt.training.prediction import at_last_steps, first_of, predict_outputs
+from sknt.training.prediction import first_of, predict_outputs
 from sknt.training.progress import Plan, Progress, Update, advance, next_update, observe
 from sknt.training.state import KeepsState
 

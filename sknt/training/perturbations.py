@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sknt.nn.pooling import step_mask
+
 
 class AddToGradient(torch.autograd.Function):
     """Pass outputs through, and add the gradient of a penalty to theirs."""
@@ -37,7 +39,7 @@ def with_noise(values: Tensor, lengths: Tensor, scale: float, seed: int) -> Tens
     -------
     noisy : Tensor of the shape and dtype of values
     """
-    present = torch.arange(values.shape[1]) < lengths.unsqueeze(1)
+    present = step_mask(lengths, values.shape[1])[..., 0]
     deviation = values[present].double().std(0, correction=0)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(values.shape, generator=generator, dtype=torch.float64)

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+from sknt.nn.pooling import at_last_steps
 
 MIN_BATCH_SIZE = {"fused": 512, "reference": 128}
 """Minimum batch size by backend, because larger batches are faster."""
@@ -111,11 +112,6 @@ class _BatchRunner(NamedTuple):
 def first_of(results: Any) -> Any:
     """Return a module's outputs, which it returns alone or first in a tuple."""
     return results[0] if isinstance(results, tuple) else results
-
-
-def at_last_steps(outputs: Tensor, lengths: Tensor) -> Tensor:
-    """Return the outputs at each sequence's last step."""
-    return outputs[torch.arange(len(outputs)), lengths - 1]
 
 
 def copy_as(dtype: torch.dtype, module: torch.nn.Module) -> Any:
