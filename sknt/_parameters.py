@@ -182,7 +182,7 @@ class SequenceParameters:
         doc="""int or "auto", default="auto"
         Number of passes over the training data in one call to `fit`. "auto" is 50, but at
         least as many as make 600 updates, and without `return_sequences` at most as many
-        as make 4,000 (and no fewer than 10).""",
+        as make 2,500 (and no fewer than 10).""",
     )
     batch_size: int | str = parameter(
         default="auto",

@@ -53,7 +53,7 @@ def test_nothing_becomes_non_finite_under_stress(stress, learning_rate, optimize
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Training stopped:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Training:sklearn.exceptions.ConvergenceWarning")
 def test_twenty_thousand_steps_stay_finite():
     X, y = make_copy(400, n_bits=1, max_length=2, random_state=0)
     model = stepwise_classifier(

@@ -179,8 +179,20 @@ def draw_bank(
         chosen = series[i, channels[d, k, : n_channels[d, k]], : lengths[i]]
         found = response(chosen.sum(axis=0, dtype=np.int32), TAPS[k], int(dilations[d]))
         own = slice(first[d, k], first[d, k + 1])
-        thresholds[own] = np.floor(np.quantile(found, levels[own]))
+        thresholds[own] = _quantiles(found, levels[own])
     return Bank(dilations, np.ascontiguousarray(channels), n_channels, first, thresholds)
+
+
+def _quantiles(
+    values: NDArray[np.int32], levels: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return quantiles, interpolated and rounded down; np.quantile takes far longer."""
+    ordered = np.sort(values).astype(np.float64)
+    places = levels * (len(values) - 1)
+    below = places.astype(np.int64)
+    above = np.minimum(below + 1, len(values) - 1)
+    steps = (places - below) * (ordered[above] - ordered[below])
+    return np.floor(ordered[below] + steps)
 
 
 def _dilations(
@@ -200,7 +212,8 @@ def response(
 ) -> NDArray[np.int32]:
     """Return a convolution's response at every step of one series, zeros outside it."""
     margin = N_TAPS // 2 * dilation
-    padded = np.pad(series, margin)
+    padded = np.zeros(len(series) + 2 * margin, np.int32)
+    padded[margin : margin + len(series)] = series
     shifted = [
         padded[tap * dilation : tap * dilation + len(series)] for tap in range(N_TAPS)
     ]

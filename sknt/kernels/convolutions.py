@@ -15,26 +15,21 @@ N_TAPS = 9
 
 
 @helper
-def _respond(series: Any, dilation: Any, taps: Any, total: Any, response: Any) -> None:
+def _respond(first: Any, second: Any, third: Any, total: Any, response: Any) -> None:
     """Compute the response at every step: three times three taps, minus all nine."""
     for t in range(len(response)):
-        tripled = (
-            series[t + taps[0] * dilation]
-            + series[t + taps[1] * dilation]
-            + series[t + taps[2] * dilation]
-        )
-        response[t] = np.int32(3) * tripled - total[t]
+        response[t] = np.int32(3) * (first[t] + second[t] + third[t]) - total[t]
 
 
 @helper
 def _add_taps(series: Any, dilation: Any, total: Any) -> None:
     """Sum the series at all taps around every step."""
-    for t in range(len(total)):
-        total[t] = series[t]
+    n = len(total)
+    total[:] = series[:n]
     for tap in range(1, N_TAPS):
-        shift = tap * dilation
-        for t in range(len(total)):
-            total[t] += series[t + shift]
+        shifted = series[tap * dilation :][:n]
+        for t in range(n):
+            total[t] += shifted[t]
 
 
 @helper
@@ -104,7 +99,14 @@ def describe(
                             padded[margin + t] += channel[t]
                 if not is_univariate or k == 0:
                     _add_taps(around, dilation, total[:n])
-                _respond(around, dilation, taps[k], total[:n], response[:n])
+                # Slices, because an index that might be negative costs eight times the time.
+                _respond(
+                    around[taps[k, 0] * dilation :][:n],
+                    around[taps[k, 1] * dilation :][:n],
+                    around[taps[k, 2] * dilation :][:n],
+                    total[:n],
+                    response[:n],
+                )
                 sums[i, d, k] = _sum_positive(response[:n])
                 for f in range(first[d, k], first[d, k + 1]):
                     counts[i, f] = _count_above(response[:n], thresholds[f])

@@ -7,7 +7,7 @@ N_EPOCHS, MIN_UPDATES = 50, 600
 """Epochs of a fit, and the updates that they should make at least: with few sequences, the
 number of updates decides whether the training part is fitted at all."""
 
-MAX_UPDATES, MIN_EPOCHS = 4000, 10
+MAX_UPDATES, MIN_EPOCHS = 2500, 10
 """Updates of a fit to targets of whole sequences at most, but at least so many epochs."""
 
 N_PATCHES = 28
