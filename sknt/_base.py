@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -17,15 +17,14 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 from torch.utils.data import Dataset
 
-from sknt._parameters import SequenceParameters
 from sknt._private import check_sample_weight
 from sknt._runtime import single_threaded
+from sknt._settings import Settings
 from sknt.data.inputs import SequenceInputMixin
 from sknt.data.sequences import Sequences, as_numpy, check_sequences
 from sknt.data.streams import chunks, is_stream, refuse_with_stream
 from sknt.data.targets import check_targets
 from sknt.nn import gradient_norms
-from sknt.training.automatic import n_convolutions_for, n_epochs_for, patch_size_for
 from sknt.training.blending import (
     LAST_PART,
     Blend,
@@ -51,16 +50,11 @@ from sknt.training.net import SequenceNet
 from sknt.training.progress import Plan
 from sknt.training.scaling import Scaling, find_scaling
 
-NO_BETTER, MIN_UPDATES = 0.97, 300
+NO_BETTER, ENOUGH_UPDATES = 0.97, 300
 """A fit of so many updates that ends above this fraction of the loss of guessing warns."""
 
-NESTED = ("memory_params", "net_params")
-"""Dictionaries whose keys are parameters too: ``memory_params__shift_range``."""
 
-
-class SequenceEstimator(
-    SequenceParameters, SequenceInputMixin, CallbackSupportMixin, BaseEstimator
-):
+class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
     """Base class of the estimators, which encode their targets as numbers.
 
     A subclass defines ``_encode_targets``, which turns targets into numbers to train on,
@@ -75,63 +69,6 @@ class SequenceEstimator(
     patch_size_: int
     _n_outputs: int
     _scaling: Scaling
-    _fitted_params: dict[str, Any]
-
-    # Parameters
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters, including those inside memory_params and net_params.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to list the entries of the two dictionaries as
-            ``memory_params__<name>`` and ``net_params__<name>``.
-
-        Returns
-        -------
-        params : dict
-        """
-        params = super().get_params(deep=deep)
-        if deep:
-            for name in NESTED:
-                entries = getattr(self, name)
-                if isinstance(entries, dict):
-                    params |= {f"{name}__{key}": v for key, v in entries.items()}
-        return params
-
-    def set_params(self, **params: Any) -> "SequenceEstimator":
-        """Set parameters, including those inside memory_params and net_params.
-
-        Parameters
-        ----------
-        **params : dict
-            ``memory_params__shift_range=2`` sets one entry in a copy of the dictionary,
-            as a grid search does.
-
-        Returns
-        -------
-        self : estimator
-        """
-        plain = {k: v for k, v in params.items() if k.split("__")[0] not in NESTED}
-        plain |= {name: params[name] for name in NESTED if name in params}
-        super().set_params(**plain)
-        for name in NESTED:
-            prefix = f"{name}__"
-            entries = {
-                key.removeprefix(prefix): value
-                for key, value in params.items()
-                if key.startswith(prefix)
-            }
-            if entries:
-                present = getattr(self, name)
-                if not isinstance(present, dict | None):
-                    raise ValueError(
-                        f"{name}={present!r} is not a dictionary, so {sorted(entries)} "
-                        "cannot be set in it"
-                    )
-                setattr(self, name, {**(present or {}), **entries})
-        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -140,66 +77,11 @@ class SequenceEstimator(
         tags.input_tags.allow_nan = True
         return tags
 
-    def _schedule(self) -> str:
-        """Return the schedule, with "auto" resolved."""
-        if self.schedule != "auto":
-            return self.schedule
-        learns_steps = is_classifier(self) and self.return_sequences
-        return "consolidate" if learns_steps else "cosine"
-
-    def _batch_size(self) -> int:
-        """Return the batch size, with "auto" resolved."""
-        if isinstance(self.batch_size, str):
-            return 4 if self.return_sequences else 16
-        return self.batch_size
-
-    def _clip(self) -> float | None:
-        """Return the largest gradient norm, with "auto" resolved."""
-        if isinstance(self.max_grad_norm, str):
-            return 1.5 if self.return_sequences else 3.0
-        return self.max_grad_norm
-
-    def _max_epochs(self, n_sequences: int) -> int:
-        """Return the number of epochs, with "auto" resolved."""
-        if not isinstance(self.max_epochs, str):
-            return self.max_epochs
-        size, per_step = self._batch_size(), self.return_sequences
-        return n_epochs_for(n_sequences, size, per_step=per_step)
-
-    def _n_convolutions(self, data: TrainingData, groups: NDArray[np.int64]) -> int:
-        """Return the number of convolutions, with "auto" resolved."""
-        if isinstance(self.n_convolutions, str):
-            has_own = {"module", "criterion"} & set(self.net_params or {})
-            if self.return_sequences or has_own:
-                return 0
-            return n_convolutions_for(data.lengths, groups.max() + 1)
-        if self.n_convolutions and self.return_sequences:
-            raise ValueError(
-                f"n_convolutions={self.n_convolutions} needs a target for each sequence; "
-                "with return_sequences=True use n_convolutions=0"
-            )
-        return self.n_convolutions
-
-    def _fixed_params(self) -> dict[str, Any]:
-        fixed = (name for name, p in self._parameters.items() if p.fixed)
-        return {name: getattr(self, name) for name in fixed}
-
     def _network_params(self) -> dict[str, Any]:
         own = (name for name, p in self._parameters.items() if p.network)
         sizes = {"n_inputs": self._n_inputs, "n_outputs": self._n_outputs}
         resolved = {"patch_size": self.patch_size_, "pooling": self._pooling()}
         return sizes | {name: getattr(self, name) for name in own} | resolved
-
-    def _pooling(self) -> str | None:
-        """Return the pooling, with "auto" resolved; None is an output for every step."""
-        if self.return_sequences:
-            if self.pooling != "auto":
-                raise ValueError(
-                    f"pooling={self.pooling!r} has no meaning with return_sequences=True, "
-                    "where each step has an output; leave it at 'auto'"
-                )
-            return None
-        return "concat" if self.pooling == "auto" else self.pooling
 
     # Data
 
@@ -325,8 +207,8 @@ class SequenceEstimator(
             if continues:
                 self._check_unchanged()
             else:
+                self._check_partial(partial)
                 self.__dict__.pop("net_", None)
-                self.convolutions_, self.network_share_ = None, 1.0
             rng = check_random_state(self.random_state)
             seeds = rng.randint(2**31 - 1, size=4).tolist()
             rest: Iterator[Any] = iter(())
@@ -340,32 +222,29 @@ class SequenceEstimator(
                 data, groups = self._training_data(*first, **options)
             else:
                 data, groups = self._training_data(X, y, sample_weight, **options)
-            per_step = self.return_sequences
             if not continues:
-                self.patch_size_ = (
-                    patch_size_for(data.lengths, per_step=per_step)
-                    if isinstance(self.patch_size, str)
-                    else self.patch_size
-                )
-                self.net_ = self._make_net(*seeds[:2])
-                self.net_.chance_loss_ = self._chance_loss(data)
-                self._fitted_params = self._fixed_params()
-            blend = self._begin_blend(data, groups, seeds[2:], streams, partial)
+                self._begin(data, seeds[:2])
+            if not partial:  # a partial fit keeps what the last fit made of them
+                self.convolutions_, self.network_share_ = None, 1.0
+            n_thresholds = self._n_convolutions(data, groups)
+            n_thresholds = 0 if streams or partial else n_thresholds
             stops_early = self.early_stopping and not partial
-            n_epochs = 1 if partial else self._max_epochs(len(data.lengths))
-            held_out, n_planned = None, n_epochs * len(data.lengths)
-            parts: Any = [(data, n_epochs)]
+            is_held_out = np.zeros(len(data.lengths), bool)
+            held_out, blend = None, None
+            if stops_early or n_thresholds:
+                default = held_out_fraction(groups)
+                fraction = self.validation_fraction if stops_early else default
+                is_held_out = choose_held_out(data, groups, fraction, seeds[2])
+            if n_thresholds:
+                blend = self._begin_blend(data, groups, is_held_out, n_thresholds, seeds[3])
             if stops_early:
-                if blend is None:
-                    fraction = self.validation_fraction
-                    is_held_out = choose_held_out(data, groups, fraction, seeds[2])
-                else:
-                    is_held_out = blend.is_held_out
-                rest_of_data, held_out = data.take(~is_held_out), data.take(is_held_out)
-                parts = [(rest_of_data, n_epochs)]
-                n_planned = n_epochs * len(rest_of_data.lengths)
-            elif blend is not None:
-                parts = self._parts_of_blend(blend, n_epochs)
+                held_out = data.take(is_held_out).dataset(self.return_sequences)
+                data = data.take(~is_held_out)
+            n_epochs = 1 if partial else self._max_epochs(len(data.lengths))
+            n_planned = n_epochs * len(data.lengths)
+            parts: Any = [(data, n_epochs)]
+            if blend is not None and not stops_early:
+                parts, n_planned = self._parts_of_blend(blend, n_epochs)
             elif streams:
                 more = (self._training_data(*chunk, reset=False)[0] for chunk in rest)
                 parts = ((part, 1) for part in islice(chain([data], more), n_epochs))
@@ -373,7 +252,7 @@ class SequenceEstimator(
             train(
                 self.net_,
                 parts,
-                None if held_out is None else held_out.dataset(per_step),
+                held_out,
                 plan=self._plan(None if partial else n_planned),
                 encode=self._encode_dataset,
                 learning_rate=self.learning_rate,
@@ -391,31 +270,28 @@ class SequenceEstimator(
             self.backend_ = self.net_.backend
         return self
 
+    def _begin(self, data: TrainingData, seeds: Sequence[int]) -> None:
+        """Make a new net for the data."""
+        self.patch_size_ = self._patch_size(data.lengths)
+        self.net_ = self._make_net(*seeds)
+        self.net_.chance_loss_ = self._chance_loss(data)
+        self._fitted_params = self._fixed_params()
+
     def _begin_blend(
         self,
         data: TrainingData,
         groups: NDArray[np.int64],
-        seeds: Sequence[int],
-        streams: bool,
-        partial: bool,
-    ) -> Blend | None:
-        """Fit the regression and choose what to hold out, if there is to be a blend."""
-        if partial:  # what the last fit made of the convolutions stays
-            return None
-        self.convolutions_, self.network_share_ = None, 1.0
-        n_thresholds = 0 if streams else self._n_convolutions(data, groups)
-        if not n_thresholds:
-            return None
-        fraction = held_out_fraction(groups)
-        if self.early_stopping:
-            fraction = self.validation_fraction
-        is_held_out = choose_held_out(data, groups, fraction, seeds[0])
+        is_held_out: NDArray[np.bool_],
+        n_thresholds: int,
+        seed: int,
+    ) -> Blend:
+        """Fit the regression that the network is to be blended with."""
         self.convolutions_, outputs = fit_regression(
             data,
             groups,
             self._codes(data),
             n_thresholds=n_thresholds,
-            seed=seeds[1],
+            seed=seed,
             backend=self.backend,
         )
         if is_classifier(self):
@@ -425,13 +301,26 @@ class SequenceEstimator(
 
     def _parts_of_blend(
         self, blend: Blend, n_epochs: int
-    ) -> Iterator[tuple[TrainingData, int]]:
-        """Train without the held-out part, and if the network has a share, with it."""
+    ) -> tuple[Iterator[tuple[TrainingData, int]], int]:
+        """Train without the held-out part, and if the network has a share, with it.
+
+        Returns
+        -------
+        parts : iterator of TrainingData and int
+        n_planned : int
+            The sequences shown in all parts.
+        """
+        rest = blend.data.take(~blend.is_held_out)
         n_last = int(LAST_PART * n_epochs)
-        yield blend.data.take(~blend.is_held_out), n_epochs - n_last
-        self._choose_share(blend)
-        if n_last and self.network_share_:
-            yield blend.data, n_last
+        n_first = n_epochs - n_last
+
+        def parts() -> Iterator[tuple[TrainingData, int]]:
+            yield rest, n_first
+            self._choose_share(blend)
+            if n_last and self.network_share_:
+                yield blend.data, n_last
+
+        return parts(), n_first * len(rest.lengths) + n_last * len(blend.data.lengths)
 
     def _choose_share(self, blend: Blend) -> None:
         held_out, outputs = blend.data.take(blend.is_held_out), blend.outputs
@@ -447,7 +336,9 @@ class SequenceEstimator(
         """Warn if neither network nor regression is better than guessing."""
         progress, guessing = self.net_.progress_, NO_BETTER * self.net_.chance_loss_
         mean_loss = progress.mean_loss
-        if progress.n_updates < MIN_UPDATES or mean_loss is None or mean_loss < NO_BETTER:
+        if mean_loss is None or mean_loss < NO_BETTER:
+            return
+        if progress.n_updates < ENOUGH_UPDATES:
             return
         if blend is not None:
             losses = self._losses(blend.outputs, blend.data)
@@ -462,13 +353,11 @@ class SequenceEstimator(
             stacklevel=4,
         )
 
-    def _check_unchanged(self) -> None:
-        fitted = self._fitted_params
-        changed = [n for n, value in self._fixed_params().items() if value != fitted[n]]
-        if changed:
+    def _check_partial(self, partial: bool) -> None:
+        if partial and self.n_convolutions not in (0, "auto"):
             raise ValueError(
-                f"{', '.join(changed)} changed since the last fit, from which warm_start "
-                "and partial_fit continue; use warm_start=False or a clone to start anew"
+                f"partial_fit does not support n_convolutions={self.n_convolutions}, which "
+                "needs all the data at once, unless fit comes first; use n_convolutions=0"
             )
 
     def _check_stream(self, y: Any, sample_weight: Any) -> None:

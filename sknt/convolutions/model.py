@@ -1,7 +1,5 @@
 """Ridge regression on random convolutions, as an estimator fits it beside its network."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,10 +70,6 @@ class ConvolutionalRidge:
         features = self.convolutions.transform(values, lengths)
         outputs = [ridge.predict(features) for ridge in self._regressions]
         return self.factor * np.concatenate(outputs, axis=1)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what predictions depend on."""
-        return {k: v for k, v in vars(self).items() if k != "left_out_"}
 
 
 def _fit_outputs(

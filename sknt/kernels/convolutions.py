@@ -99,7 +99,7 @@ def describe(
                             padded[margin + t] += channel[t]
                 if not is_univariate or k == 0:
                     _add_taps(around, dilation, total[:n])
-                # Slices, because an index that might be negative costs eight times the time.
+                # Slices: an index that might be negative costs eight times the time.
                 _respond(
                     around[taps[k, 0] * dilation :][:n],
                     around[taps[k, 1] * dilation :][:n],

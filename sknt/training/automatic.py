@@ -17,6 +17,10 @@ N_CONVOLUTIONS, MIN_LENGTH, MIN_SAMPLES = 10_000, 16, 10
 """Random convolutions, and the longest sequence's steps and the different sequences that
 they need at least."""
 
+LONG, FEWEST = 10_000, 3_024
+"""Steps of the longest sequence beyond which there are fewer convolutions, in proportion,
+and how many there are at least."""
+
 
 def n_epochs_for(n_sequences: int, batch_size: int, *, per_step: bool) -> int:
     """Return the number of epochs for a number of sequences."""
@@ -34,5 +38,7 @@ def patch_size_for(lengths: NDArray[np.int64], *, per_step: bool) -> int:
 
 def n_convolutions_for(lengths: NDArray[np.int64], n_different: int) -> int:
     """Return the number of random convolutions for so many different sequences."""
-    suits = lengths.max() >= MIN_LENGTH and n_different >= MIN_SAMPLES
-    return N_CONVOLUTIONS if suits else 0
+    longest = int(lengths.max())
+    if longest < MIN_LENGTH or n_different < MIN_SAMPLES:
+        return 0
+    return max(FEWEST, N_CONVOLUTIONS * LONG // max(longest, LONG))

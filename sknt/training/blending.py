@@ -99,7 +99,9 @@ def fit_regression(
         seed=seed,
         backend=backend,
     )
-    return regression, regression.left_out_[members]
+    outputs = regression.left_out_[members]
+    del regression.left_out_  # needed no more
+    return regression, outputs
 
 
 def calibrate(outputs: NDArray[np.float64], losses: Losses) -> float:

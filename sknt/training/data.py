@@ -122,9 +122,9 @@ def choose_held_out(
     n_held_out = max(2, int(np.ceil(fraction * n_samples)))
     if n_held_out >= n_samples:
         raise ValueError(
-            f"early_stopping with validation_fraction={fraction} would hold out "
-            f"{n_held_out} of {n_samples} different samples and leave none to train on; "
-            "give more samples or set early_stopping=False"
+            f"{n_held_out} of {n_samples} different samples would be held out, and none be "
+            "left to train on; give more samples, or set early_stopping=False and "
+            "n_convolutions=0"
         )
     is_class = data.targets.ndim == 1 and data.targets.dtype.kind == "i"
     options = {"test_size": n_held_out, "random_state": seed}
