@@ -54,6 +54,9 @@ from sknt.training.scaling import Scaling, find_scaling
 NO_BETTER, MIN_UPDATES = 0.97, 300
 """A fit of so many updates that ends above this fraction of the loss of guessing warns."""
 
+MIN_DIFFERENT = 3
+"""Different sequences that random convolutions need: two of them are held out."""
+
 NESTED = ("memory_params", "net_params")
 """Dictionaries whose keys are parameters too: ``memory_params__shift_range``."""
 
@@ -177,6 +180,12 @@ class SequenceEstimator(
             raise ValueError(
                 f"n_convolutions={self.n_convolutions} needs a target for each sequence; "
                 "with return_sequences=True use n_convolutions=0"
+            )
+        if self.n_convolutions and (n_different := int(groups.max()) + 1) < MIN_DIFFERENT:
+            raise ValueError(
+                f"n_convolutions={self.n_convolutions} needs at least {MIN_DIFFERENT} "
+                f"different sequences with a target, of which 2 are held out, but there "
+                f"are {n_different}; give more sequences or use n_convolutions=0"
             )
         return self.n_convolutions
 
