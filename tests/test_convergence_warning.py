@@ -39,7 +39,9 @@ def warnings_of(model, *args, **kwargs):
 
 
 @Estimators
-@pytest.mark.parametrize("return_sequences", [False, True])
+@pytest.mark.parametrize(
+    "return_sequences", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_a_long_fit_that_learns_nothing_warns(Estimator, return_sequences):
     X, y = make_data(Estimator, 8)
     if return_sequences:
