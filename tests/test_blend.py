@@ -23,6 +23,9 @@ from sklearn.base import clone
 from sknt import unpad_sequences
 
 nan = np.nan
+backends = pytest.mark.parametrize(
+    "backend", ["auto", pytest.param("reference", marks=pytest.mark.slow)]
+)
 pytestmark = pytest.mark.usefixtures("half")
 
 
@@ -50,7 +53,7 @@ def with_gaps(X, seed=1):
     return spread
 
 
-@pytest.mark.parametrize("backend", ["auto", "reference"])
+@backends
 @both
 def test_outputs_are_those_of_the_regression_and_the_network(kind, backend):
     X, values = make_waves(14)
@@ -110,7 +113,7 @@ def test_absent_steps_change_neither_fit_nor_predictions(kind):
         assert_allclose(outputs_of(model, same), outputs_of(model, X), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("backend", ["auto", "reference"])
+@backends
 @both
 def test_predictions_depend_neither_on_the_batch_nor_on_its_order(kind, backend):
     X, values = make_waves(12)

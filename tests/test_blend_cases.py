@@ -187,7 +187,9 @@ def test_warm_start_fits_a_new_regression_and_continues_the_network(kind, half):
     assert model.network_share_ == 1
 
 
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, pytest.param(RuntimeError, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("stage", ["_begin_blend", "_choose_share", "_warn_if_no_better"])
 @both
 def test_a_fit_that_fails_leaves_the_blend_as_it_was(kind, stage, error, half, monkeypatch):  # noqa: F811

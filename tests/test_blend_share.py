@@ -87,7 +87,7 @@ def test_a_network_that_diverged_has_no_share(value):
     assert share_of(outputs, network, np.zeros((20, 1))) == 0
 
 
-@pytest.mark.parametrize("scale", [0.05, 1.0, 8.0])
+@pytest.mark.parametrize("scale", [0.05, 8.0])
 def test_the_factor_is_the_best_of_a_fine_grid(scale):
     rng = np.random.RandomState(0)
     logits = rng.normal(size=(200, 3))
@@ -96,7 +96,7 @@ def test_the_factor_is_the_best_of_a_fine_grid(scale):
     def losses(outputs):
         return -log_softmax(outputs, axis=1)[np.arange(200), labels]
 
-    grid = np.geomspace(0.1, 100, 4001)
+    grid = np.geomspace(0.1, 100, 1001)
     best = grid[np.argmin([losses(f * logits / scale).sum() for f in grid])]
     assert calibrate(logits / scale, losses) == pytest.approx(best, rel=0.01)
 

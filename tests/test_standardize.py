@@ -65,11 +65,14 @@ def test_ordinary_inputs_are_left_as_they_are_to_the_last_bit(Estimator):
 
 
 @units
-@Estimators
+@pytest.mark.parametrize(
+    "Estimator",
+    [NTMSequenceRegressor, pytest.param(NTMSequenceClassifier, marks=pytest.mark.slow)],
+)
 def test_other_units_are_standardised_and_learned_from(Estimator, scale, offset):
     X, values = make_sequences(60)
     y = targets_for(Estimator, values)
-    params = SMALL | {"max_epochs": 15, "learning_rate": 0.03}
+    params = SMALL | {"max_epochs": 10, "learning_rate": 0.03}
     model = Estimator(**params).fit(X * scale + offset, y)
     seen = as_seen(model, X * scale + offset)
     assert np.abs(seen.mean(axis=0)).max() < 0.02
