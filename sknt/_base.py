@@ -350,7 +350,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             "targets alone. Check that X and y are in the same order, and try a lower "
             "learning_rate, more max_epochs, standardize=True or shorter sequences",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,  # at the call of fit, beyond scikit-learn's wrapper
         )
 
     def _check_partial(self, partial: bool) -> None:

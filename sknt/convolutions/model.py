@@ -85,8 +85,10 @@ def _fit_outputs(
     regressions, left_out = [], np.zeros_like(targets)
     for own in columns:
         used = weights[:, own][:, 0] > 0
-        ridge, left_out[used, own] = fit_ridge(
+        ridge, predictions = fit_ridge(
             features[used], targets[used, own], weights[used, own][:, 0]
         )
         regressions.append(ridge)
+        if len(predictions) > 1:  # nothing is known of a row that is the only one
+            left_out[used, own] = predictions
     return regressions, left_out

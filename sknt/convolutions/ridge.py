@@ -34,6 +34,9 @@ PENALTIES = np.logspace(-4, 0, 13)
 CONSTANT = 1e-6
 """Features with a smaller standard deviation are left out."""
 
+ROUNDING = 1e-12
+"""What differences of numbers of about 1 are at least taken to be."""
+
 MAX_EXACT, N_FOLDS = 2000, 5
 """Rows up to which each is left out on its own; of more rows, a fold at a time."""
 
@@ -106,7 +109,8 @@ def _fit_exactly(
     def solve(penalty: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         inverse = 1 / (eigenvalues + penalty)
         solution = vectors @ (inverse[:, np.newaxis] * rotated)
-        diagonal = vectors**2 @ inverse - shares / penalty
+        # Of a row that has all the weight, rounding would leave 0.
+        diagonal = np.maximum(vectors**2 @ inverse - shares / penalty, ROUNDING / penalty)
         return solution, solution / (diagonal * roots)[:, np.newaxis]
 
     def error(penalty: float) -> float:

@@ -138,7 +138,8 @@ def choose_share(
         alone by more than its standard error, or the log-likelihood not larger by more than
         MIN_GAIN.
     """
-    tried = np.array([losses(blended(outputs, network_outputs, s)) for s in SHARES])
+    with np.errstate(over="ignore", invalid="ignore"):  # the network may have diverged
+        tried = np.array([losses(blended(outputs, network_outputs, s)) for s in SHARES])
     if not np.isfinite(tried).all():
         return 0.0
     best = int(tried.mean(axis=1).argmin())
