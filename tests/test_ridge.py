@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.model_selection import cross_val_score
 
 from sknt.convolutions import ridge as module
-from sknt.convolutions.ridge import N_FOLDS, PENALTIES, fit_ridge
+from sknt.convolutions.ridge import N_FOLDS, PENALTIES, SMALL, fit_ridge
 
 
 def make_rows(n_samples=30, n_features=50, seed=0):
@@ -21,7 +21,7 @@ def make_rows(n_samples=30, n_features=50, seed=0):
 def standardised(features, weights):
     mean = np.average(features, axis=0, weights=weights)
     scale = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weights))
-    return (features - mean) / np.where(scale < 1e-6, np.inf, scale)
+    return (features - mean) / np.hypot(scale, SMALL)
 
 
 def sklearn_ridge(rows, targets, weights, penalty):
@@ -50,7 +50,8 @@ def test_each_row_is_predicted_by_a_regression_on_all_others(is_weighted):
         for i in range(len(rows)):
             rest = np.arange(len(rows)) != i
             fitted = sklearn_ridge(rows[rest], targets[rest], weights[rest], penalty)
-            found[i] = fitted.predict(rows[i : i + 1])[0]
+            within = rows[i].clip(rows[rest].min(axis=0), rows[rest].max(axis=0))
+            found[i] = fitted.predict(within[np.newaxis])[0]
         return found
 
     penalty = best_penalty(rows, targets, weights, left_out)
@@ -112,7 +113,38 @@ def test_targets_without_any_signal_are_predicted_by_their_mean():
 def test_constant_features_have_no_influence():
     features, targets, weights = make_rows()
     ridge, _ = fit_ridge(features, targets, weights)
-    assert not ridge.coefficients[3].any()
+    assert_allclose(ridge.coefficients[3], 0, atol=1e-12)
     changed = features.copy()
     changed[:, 3] = 9
     assert_allclose(ridge.predict(changed), ridge.predict(features))
+
+
+def test_features_beyond_the_range_of_training_are_not_extrapolated():
+    features, targets, weights = make_rows()
+    ridge, left_out = fit_ridge(features, targets, weights)
+    far = features[:5].copy()
+    far[:, 0], at_the_end = 100, features[:5].copy()
+    at_the_end[:, 0] = features[:, 0].max()
+    assert_allclose(ridge.predict(far), ridge.predict(at_the_end))
+    # A row with a feature far from those of the others is predicted likewise.
+    features[7, 0], features[7, 5] = 100, -100
+    assert np.abs(fit_ridge(features, targets, weights)[1][7] - left_out[7]).max() < 3
+
+
+def test_of_many_rows_those_left_out_are_not_extrapolated_either(monkeypatch):
+    monkeypatch.setattr(module, "MAX_EXACT", 10)
+    features, targets, weights = make_rows(200, 20)
+    rows = standardised(features, weights)
+    _, predictions = fit_ridge(features, targets, weights)
+    for k in range(N_FOLDS):
+        own = np.arange(len(rows)) % N_FOLDS == k
+        others = rows[~own]
+        within = rows[own].clip(others.min(axis=0), others.max(axis=0))
+        fits = [
+            SklearnRidge(p * np.mean(weights * (rows**2).sum(axis=1)))
+            .fit(others, targets[~own], weights[~own])
+            .predict(within)
+            for p in PENALTIES
+        ]
+        nearest = min(np.abs(fit - predictions[own]).max() for fit in fits)
+        assert nearest < 0.02  # the fold's own intercept differs a little

@@ -28,11 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-PENALTIES = np.logspace(-4, 0, 13)
+PENALTIES = np.logspace(-4, 3, 15)
 """The penalties tried, as multiples of the mean of K's diagonal."""
 
-CONSTANT = 1e-6
-"""Features with a smaller standard deviation are left out."""
+SMALL = 0.02
+"""Added to a feature's standard deviation, in quadrature, so that features that hardly
+vary are not blown up."""
 
 ROUNDING = 1e-12
 """What differences of numbers of about 1 are at least taken to be."""
@@ -49,14 +50,19 @@ class Ridge(NamedTuple):
     coefficients : ndarray of shape (n_features, n_outputs)
         Of the features as they are.
     intercept : ndarray of shape (n_outputs,)
+    lowest, highest : ndarray of shape (n_features,)
+        The range of the features in the training rows.
     """
 
     coefficients: NDArray[np.float32]
     intercept: NDArray[np.float64]
+    lowest: NDArray[np.float32]
+    highest: NDArray[np.float32]
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return predictions of shape (n_samples, n_outputs)."""
-        return features @ self.coefficients.astype(np.float64) + self.intercept
+        within = features.clip(self.lowest, self.highest)
+        return within @ self.coefficients.astype(np.float64) + self.intercept
 
 
 def fit_ridge(
@@ -82,44 +88,61 @@ def fit_ridge(
     """
     shares = weights / weights.sum()
     mean = shares @ features
-    scale = np.sqrt(shares @ (features - mean.astype(np.float32)) ** 2)
-    scale[scale <= CONSTANT] = np.inf  # such a feature has no influence
+    variance = shares @ (features - mean.astype(np.float32)) ** 2
+    scale = np.sqrt(variance + SMALL**2)
+    rows = ((features - mean) / scale).astype(np.float32)
     roots = np.sqrt(weights)
-    rows = (features - mean) / scale * roots[:, np.newaxis]
-    rows = rows.astype(np.float32)
     target_mean = shares @ targets
     centred = roots[:, np.newaxis] * (targets - target_mean)
     fit = _fit_exactly if len(rows) <= MAX_EXACT else _fit_in_folds
     coefficients, residuals = fit(rows, centred, roots)
     coefficients = (coefficients / scale[:, np.newaxis]).astype(np.float32)
     intercept = target_mean - mean @ coefficients
-    return Ridge(coefficients, intercept), targets - residuals
+    ends = features.min(axis=0), features.max(axis=0)
+    return Ridge(coefficients, intercept, *ends), targets - residuals
 
 
 def _fit_exactly(
     rows: NDArray[np.float32], targets: NDArray[np.float64], roots: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return coefficients, and the residuals of all rows when each is left out."""
-    kernel = (rows @ rows.T).astype(np.float64)
+    weighted = rows * roots[:, np.newaxis].astype(np.float32)
+    kernel = (weighted @ weighted.T).astype(np.float64)
+    changes = (_into_range_of_others(rows) @ weighted.T).astype(np.float64)
     eigenvalues, vectors = np.linalg.eigh(kernel)
     eigenvalues = eigenvalues.clip(0)
     rotated = vectors.T @ targets
-    shares = roots**2 / (roots**2).sum()
+    constant = roots / np.linalg.norm(roots)
+    overlaps = (changes @ vectors) * vectors
+    constant_overlaps = changes @ constant * constant
 
     def solve(penalty: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         inverse = 1 / (eigenvalues + penalty)
         solution = vectors @ (inverse[:, np.newaxis] * rotated)
         # Of a row that has all the weight, rounding would leave 0.
-        diagonal = np.maximum(vectors**2 @ inverse - shares / penalty, ROUNDING / penalty)
-        return solution, solution / (diagonal * roots)[:, np.newaxis]
+        diagonal = vectors**2 @ inverse - constant**2 / penalty
+        own = solution / np.maximum(diagonal, ROUNDING / penalty)[:, np.newaxis]
+        of_own = overlaps @ inverse - constant_overlaps / penalty
+        moved = changes @ solution - of_own[:, np.newaxis] * own
+        return solution, own / roots[:, np.newaxis] - moved
 
     def error(penalty: float) -> float:
-        return float((shares @ solve(penalty)[1] ** 2).sum())
+        return float((roots**2 @ solve(penalty)[1] ** 2).sum())
 
-    solution, residuals = solve(
-        min(_penalties(float(np.trace(kernel)) / len(rows)), key=error)
-    )
-    return rows.T @ solution, residuals
+    unit = float(np.trace(kernel)) / len(rows)
+    solution, residuals = solve(min(_penalties(unit), key=error))
+    return weighted.T @ solution, residuals
+
+
+def _into_range_of_others(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what takes each row's features to the range of the other rows."""
+    changes = np.zeros_like(rows)
+    if len(rows) > 1:
+        columns = np.arange(rows.shape[1])
+        for kth, extreme in ((1, rows.argmin(axis=0)), (-2, rows.argmax(axis=0))):
+            second = np.partition(rows, kth, axis=0)[kth]
+            changes[extreme, columns] += second - rows[extreme, columns]
+    return changes
 
 
 def _fit_in_folds(
@@ -130,27 +153,36 @@ def _fit_in_folds(
     For many rows: here the time grows with the number of features. The penalty is chosen on
     the first fold.
     """
-    gram = (rows.T @ rows).astype(np.float64)
-    moments = rows.T @ targets
+    weighted = rows * roots[:, np.newaxis].astype(np.float32)
+    gram = (weighted.T @ weighted).astype(np.float64)
+    moments = weighted.T @ targets
     folds = [slice(k, None, N_FOLDS) for k in range(N_FOLDS)]
+    ends = [(rows[own].min(axis=0), rows[own].max(axis=0)) for own in folds]
 
     def solve(penalty: float, left_out: slice | None = None) -> NDArray[np.float64]:
         matrix, right = gram.copy(), moments
         if left_out is not None:
-            matrix -= rows[left_out].T @ rows[left_out]
-            right = moments - rows[left_out].T @ targets[left_out]
+            matrix -= weighted[left_out].T @ weighted[left_out]
+            right = moments - weighted[left_out].T @ targets[left_out]
         matrix[np.diag_indices_from(matrix)] += penalty
         return cho_solve(cho_factor(matrix, overwrite_a=True), right, overwrite_b=False)
 
+    def find_residuals(penalty: float, k: int) -> NDArray[np.float64]:
+        own, others = folds[k], [ends[j] for j in range(N_FOLDS) if j != k]
+        lowest = np.min([low for low, _ in others], axis=0)
+        highest = np.max([high for _, high in others], axis=0)
+        within = rows[own].clip(lowest, highest)
+        predicted = within @ solve(penalty, own)
+        return targets[own] / roots[own, np.newaxis] - predicted
+
     def error(penalty: float) -> float:
-        own = folds[0]
-        return float(((targets[own] - rows[own] @ solve(penalty, own)) ** 2).sum())
+        return float((roots[folds[0]] ** 2 @ find_residuals(penalty, 0) ** 2).sum())
 
     penalty = min(_penalties(float(np.trace(gram)) / len(rows)), key=error)
     residuals = np.empty_like(targets)
-    for own in folds:
-        residuals[own] = targets[own] - rows[own] @ solve(penalty, own)
-    return solve(penalty), residuals / roots[:, np.newaxis]
+    for k, own in enumerate(folds):
+        residuals[own] = find_residuals(penalty, k)
+    return solve(penalty), residuals
 
 
 def _penalties(unit: float) -> list[float]:
