@@ -141,13 +141,15 @@ with a random seed, the range over the seeds. Nothing is tuned, and no scaler is
 
 - `sknt` and `memory=None` are the estimators of this package with nothing set but
   `random_state`, `return_sequences` where each step has a target, and `memory=None`.
+  `bidirectional` is `sknt` with `bidirectional=True`, where later steps may help.
 - MiniRocket is sktime's, with its features scaled to unit variance and a ridge, whose
   penalty is chosen by generalised cross-validation.
 - 1-NN DTW compares steps at most a tenth of the length apart.
 - Boosting is scikit-learn's histogram gradient boosting, and linear is a logistic regression
   or a ridge, both on all steps side by side. If each step has a target, they see seven steps:
   three before, the step and three after where later steps may help (stress, gait), otherwise
-  the last seven. The estimators of this package see only the steps so far.
+  the last seven. Unless bidirectional, the estimators of this package see only the steps so
+  far.
 - Longest match predicts the note that followed when the latest notes, as many as possible,
   occurred before in the same tune. It has nothing to learn but which note follows which.
 

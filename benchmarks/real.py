@@ -128,6 +128,12 @@ class Model(NamedTuple):
 MODELS = {
     "sknt": Model(memory_network, True, ("sknt", "torch")),
     "memory=None": Model(partial(memory_network, memory=None), True, ("sknt", "torch")),
+    "bidirectional": Model(
+        partial(memory_network, bidirectional=True),
+        True,
+        ("sknt", "torch"),
+        lambda source: source.ahead,
+    ),
     "MiniRocket": Model(
         lambda source, seed: MiniRocketRidge(source.classes, seed),
         True,

@@ -67,6 +67,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
     convolutions_: Any  # ConvolutionalRidge or None
     network_share_: float
     patch_size_: int
+    _held_out_seed: int
     _n_outputs: int
     _scaling: Scaling
 
@@ -223,8 +224,9 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             else:
                 data, groups = self._training_data(X, y, sample_weight, **options)
             if not continues:
+                self._held_out_seed = seeds[2]
                 self._begin(data, seeds[:2])
-            if not partial:  # a partial fit keeps what the last fit made of them
+            if not (continues and partial):  # which keeps what fit has made of them
                 self.convolutions_, self.network_share_ = None, 1.0
             n_thresholds = self._n_convolutions(data, groups)
             n_thresholds = 0 if streams or partial else n_thresholds
@@ -234,7 +236,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             if stops_early or n_thresholds:
                 default = held_out_fraction(groups)
                 fraction = self.validation_fraction if stops_early else default
-                is_held_out = choose_held_out(data, groups, fraction, seeds[2])
+                is_held_out = choose_held_out(data, groups, fraction, self._held_out_seed)
             if n_thresholds:
                 blend = self._begin_blend(data, groups, is_held_out, n_thresholds, seeds[3])
             if stops_early:
@@ -263,7 +265,9 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             )
             if blend is not None and not blend.has_share:
                 self._choose_share(blend)
-            if not partial:
+            if partial:
+                self._warn_if_unused()
+            else:
                 self._warn_if_no_better(blend)
             self.history_ = self.net_.epoch_records()
             self.n_iter_ = sum(epoch["epoch"] > 0 for epoch in self.history_)
@@ -311,7 +315,8 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             The sequences shown in all parts.
         """
         rest = blend.data.take(~blend.is_held_out)
-        n_last = int(LAST_PART * n_epochs)
+        # A later fit judges the share again, on what the network must not have seen.
+        n_last = 0 if self.warm_start else int(LAST_PART * n_epochs)
         n_first = n_epochs - n_last
 
         def parts() -> Iterator[tuple[TrainingData, int]]:
@@ -331,6 +336,16 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             self._log_likelihood,
         )
         blend.has_share = True
+
+    def _warn_if_unused(self) -> None:
+        if self.network_share_ == 0:
+            warnings.warn(
+                "partial_fit has trained the network, but predictions stay as they were: "
+                "fit has given the network no share in them (network_share_ is 0). For a "
+                "network that predicts alone, fit with n_convolutions=0",
+                UserWarning,
+                stacklevel=5,
+            )
 
     def _warn_if_no_better(self, blend: Blend | None) -> None:
         """Warn if neither network nor regression is better than guessing."""

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from sknt import NTMSequenceClassifier, NTMSequenceRegressor
-from sknt._base import SequenceEstimator
 
 BLENDED = {
     "memory_size": 6,
@@ -50,15 +49,3 @@ def outputs_of(model, X):
     """What everything that a model predicts is computed from."""
     is_regressor = isinstance(model, NTMSequenceRegressor)
     return model.predict(X) if is_regressor else model.predict_proba(X)
-
-
-@pytest.fixture
-def half(monkeypatch):
-    """Give the network a share whatever it has learned; both parts then count."""
-    choose = SequenceEstimator._choose_share
-
-    def and_then_fix(self, blend):
-        choose(self, blend)
-        self.network_share_ = SHARE
-
-    monkeypatch.setattr(SequenceEstimator, "_choose_share", and_then_fix)

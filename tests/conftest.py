@@ -53,3 +53,34 @@ def backend(request):
 
     torch.manual_seed(0)
     make_network.backend = request.param
+
+
+@pytest.fixture
+def half(monkeypatch):
+    """Give the network a share whatever it has learned: both parts of a blend count."""
+    from blend_helpers import SHARE
+
+    from sknt._base import SequenceEstimator
+
+    choose = SequenceEstimator._choose_share
+
+    def and_then_fix(self, blend):
+        choose(self, blend)
+        self.network_share_ = SHARE
+
+    monkeypatch.setattr(SequenceEstimator, "_choose_share", and_then_fix)
+
+
+@pytest.fixture
+def blends(monkeypatch):
+    """Return a list to which each fit appends its blend."""
+    from sknt._base import SequenceEstimator
+
+    seen, begin = [], SequenceEstimator._begin_blend
+
+    def and_remember(self, *args):
+        seen.append(begin(self, *args))
+        return seen[-1]
+
+    monkeypatch.setattr(SequenceEstimator, "_begin_blend", and_remember)
+    return seen

@@ -10,7 +10,6 @@ from blend_helpers import (
     SHARE,
     blended_estimator,
     both,
-    half,  # noqa: F401
     make_targets,
     make_waves,
     outputs_of,

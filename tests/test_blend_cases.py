@@ -7,7 +7,6 @@ from blend_helpers import (
     SHARE,
     blended_estimator,
     both,
-    half,  # noqa: F401
     make_targets,
     make_waves,
     outputs_of,
@@ -86,7 +85,7 @@ def test_one_class_is_refused_unless_another_is_announced():
 
 
 @pytest.mark.parametrize("kind", ["regressor", "indicators"])
-def test_an_output_may_have_a_single_target(kind):
+def test_an_output_may_have_a_single_target(kind, blends):
     X, values = make_waves(14)
     targets = values if kind == "regressor" else (values > 0.5).astype(float)
     alone = np.full(14, nan)
@@ -95,17 +94,16 @@ def test_an_output_may_have_a_single_target(kind):
     model = blended_estimator(estimator).fit(X, np.column_stack([targets, alone]))
     outputs = outputs_of(model, X)
     assert np.isfinite(outputs).all()
-    left_out = model.convolutions_.left_out_
-    assert np.isfinite(left_out).all()
-    assert_array_equal(left_out[:, 1], 0)  # nothing else is known of it
+    assert np.isfinite(blends[0].outputs).all()
+    assert_array_equal(blends[0].outputs[:, 1], 0)  # nothing else is known of it
 
 
-def test_a_sequence_that_has_all_the_weight_leaves_everything_finite():
+def test_a_sequence_that_has_all_the_weight_leaves_everything_finite(blends):
     X, values = make_waves(14)
     weights = np.ones(14)
     weights[3] = 1e20
     model = blended_estimator("regressor").fit(X, values, sample_weight=weights)
-    assert np.isfinite(model.convolutions_.left_out_).all()
+    assert np.isfinite(blends[0].outputs).all()
     assert np.isfinite(model.predict(X)).all()
 
 
@@ -138,7 +136,7 @@ def test_targets_of_steps_have_none(kind):
 
 
 @both
-def test_partial_fit_trains_the_network_and_leaves_the_regression(kind, half):  # noqa: F811
+def test_partial_fit_trains_the_network_and_leaves_the_regression(kind, half):
     X, values = make_waves()
     y = make_targets(kind, values)
     model = blended_estimator(kind).fit(X, y)
@@ -152,21 +150,39 @@ def test_partial_fit_trains_the_network_and_leaves_the_regression(kind, half):  
 
 
 @both
+def test_partial_fit_says_so_if_predictions_do_not_change(kind):
+    X, values = make_waves()
+    y = make_targets(kind, values)
+    model = blended_estimator(kind, max_epochs=1).fit(X, y)
+    assert model.network_share_ == 0
+    before = outputs_of(model, X)
+    with pytest.warns(UserWarning, match="the network no share") as warned:
+        model.partial_fit(X, y)
+    assert warned[0].filename == __file__
+    assert_array_equal(outputs_of(model, X), before)
+
+
+@both
 def test_partial_fit_alone_is_the_network_alone(kind):
     X, values = make_waves()
     y = make_targets(kind, values)
     announced = {"classes": ["high", "low"]} if kind == "classifier" else {}
-    model = blended_estimator(kind).partial_fit(X, y, **announced)
+    model = blended_estimator(kind)
+    with pytest.raises(ValueError, match="partial_fit does not support n_convolutions=168"):
+        model.partial_fit(X, y, **announced)
+    assert not hasattr(model, "net_")
+    model.set_params(n_convolutions="auto").partial_fit(X, y, **announced)
     assert model.convolutions_ is None
     assert model.network_share_ == 1
     assert np.isfinite(outputs_of(model, X)).all()
     # A fit starts anew, with a blend.
+    model.set_params(n_convolutions=168)
     expected = blended_estimator(kind).fit(X, y)
     assert_array_equal(outputs_of(model.fit(X, y), X), outputs_of(expected, X))
 
 
 @both
-def test_warm_start_fits_a_new_regression_and_continues_the_network(kind, half):  # noqa: F811
+def test_warm_start_fits_a_new_regression_and_continues_the_network(kind, half):
     X, values = make_waves()
     y = make_targets(kind, values)
     model = blended_estimator(kind, warm_start=True).fit(X, y)
@@ -187,12 +203,30 @@ def test_warm_start_fits_a_new_regression_and_continues_the_network(kind, half):
     assert model.network_share_ == 1
 
 
+@both
+def test_warm_start_judges_the_share_on_what_the_network_has_never_seen(kind, half, blends):
+    X, values = make_waves()
+    y = make_targets(kind, values)
+    state = np.random.RandomState(3)
+    model = blended_estimator(kind, warm_start=True, max_epochs=4, random_state=state)
+    model.fit(X, y).fit(X, y)
+    assert_array_equal(blends[0].is_held_out, blends[1].is_held_out)
+    n_rest = np.count_nonzero(~blends[0].is_held_out)
+    assert [epoch["n_sequences"] for epoch in model.history_] == [
+        n_rest * epoch for epoch in range(1, 9)
+    ]
+    # Without it, the network sees all of them in the end.
+    model = blended_estimator(kind, max_epochs=4).fit(X, y)
+    n_seen = [epoch["n_sequences"] for epoch in model.history_]
+    assert np.diff(n_seen, prepend=0).tolist() == [n_rest] * 3 + [30]
+
+
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt, pytest.param(RuntimeError, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("stage", ["_begin_blend", "_choose_share", "_warn_if_no_better"])
 @both
-def test_a_fit_that_fails_leaves_the_blend_as_it_was(kind, stage, error, half, monkeypatch):  # noqa: F811
+def test_a_fit_that_fails_leaves_the_blend_as_it_was(kind, stage, error, half, monkeypatch):
     X, values = make_waves()
     y = make_targets(kind, values)
     model = blended_estimator(kind, warm_start=True).fit(X, y)
