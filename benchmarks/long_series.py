@@ -4,10 +4,10 @@ From the project's root, about 10 minutes on one core::
 
     python benchmarks/long_series.py > benchmarks/long_series.md
 
-All data are generated. ``motif``: noise with one wave, a twentieth of the series long and of
-one of two shapes, somewhere; the class is its shape. ``order``: two bumps at any two places,
-each a fiftieth of the series long, one up and one down; the class is which comes first.
-``texture``: coloured noise of one of three colours.
+All data are generated. ``motif``: noise with one wave, a twentieth of the series long and
+of one of two shapes, somewhere; the class is its shape. ``order``: two bumps at any two
+places, each a fiftieth of the series long, one up and one down; the class is which comes
+first. ``texture``: coloured noise of one of three colours.
 """
 
 import os
