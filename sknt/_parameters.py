@@ -150,7 +150,9 @@ class SequenceParameters:
         Number of random convolutions whose ridge regression is blended with the network,
         which then trains on 80 % of the sequences; its share, `network_share_`, is what
         predicts the others best. 0 is the network alone. "auto" is 10,000 where each
-        sequence has one target and the longest has 16 steps or more, and 0 otherwise.""",
+        sequence has one target, the longest has 16 steps or more and 10 or more differ
+        (beyond 10,000 steps fewer, but at least 3,024), and otherwise 0. Streams, a first
+        `partial_fit` and a module or criterion in `net_params` go without.""",
     )
     missing_target: Any = parameter(
         default=np.nan,
@@ -279,9 +281,9 @@ class SequenceParameters:
         doc="""{"auto", "fused", "reference"}, default="auto"
         How sequences are run: "reference" goes step by step with torch's operations;
         "fused" uses compiled kernels, which are many times faster and give the same
-        results up to rounding; "auto" uses the kernels wherever they are available (for
-        an NTM on a CPU). The first use on a machine compiles them, which takes about 30
-        seconds.""",
+        results up to rounding; "auto" uses the kernels wherever they are available (on a
+        CPU). The first use on a machine compiles them, which takes about a
+        minute.""",
     )
     random_state: Any = parameter(
         default=None,

@@ -29,6 +29,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     ----------
     backend_ : {"fused", "reference"}
         Backend that ran the sequences.
+    convolutions_ : ConvolutionalRidge or None
+        The regression on random convolutions that the network is blended with.
     history_ : list of dict
         A record for each epoch: ``epoch``, ``train_loss`` (squared error of the
         standardised targets, summed over a sequence), ``dur`` (seconds), ``n_sequences``
@@ -37,6 +39,9 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         skipped because they were not finite) and ``guard`` (what was done after a stop);
         with `early_stopping`, ``valid_loss`` and ``valid_score`` (R²); with the schedule
         "consolidate", its ``phase``; and whatever skorch and its callbacks record.
+    input_mean_, input_scale_ : ndarray of shape (n_inputs,)
+        What is subtracted from the features of every step, and what they are then divided
+        by; 0 and 1 for features that are left as they are.
     n_features_in_ : int
         Number of features per step; for a two-dimensional X, its number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -45,6 +50,11 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         Number of epochs, over all calls that continued from one another.
     net_ : SequenceNet
         The skorch net; ``net_.module_`` is the torch network.
+    network_share_ : float
+        The network's share s of the outputs: (1 − s) times the regression's plus s times the
+        network's. 1 without a regression; if it is 0, predictions are the regression's.
+    patch_size_ : int
+        Number of successive steps that the network takes in together.
     target_mean_, target_scale_ : ndarray of shape (n_outputs,)
         Mean and standard deviation of the targets of the first fit. A constant target
         has scale 0, and the constant is predicted.

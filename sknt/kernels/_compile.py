@@ -150,7 +150,7 @@ class _Cache(caching.FunctionCache):
             _say_once(
                 "compiling",
                 "sknt is compiling the fused kernels for this machine, which takes about "
-                "30 seconds; they are kept in %s",
+                "a minute; they are kept in %s",
                 self.cache_path,
             )
         return compiled
@@ -219,7 +219,7 @@ class _NoCache(caching.NullCache):
     def load_overload(self, sig: Any, target_context: Any) -> None:
         _say_once(
             "compiling",
-            "sknt is compiling the fused kernels, which takes about 30 seconds, and cannot "
+            "sknt is compiling the fused kernels, which takes about a minute, and cannot "
             "keep them for later processes (%s); set NUMBA_CACHE_DIR to a directory that "
             "can be written to",
             self._error,
