@@ -51,8 +51,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
     net_ : SequenceNet
         The skorch net; ``net_.module_`` is the torch network.
     network_share_ : float
-        The network's share s of the outputs: (1 − s) times the regression's plus s times the
-        network's. 1 without a regression; if it is 0, predictions are the regression's.
+        The network's share s of the outputs, (1 − s) times the regression's plus s times
+        the network's: 1 without a regression, 0 if the network adds nothing to it.
     patch_size_ : int
         Number of successive steps that the network takes in together.
     target_mean_, target_scale_ : ndarray of shape (n_outputs,)
