@@ -140,7 +140,7 @@ def test_bad_y_of_a_regressor(sequences):
 def test_too_few_samples_to_hold_any_out(sequences):
     X, _ = sequences
     model = NTMSequenceRegressor(**SMALL, early_stopping=True)
-    with pytest.raises(ValueError, match="leave none to train on"):
+    with pytest.raises(ValueError, match="none be left to train on.*early_stopping=False"):
         model.fit(X[:2], [0.0, 1.0])
 
 

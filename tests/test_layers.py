@@ -9,6 +9,7 @@ LAYERS = [
     ["sknt"],
     ["sknt.classifier", "sknt.regressor", "sknt.inspection"],
     ["sknt._base", "sknt.callbacks"],
+    ["sknt._settings"],
     ["sknt._parameters"],
     ["sknt.training"],
     ["sknt.metrics", "sknt.preprocessing"],

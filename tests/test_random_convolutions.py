@@ -8,9 +8,11 @@ from sknt.convolutions.features import (
     N_TAPS,
     TAPS,
     RandomConvolutions,
+    Whole,
     describe,
     draw_bank,
     response,
+    to_whole,
 )
 
 
@@ -19,7 +21,8 @@ def make_series(n_samples=7, n_channels=3, longest=40, seed=0):
     lengths = rng.randint(1, longest + 1, size=n_samples)
     lengths[0] = longest
     series = rng.randint(-(10**6), 10**6, size=(n_samples, n_channels, longest))
-    return series.astype(np.int32), lengths
+    units = 2.0 ** rng.randint(15, 22, size=n_samples)
+    return Whole(series.astype(np.int32), lengths, units)
 
 
 def make_sequences(n_samples=12, n_features=2, longest=40, seed=0):
@@ -62,9 +65,10 @@ def test_a_response_is_that_of_a_slow_loop(dilation, n_steps):
 
 @pytest.mark.parametrize("n_channels", [1, 3, 12])
 def test_counts_are_those_of_a_slow_loop(n_channels):
-    series, lengths = make_series(4, n_channels, 25)
-    bank = draw_bank(series, lengths, 200, np.random.RandomState(1))
-    counts, sums = describe(series, lengths, bank, "reference")
+    whole = make_series(4, n_channels, 25)
+    series, lengths, units = whole
+    bank = draw_bank(whole, 200, np.random.RandomState(1))
+    counts, sums = describe(whole, bank, "reference")
     for d, dilation in enumerate(bank.dilations):
         for k in (0, 40, 83):
             chosen = bank.channels[d, k, : bank.n_channels[d, k]]
@@ -73,28 +77,31 @@ def test_counts_are_those_of_a_slow_loop(n_channels):
                 found = slow_response(series[i, chosen, :n].sum(axis=0), TAPS[k], dilation)
                 assert sums[i, d, k] == sum(max(r, 0) for r in found)
                 for f in range(bank.first[d, k], bank.first[d, k + 1]):
-                    assert counts[i, f] == sum(r > bank.thresholds[f] for r in found)
+                    assert counts[i, f] == sum(
+                        r / units[i] > bank.thresholds[f] for r in found
+                    )
 
 
 @pytest.mark.parametrize("n_channels", [1, 4])
 def test_the_kernels_count_the_same(n_channels):
-    series, lengths = make_series(9, n_channels, 61)
-    bank = draw_bank(series, lengths, 500, np.random.RandomState(1))
-    expected = describe(series, lengths, bank, "reference")
-    for one, other in zip(describe(series, lengths, bank, "auto"), expected, strict=True):
+    whole = make_series(9, n_channels, 61)
+    bank = draw_bank(whole, 500, np.random.RandomState(1))
+    expected = describe(whole, bank, "reference")
+    for one, other in zip(describe(whole, bank, "auto"), expected, strict=True):
         assert_array_equal(one, other)
-    garbage = series.copy()
-    for row, n in zip(garbage, lengths, strict=True):
+    garbage = whole.series.copy()
+    for row, n in zip(garbage, whole.lengths, strict=True):
         row[:, n:] = 77_777
-    for one, other in zip(describe(garbage, lengths, bank, "auto"), expected, strict=True):
+    found = describe(whole._replace(series=garbage), bank, "auto")
+    for one, other in zip(found, expected, strict=True):
         assert_array_equal(one, other)
 
 
 def test_dilations_reach_over_the_sequences_and_no_further():
     for longest in (2, 9, 16, 300):
-        series, lengths = make_series(5, 1, longest)
-        lengths[:] = longest
-        bank = draw_bank(series, lengths, 5000, np.random.RandomState(0))
+        whole = make_series(5, 1, longest)
+        whole.lengths[:] = longest
+        bank = draw_bank(whole, 5000, np.random.RandomState(0))
         assert bank.dilations[0] == 1
         assert bank.dilations[-1] * (N_TAPS - 1) < max(longest, N_TAPS)
         assert len(bank.thresholds) == bank.first[-1, -1] == 84 * round(5000 / 84)
@@ -140,12 +147,36 @@ def test_units_do_not_matter():
     assert_array_equal(*features)
 
 
+def test_sequences_of_small_amplitude_are_described_as_well_as_others():
+    values, lengths = make_sequences()
+    small = (
+        values * np.where(np.arange(12) % 2 == 0, 2.0**-20, 1)[:, np.newaxis, np.newaxis]
+    )
+    zero, one = np.zeros(2), np.ones(2)
+    whole, expected = (
+        to_whole(small, lengths, zero, one),
+        to_whole(values, lengths, zero, one),
+    )
+    assert_array_equal(whole.series, expected.series)
+    assert np.abs(whole.series).max(axis=(1, 2)).min() >= 2**23
+    assert_allclose(whole.units[::2], expected.units[::2] * 2**20)
+    # Thresholds drawn from any of them tell their steps apart.
+    bank = draw_bank(whole, 84 * 40, np.random.RandomState(0))
+    counts, _ = describe(whole, bank, "auto")
+    inner = (counts > 0) & (counts < lengths[:, np.newaxis])
+    assert inner[::2].mean() > 0.3
+    assert inner[1::2].mean() > 0.3
+
+
 def test_extreme_values_do_not_overflow():
     values, lengths = make_sequences(n_features=12)
     values[1, 0] = 1e30
     model = RandomConvolutions(values, lengths, 400, np.random.RandomState(0))
     features = model.transform(values * 1e8, lengths)
     assert np.isfinite(features).all()
+    assert np.isfinite(model.transform(values * 1e250, lengths)).all()
+    values[2] *= 1e-320
+    assert np.isfinite(model.transform(values, lengths)).all()
     flat = np.ones((3, 20, 1))
     constant = RandomConvolutions(flat, np.full(3, 20), 400, np.random.RandomState(0))
     assert np.isfinite(constant.transform(flat * 3, np.full(3, 20))).all()

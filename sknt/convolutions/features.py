@@ -20,8 +20,10 @@ All 84 such sets of weights are used, each at all dilations
 random. The shares are MiniRocket's [1]_, over the present steps of sequences of unequal
 length; the means, and differences beside the values, are MultiRocket's [2]_.
 
-The values are rounded to whole numbers, 65,536 a standard deviation. Sums are then exact,
-and a feature depends on nothing but its sequence.
+The standardised values of a sequence are rounded to whole numbers of 24 bits, in a unit of
+its own, a power of two: so that a sequence with a thousandth of the amplitude of the others
+is described as well as they are. Sums of whole numbers are exact, and a feature depends on
+nothing but its sequence.
 
 References
 ----------
@@ -55,9 +57,27 @@ MAX_CHANNELS = 9
 MOST_SORTED = 10_000
 """Most responses of which quantiles are taken."""
 
-UNIT, LIMIT = 65_536, 50
-"""Integers per standard deviation, and the standard deviations at which values are cut off:
-the responses then stay within 32 bits."""
+BITS = 24
+"""Bits of the largest whole number in a sequence; responses then stay within 32 bits."""
+
+LIMIT, LARGEST = 1e100, 1e15
+"""Standard deviations at which values and mean responses are cut off."""
+
+
+class Whole(NamedTuple):
+    """Sequences of whole numbers.
+
+    Attributes
+    ----------
+    series : ndarray of int32 of shape (n_samples, n_channels, longest)
+    lengths : ndarray of shape (n_samples,)
+    units : ndarray of shape (n_samples,)
+        The numbers that stand for one standard deviation, powers of two.
+    """
+
+    series: NDArray[np.int32]
+    lengths: NDArray[np.int64]
+    units: NDArray[np.float64]
 
 
 class Bank(NamedTuple):
@@ -71,14 +91,15 @@ class Bank(NamedTuple):
     n_channels : ndarray of shape (n_dilations, 84)
     first : ndarray of shape (n_dilations, 85)
         Where each convolution's thresholds begin.
-    thresholds : ndarray of int32 of shape (n_thresholds,)
+    thresholds : ndarray of shape (n_thresholds,)
+        In standard deviations.
     """
 
     dilations: NDArray[np.int64]
     channels: NDArray[np.int64]
     n_channels: NDArray[np.int64]
     first: NDArray[np.int64]
-    thresholds: NDArray[np.int32]
+    thresholds: NDArray[np.float64]
 
 
 class RandomConvolutions:
@@ -113,8 +134,8 @@ class RandomConvolutions:
             mean, scale = present.mean(axis=0), present.std(axis=0)
             scale[scale == 0] = 1.0
             self._scales.append((mean, scale))
-            whole = _to_integers(series, lengths, mean, scale)
-            self._banks.append(draw_bank(whole, lengths, n_thresholds // 2, random_state))
+            whole = to_whole(series, lengths, mean, scale)
+            self._banks.append(draw_bank(whole, n_thresholds // 2, random_state))
 
     @property
     def n_features(self) -> int:
@@ -129,10 +150,11 @@ class RandomConvolutions:
         for series, scale, bank in zip(
             self._both(values, lengths), self._scales, self._banks, strict=True
         ):
-            whole = _to_integers(series, lengths, *scale)
-            counts, sums = describe(whole, lengths, bank, self.backend)
-            n_steps = lengths[:, np.newaxis]
-            features += [counts / n_steps, sums.reshape(len(sums), -1) / (n_steps * UNIT)]
+            whole = to_whole(series, lengths, *scale)
+            counts, sums = describe(whole, bank, self.backend)
+            n_steps, units = lengths[:, np.newaxis], whole.units[:, np.newaxis]
+            means = sums.reshape(len(sums), -1) / units / n_steps
+            features += [counts / n_steps, means.clip(max=LARGEST)]
         return np.concatenate(features, axis=1, dtype=np.float32)
 
     @staticmethod
@@ -144,18 +166,12 @@ class RandomConvolutions:
         return values, np.diff(values, axis=1, prepend=values[:, :1])
 
 
-def draw_bank(
-    series: NDArray[np.int32],
-    lengths: NDArray[np.int64],
-    n_thresholds: int,
-    random_state: np.random.RandomState,
-) -> Bank:
+def draw_bank(whole: Whole, n_thresholds: int, random_state: np.random.RandomState) -> Bank:
     """Draw channels and thresholds for convolutions of some training series.
 
     Parameters
     ----------
-    series : ndarray of shape (n_samples, n_channels, longest)
-    lengths : ndarray of shape (n_samples,)
+    whole : Whole
     n_thresholds : int
         Rounded to a multiple of 84.
     random_state : RandomState
@@ -164,6 +180,7 @@ def draw_bank(
     -------
     bank : Bank
     """
+    series, lengths, units = whole
     n_samples, n_all, _ = series.shape
     dilations, per_kernel = _dilations(lengths, max(1, round(n_thresholds / len(TAPS))))
     shape = (len(dilations), len(TAPS))
@@ -176,13 +193,13 @@ def draw_bank(
     # A sequence of fractions without any pattern, spread evenly over (0, 1).
     levels = np.arange(1, ends[-1, -1] + 1) * (np.sqrt(5) + 1) / 2 % 1
     samples = random_state.randint(n_samples, size=shape)
-    thresholds = np.empty(len(levels), np.int32)
+    thresholds = np.empty(len(levels))
     for d, k in np.ndindex(*shape):
         i = samples[d, k]
         chosen = series[i, channels[d, k, : n_channels[d, k]], : lengths[i]]
         found = response(chosen.sum(axis=0, dtype=np.int32), TAPS[k], int(dilations[d]))
         own = slice(first[d, k], first[d, k + 1])
-        thresholds[own] = _quantiles(found, levels[own])
+        thresholds[own] = _quantiles(found, levels[own]) / units[i]
     return Bank(dilations, np.ascontiguousarray(channels), n_channels, first, thresholds)
 
 
@@ -228,14 +245,13 @@ def response(
 
 
 def describe(
-    series: NDArray[np.int32], lengths: NDArray[np.int64], bank: Bank, backend: str
+    whole: Whole, bank: Bank, backend: str
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Count the steps at which responses exceed thresholds, and sum what is positive.
 
     Parameters
     ----------
-    series : ndarray of shape (n_samples, n_channels, longest)
-    lengths : ndarray of shape (n_samples,)
+    whole : Whole
     bank : Bank
     backend : {"auto", "fused", "reference"}
 
@@ -243,53 +259,53 @@ def describe(
     -------
     counts : ndarray of shape (n_samples, n_thresholds)
     sums : ndarray of shape (n_samples, n_dilations, 84)
+        In the units of each sequence.
     """
+    series, lengths, units = whole
     counts = np.zeros((len(series), len(bank.thresholds)), np.int32)
     sums = np.zeros((len(series), *bank.n_channels.shape), np.int64)
     if backend != "reference" and missing() is None:
-        _describe_in_kernels(series, lengths, bank, counts, sums)
+        _describe_in_kernels(whole, bank, counts, sums)
         return counts, sums
     for i, n in enumerate(lengths):
+        thresholds = np.floor(bank.thresholds * units[i])
         for d, k in np.ndindex(*bank.n_channels.shape):
             chosen = bank.channels[d, k, : bank.n_channels[d, k]]
             added = series[i, chosen, :n].sum(axis=0, dtype=np.int32)
             found = response(added, TAPS[k], int(bank.dilations[d]))
             sums[i, d, k] = found.clip(0).sum(dtype=np.int64)
             own = slice(bank.first[d, k], bank.first[d, k + 1])
-            above = found[:, np.newaxis] > bank.thresholds[own]
+            above = found[:, np.newaxis] > thresholds[own]
             counts[i, own] = above.sum(axis=0)
     return counts, sums
 
 
 def _describe_in_kernels(
-    series: NDArray[np.int32],
-    lengths: NDArray[np.int64],
-    bank: Bank,
-    counts: NDArray[np.int32],
-    sums: NDArray[np.int64],
+    whole: Whole, bank: Bank, counts: NDArray[np.int32], sums: NDArray[np.int64]
 ) -> None:
     """Divide the sequences among threads."""
     from sknt.kernels import blocks, convolutions
 
     def run(block: int, n_blocks: int, thread: int) -> None:
         own = slice(block, None, n_blocks)
-        convolutions.describe(
-            np.ascontiguousarray(series[own]),
-            *(lengths[own], TAPS, *bank, counts[own], sums[own]),
-        )
+        arguments = [np.ascontiguousarray(part[own]) for part in whole]
+        convolutions.describe(*arguments, TAPS, *bank, counts[own], sums[own])
 
-    partition = blocks.make_partition(len(series))
+    partition = blocks.make_partition(len(counts))
     blocks.run(partition.n_blocks, partition.n_threads, run)
 
 
-def _to_integers(
+def to_whole(
     series: NDArray[np.float64],
     lengths: NDArray[np.int64],
     mean: NDArray[np.float64],
     scale: NDArray[np.float64],
-) -> NDArray[np.int32]:
-    """Standardise and round, channel by channel; 0 after a sequence's end."""
+) -> Whole:
+    """Standardise channel by channel and round; 0 after a sequence's end."""
     standardised = ((series - mean) / scale).clip(-LIMIT, LIMIT)
     standardised[~step_mask(lengths)] = 0
-    whole = np.round(standardised * UNIT).astype(np.int32)
-    return np.ascontiguousarray(whole.swapaxes(1, 2))
+    largest = np.abs(standardised).max(axis=(1, 2))
+    exponents = np.frexp(largest)[1]  # the largest is below 2 ** exponent
+    units = np.ldexp(1.0, (BITS - exponents).clip(max=1000))
+    rounded = np.round(standardised * units[:, np.newaxis, np.newaxis]).astype(np.int32)
+    return Whole(np.ascontiguousarray(rounded.swapaxes(1, 2)), lengths, units)

@@ -13,6 +13,9 @@ from sknt.kernels._compile import entry, helper
 N_TAPS = 9
 """Length of the convolutions."""
 
+MOST = 2.0**31 - 1
+"""Largest whole number of 32 bits."""
+
 
 @helper
 def _respond(first: Any, second: Any, third: Any, total: Any, response: Any) -> None:
@@ -52,6 +55,7 @@ def _sum_positive(response: Any) -> Any:
 def describe(
     series: Any,
     lengths: Any,
+    units: Any,
     taps: Any,
     dilations: Any,
     channels: Any,
@@ -67,6 +71,8 @@ def describe(
     ----------
     series : ndarray of int32 of shape (n_samples, n_channels, longest)
     lengths : ndarray of shape (n_samples,)
+    units : ndarray of shape (n_samples,)
+        What thresholds are multiplied by for each of the series.
     taps : ndarray of shape (n_kernels, 3)
     dilations : ndarray of shape (n_dilations,)
     channels : ndarray of shape (n_dilations, n_kernels, most)
@@ -74,7 +80,7 @@ def describe(
     n_channels : ndarray of shape (n_dilations, n_kernels)
     first : ndarray of shape (n_dilations, n_kernels + 1)
         Where each convolution's thresholds begin.
-    thresholds : ndarray of int32 of shape (n_features,)
+    thresholds : ndarray of shape (n_features,)
     counts : ndarray of int32 of shape (n_samples, n_features)
     sums : ndarray of int64 of shape (n_samples, n_dilations, n_kernels)
         The results.
@@ -84,8 +90,11 @@ def describe(
     padded = np.zeros(longest + 2 * margin, np.int32)
     total, response = np.empty(longest, np.int32), np.empty(longest, np.int32)
     is_univariate = series.shape[1] == 1
+    own = np.empty(len(thresholds), np.int32)
     for i in range(len(series)):
         n = lengths[i]
+        for f in range(len(thresholds)):  # all responses are within these limits
+            own[f] = max(-MOST, min(MOST, np.floor(thresholds[f] * units[i])))
         padded[margin + n :] = 0
         for d in range(len(dilations)):
             dilation = dilations[d]
@@ -109,4 +118,4 @@ def describe(
                 )
                 sums[i, d, k] = _sum_positive(response[:n])
                 for f in range(first[d, k], first[d, k + 1]):
-                    counts[i, f] = _count_above(response[:n], thresholds[f])
+                    counts[i, f] = _count_above(response[:n], own[f])
