@@ -20,10 +20,10 @@ All 84 such sets of weights are used, each at all dilations
 random. The shares are MiniRocket's [1]_, over the present steps of sequences of unequal
 length; the means, and differences beside the values, are MultiRocket's [2]_.
 
-The standardised values of a sequence are rounded to whole numbers of 24 bits, in a unit of
-its own, a power of two: so that a sequence with a thousandth of the amplitude of the others
-is described as well as they are. Sums of whole numbers are exact, and a feature depends on
-nothing but its sequence.
+Values are divided by the standard deviation of their channel, and those of each sequence
+rounded to whole numbers of 24 bits, in a unit of its own, a power of two: a sequence with a
+thousandth of the amplitude of the others is described as well as they are. Sums of whole
+numbers are exact, and a feature depends on nothing but its sequence.
 
 References
 ----------
@@ -34,7 +34,7 @@ References
 """
 
 import itertools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,14 +127,13 @@ class RandomConvolutions:
         backend: str = "auto",
     ):
         self.backend = backend
-        self._scales: list[Any] = []
+        self._scales: list[NDArray[np.float64]] = []
         self._banks: list[Bank] = []
         for series in self._both(values, lengths):
-            present = series[step_mask(lengths)]
-            mean, scale = present.mean(axis=0), present.std(axis=0)
+            scale = series[step_mask(lengths)].std(axis=0)
             scale[scale == 0] = 1.0
-            self._scales.append((mean, scale))
-            whole = to_whole(series, lengths, mean, scale)
+            self._scales.append(scale)
+            whole = to_whole(series, lengths, scale)
             self._banks.append(draw_bank(whole, n_thresholds // 2, random_state))
 
     @property
@@ -150,7 +149,7 @@ class RandomConvolutions:
         for series, scale, bank in zip(
             self._both(values, lengths), self._scales, self._banks, strict=True
         ):
-            whole = to_whole(series, lengths, *scale)
+            whole = to_whole(series, lengths, scale)
             counts, sums = describe(whole, bank, self.backend)
             n_steps, units = lengths[:, np.newaxis], whole.units[:, np.newaxis]
             means = sums.reshape(len(sums), -1) / units / n_steps
@@ -298,14 +297,17 @@ def _describe_in_kernels(
 def to_whole(
     series: NDArray[np.float64],
     lengths: NDArray[np.int64],
-    mean: NDArray[np.float64],
     scale: NDArray[np.float64],
 ) -> Whole:
-    """Standardise channel by channel and round; 0 after a sequence's end."""
-    standardised = ((series - mean) / scale).clip(-LIMIT, LIMIT)
-    standardised[~step_mask(lengths)] = 0
-    largest = np.abs(standardised).max(axis=(1, 2))
+    """Divide by each channel's scale and round; 0 after a sequence's end.
+
+    Nothing is subtracted: the weights add up to 0, so only at both ends of a sequence, where
+    zeros follow, does its level show, and sequences near 0 have none.
+    """
+    scaled = (series / scale).clip(-LIMIT, LIMIT)
+    scaled[~step_mask(lengths)] = 0
+    largest = np.abs(scaled).max(axis=(1, 2))
     exponents = np.frexp(largest)[1]  # the largest is below 2 ** exponent
     units = np.ldexp(1.0, (BITS - exponents).clip(max=1000))
-    rounded = np.round(standardised * units[:, np.newaxis, np.newaxis]).astype(np.int32)
+    rounded = np.round(scaled * units[:, np.newaxis, np.newaxis]).astype(np.int32)
     return Whole(np.ascontiguousarray(rounded.swapaxes(1, 2)), lengths, units)
