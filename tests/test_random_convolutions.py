@@ -152,11 +152,7 @@ def test_sequences_of_small_amplitude_are_described_as_well_as_others():
     small = (
         values * np.where(np.arange(12) % 2 == 0, 2.0**-20, 1)[:, np.newaxis, np.newaxis]
     )
-    zero, one = np.zeros(2), np.ones(2)
-    whole, expected = (
-        to_whole(small, lengths, zero, one),
-        to_whole(values, lengths, zero, one),
-    )
+    whole, expected = (to_whole(v, lengths, np.ones(2)) for v in (small, values))
     assert_array_equal(whole.series, expected.series)
     assert np.abs(whole.series).max(axis=(1, 2)).min() >= 2**23
     assert_allclose(whole.units[::2], expected.units[::2] * 2**20)
