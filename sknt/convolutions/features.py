@@ -301,8 +301,8 @@ def to_whole(
 ) -> Whole:
     """Divide by each channel's scale and round; 0 after a sequence's end.
 
-    Nothing is subtracted: the weights add up to 0, so a sequence's level shows only near its
-    ends, beyond which there are zeros, and a mean would give a level to sequences near 0.
+    Nothing is subtracted: the weights add up to 0, so a level shows only near the ends,
+    beyond which there are zeros, and without their mean, sequences near 0 would have one.
     """
     scaled = (series / scale).clip(-LIMIT, LIMIT)
     scaled[~step_mask(lengths)] = 0
