@@ -56,6 +56,11 @@ def test_convolutions_need_16_steps_and_10_different_sequences():
         assert n_convolutions_for(np.array([2, longest]), n_different) == expected
 
 
+def test_convolutions_of_long_series_are_fewer():
+    numbers = [n_convolutions_for(np.array([n]), 50) for n in (10_000, 20_000, 100_000)]
+    assert numbers == [10_000, 5_000, 3_024]
+
+
 @both
 def test_convolutions_count_different_sequences_with_a_target(kind):
     X, values = make_waves(12)
