@@ -25,7 +25,7 @@ from real import SETS, Model, evaluate, memory_network
 from sklearn.model_selection import KFold, StratifiedKFold
 
 RESULTS = Path(__file__).with_suffix(".json")
-USED = ("ItalyPowerDemand", "JapaneseVowels", "GunPoint", "Trace", "ArrowHead", "Tecator")
+USED = ("JapaneseVowels", "GunPoint", "ArrowHead", "Tecator")
 N_FOLDS, FIRST_SEED = 3, 400
 
 ALONE = {"n_convolutions": 0}
