@@ -144,6 +144,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         data, groups = canonical_data(
             TrainingData(values, lengths, targets, valid.astype(np.float64)),
             sample_weight,
+            per_step=self.return_sequences,
         )
         data = self._scale_targets(data, reset=reset, partial=partial)
         return self._weigh_targets(data), groups
@@ -263,7 +264,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
                 callbacks=self._make_callbacks(n_epochs, validates, stops_early),
                 stoppers=self._make_stoppers(partial, stops_early, context, X, y),
             )
-            if blend is not None and not blend.has_share:
+            if blend is not None and blend.mean_loss is None:
                 self._choose_share(blend)
             if partial:
                 self._warn_if_unused()
@@ -328,14 +329,16 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         return parts(), n_first * len(rest.lengths) + n_last * len(blend.data.lengths)
 
     def _choose_share(self, blend: Blend) -> None:
-        held_out, outputs = blend.data.take(blend.is_held_out), blend.outputs
-        self.network_share_ = choose_share(
-            outputs[blend.is_held_out],
-            self.net_.predict_outputs(held_out.values, held_out.lengths),
-            functools.partial(self._losses, data=held_out),
-            self._log_likelihood,
-        )
-        blend.has_share = True
+        held_out = blend.data.take(blend.is_held_out)
+        outputs = blend.outputs[blend.is_held_out]
+        of_network = self.net_.predict_outputs(held_out.values, held_out.lengths)
+        losses = functools.partial(self._losses, data=held_out)
+        share = choose_share(outputs, of_network, losses, self._log_likelihood)
+        judged, by = blend.data, blend.outputs  # the regression has been left out of each
+        if share > 0:
+            judged, by = held_out, blended(outputs, of_network, share)
+        blend.mean_loss = self._losses(by, judged).sum() / judged.weights.sum()
+        self.network_share_ = share
 
     def _warn_if_unused(self) -> None:
         if self.network_share_ == 0:
@@ -348,22 +351,24 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             )
 
     def _warn_if_no_better(self, blend: Blend | None) -> None:
-        """Warn if neither network nor regression is better than guessing."""
-        progress, guessing = self.net_.progress_, NO_BETTER * self.net_.chance_loss_
-        mean_loss = progress.mean_loss
+        """Warn if what predicts is no better than guessing, as far as is known.
+
+        That is the loss of the blend on sequences that nothing has learned from, and for a
+        network alone its loss in training.
+        """
+        progress, chance_loss = self.net_.progress_, self.net_.chance_loss_
+        mean_loss, where = progress.mean_loss, ""
+        if blend is not None and blend.mean_loss is not None and chance_loss:
+            mean_loss, where = blend.mean_loss / chance_loss, " on sequences left out"
         if mean_loss is None or mean_loss < NO_BETTER:
             return
         if progress.n_updates < ENOUGH_UPDATES:
             return
-        if blend is not None:
-            losses = self._losses(blend.outputs, blend.data)
-            if losses.sum() < guessing * blend.data.weights.sum():
-                return
         warnings.warn(
             f"Training ended no better than guessing: after {progress.n_updates} updates, "
-            f"the loss is {mean_loss:.0%} of that of guessing from the distribution of the "
-            "targets alone. Check that X and y are in the same order, and try a lower "
-            "learning_rate, more max_epochs, standardize=True or shorter sequences",
+            f"the loss{where} is {mean_loss:.0%} of that of guessing from the distribution "
+            "of the targets alone. Check that X and y are in the same order, and try a "
+            "lower learning_rate, more max_epochs, standardize=True or shorter sequences",
             ConvergenceWarning,
             stacklevel=5,  # at the call of fit, beyond scikit-learn's wrapper
         )

@@ -118,7 +118,12 @@ class Settings(SequenceParameters, BaseEstimator):
     def _patch_size(self, lengths: NDArray[np.int64]) -> int:
         """Return the number of steps in a patch, with "auto" resolved."""
         if not isinstance(self.patch_size, str):
-            return self.patch_size
+            if self.return_sequences and self.patch_size > 1:
+                raise ValueError(
+                    f"patch_size={self.patch_size} needs a target for each sequence; with "
+                    "return_sequences=True use patch_size=1"
+                )
+            return min(self.patch_size, int(lengths.max()))
         return patch_size_for(lengths, per_step=self.return_sequences)
 
     def _n_convolutions(self, data: TrainingData, groups: NDArray[np.int64]) -> int:

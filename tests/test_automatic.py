@@ -252,7 +252,7 @@ def test_an_error_names_the_parameter_and_its_value(Estimator, name):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"patch_size": 4}, "patch_size=4 needs pooling"),
+        ({"patch_size": 4}, "patch_size=4 needs a target for each sequence.*patch_size=1"),
         ({"pooling": "mean"}, "pooling='mean' has no meaning with return_sequences=True"),
         ({"n_convolutions": 200}, "n_convolutions=200 needs a target for each sequence"),
     ],

@@ -42,14 +42,15 @@ class Blend:
     outputs : ndarray of shape (n_samples, n_outputs)
         The regression's output for each sequence, from a fit that it is left out of.
     is_held_out : ndarray of bool of shape (n_samples,)
-    has_share : bool
-        Whether the network's share has been chosen.
+    mean_loss : float or None
+        The mean loss of the blend on sequences that nothing has learned from, once the
+        network's share has been chosen.
     """
 
     data: TrainingData
     outputs: NDArray[np.float64]
     is_held_out: NDArray[np.bool_]
-    has_share: bool = False
+    mean_loss: float | None = None
 
 
 def held_out_fraction(groups: NDArray[np.int64]) -> float:
@@ -105,10 +106,15 @@ def fit_regression(
 
 
 def calibrate(outputs: NDArray[np.float64], losses: Losses) -> float:
-    """Return the factor of the outputs with the smallest loss, between 0.1 and 100."""
+    """Return the factor of the outputs with the smallest loss, between 0.1 and 100.
+
+    One more sequence counts as wrong by as much as they are right on average: if all are
+    right, the factor would otherwise be as large as it may.
+    """
 
     def total(log_factor: float) -> float:
-        return float(losses(np.exp(log_factor) * outputs).sum())
+        scaled = np.exp(log_factor) * outputs
+        return float(losses(scaled).sum() + losses(-scaled).mean())
 
     bounds = (np.log(0.1), np.log(100.0))
     return float(np.exp(minimize_scalar(total, bounds=bounds, method="bounded").x))

@@ -42,7 +42,7 @@ class TrainingData(NamedTuple):
 
 
 def canonical_data(
-    data: TrainingData, sample_weight: NDArray[np.float64]
+    data: TrainingData, sample_weight: NDArray[np.float64], *, per_step: bool
 ) -> tuple[TrainingData, NDArray[np.int64]]:
     """Bring data into a canonical order, in which weights equal repetitions.
 
@@ -57,6 +57,8 @@ def canonical_data(
     data : TrainingData
         With weights of 0 and 1: whether there is a target.
     sample_weight : ndarray of shape (n_samples,)
+    per_step : bool
+        Whether there are targets for each step.
 
     Returns
     -------
@@ -79,6 +81,11 @@ def canonical_data(
             "a positive weight"
         )
     data, sample_weight = data.take(used), sample_weight[used]
+    longest = data.lengths.max()  # those left out may have been longer
+    data = data._replace(values=data.values[:, :longest])
+    if per_step:
+        targets, weights = data.targets[:, :longest], data.weights[:, :longest]
+        data = data._replace(targets=targets, weights=weights)
     # Values that are equal in single precision are equal to the net as well.
     values = data.values.astype(np.float32) + 0  # adding 0 turns -0 into 0
     parts = (values, data.lengths, data.targets + 0, data.weights)

@@ -60,19 +60,20 @@ def find_scaling(
     )
     shares = shares / shares.sum()
     for feature, steps in enumerate(present.T):
-        largest = float(np.abs(steps).max())
-        if largest == 0:
+        lowest = float(steps.min())
+        extent = float(steps.max()) - lowest
+        if extent == 0:
+            mean[feature] = lowest
             continue
-        steps = steps / largest  # so that squares neither overflow nor vanish
-        centre = float(shares @ steps)
-        spread = float(np.sqrt(shares @ (steps - centre) ** 2))
+        above = (steps - lowest) / extent  # so that squares neither overflow nor vanish
+        centre = float(shares @ above)
+        spread = float(np.sqrt(shares @ (above - centre) ** 2)) * extent
+        centre = lowest + centre * extent
+        largest = float(np.abs(steps).max())
         is_fine = SMALL <= largest <= LARGE and abs(centre) <= FAR * spread
         if standardize == "auto" and is_fine:
             continue
-        if spread <= 1e-12 * abs(centre):  # constant
-            mean[feature] = float(steps[0]) * largest
-            continue
-        unit = 2.0 ** np.round(np.log2(spread * largest))
-        mean[feature] = np.round(centre * largest / unit * 64) / 64 * unit
+        unit = 2.0 ** np.round(np.log2(max(spread, np.finfo(float).tiny)))
+        mean[feature] = np.round(centre / unit * 64) / 64 * unit
         scale[feature] = unit
     return Scaling(mean, scale)
