@@ -121,6 +121,16 @@ def test_a_useless_regression_beside_a_useless_network_warns(kind, after_20):
     assert "no better than guessing" in str(caught.message)
 
 
+@both
+def test_a_network_that_has_learned_noise_by_heart_does_not_keep_it_quiet(kind, after_20):
+    X = np.random.RandomState(0).normal(size=(40, 18, 1))
+    y = make_targets(kind, np.random.RandomState(1).permutation(40) / 40)
+    model = blended_estimator(kind, hidden_size=40, max_epochs=60, random_state=1)
+    (caught,) = warnings_of(model, X, y)
+    assert model.net_.progress_.mean_loss < 0.8
+    assert "the loss on sequences left out is" in str(caught.message)
+
+
 def test_a_warning_made_an_error_leaves_the_estimator_as_it_was(after_20):
     X, y = make_data(NTMSequenceRegressor)
     model = small_regressor().fit(X, y)

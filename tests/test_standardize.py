@@ -159,6 +159,17 @@ def test_the_fit_is_the_same_for_absent_steps_order_and_repetitions(Estimator):
     assert (unweighted.input_scale_ != model.input_scale_).any()
 
 
+def test_small_signals_far_from_0_are_kept_and_their_order_does_not_matter():
+    X, values = make_sequences()
+    far = X * 1e-3 + 1.7e9  # seconds since 1970, with milliseconds
+    order = np.random.RandomState(1).permutation(len(X))
+    model = small_regressor().fit(far, values)
+    permuted = small_regressor().fit(far[order], values[order])
+    assert is_same(model, permuted)
+    assert_array_equal(model.input_mean_, permuted.input_mean_)
+    assert_allclose(as_seen(model, far).std(axis=0), 1, rtol=0.5)
+
+
 def test_sequences_without_a_target_have_no_influence():
     X, y = make_sequences()
     X, y = X * 1e4 + 1e6, y.copy()

@@ -30,6 +30,28 @@ def test_whole_weights_equal_repetition(Estimator, return_sequences):
     )
 
 
+@pytest.mark.parametrize("Estimator", [NTMSequenceClassifier, NTMSequenceRegressor])
+@pytest.mark.parametrize("return_sequences", [False, True])
+@pytest.mark.parametrize("reason", ["no weight", "no target"])
+def test_the_longest_sequence_has_no_influence_if_it_is_left_out(
+    Estimator, return_sequences, reason
+):
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(21, 9, 2))
+    X[:20, 5:] = np.nan
+    y = (np.nan_to_num(X[..., 0]) > 0).astype(float)
+    y = y if return_sequences else y[:, 0]
+    weights = np.ones(21)
+    if reason == "no target":
+        y[20] = np.nan
+    else:
+        weights[20] = 0
+    params = SMALL | {"return_sequences": return_sequences}
+    left_out = Estimator(**params).fit(X, y, sample_weight=weights)
+    expected = Estimator(**params).fit(X[:20], y[:20])
+    assert torch.equal(weights_of(left_out), weights_of(expected))
+
+
 def test_fractional_weights_matter_by_their_ratio_alone(sequences):
     X, y = sequences
     weights = np.random.RandomState(0).uniform(0.1, 1, size=60)
