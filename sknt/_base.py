@@ -367,8 +367,9 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         warnings.warn(
             f"Training ended no better than guessing: after {progress.n_updates} updates, "
             f"the loss{where} is {mean_loss:.0%} of that of guessing from the distribution "
-            "of the targets alone. Check that X and y are in the same order, and try a "
-            "lower learning_rate, more max_epochs, standardize=True or shorter sequences",
+            "of the targets alone. Perhaps the targets do not depend on X; check that X "
+            "and y are in the same order, and try a lower learning_rate, more max_epochs, "
+            "standardize=True or shorter sequences",
             ConvergenceWarning,
             stacklevel=5,  # at the call of fit, beyond scikit-learn's wrapper
         )

@@ -22,7 +22,7 @@ HELD_OUT, MAX_HELD_OUT = 0.2, 400
 LAST_PART = 0.3
 """Part of the epochs in which the network trains on the held-out sequences, too."""
 
-SHARES = np.linspace(0, 1, 11)
+SHARES = np.linspace(0, 1, 11).round(1)
 """The shares of the network that are tried."""
 
 MIN_GAIN = 2.0
