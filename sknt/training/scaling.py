@@ -53,11 +53,9 @@ def find_scaling(
     mean, scale = np.zeros(n_features), np.ones(n_features)
     if standardize is False:
         return Scaling(mean, scale)
-    mask = step_mask(lengths) & (weights > 0)[:, np.newaxis]
-    present, shares = (
-        values[mask],
-        np.repeat(weights, lengths)[np.repeat(weights, lengths) > 0],
-    )
+    used = weights > 0
+    present = values[step_mask(lengths) & used[:, np.newaxis]]
+    shares = np.repeat(weights[used], lengths[used])
     shares = shares / shares.sum()
     for feature, steps in enumerate(present.T):
         lowest = float(steps.min())
