@@ -24,6 +24,8 @@ from numba.core import caching
 from numba.core import cgutils as cgutils  # for the modules that import it from here
 from numba.core.serialize import dumps
 
+from sknt.kernels._libraries import compile_as_part, compile_as_whole
+
 WAIT_SECONDS = 600.0
 """How long a process waits for another one to compile before it compiles as well."""
 
@@ -39,24 +41,35 @@ _said: set[tuple[int, str]] = set()
 
 
 def helper(function: Any = None, **options: Any) -> Any:
-    """Compile a function that other kernels call.
+    """Compile a short function that other kernels call; it is inlined into each caller."""
+    return _part(function, options | {"forceinline": True})
 
-    It is inlined into each caller. A separate copy would be compiled together with other
-    functions in the process that compiles than in those that load the result, and its sums
-    could be evaluated in a different order.
-    """
-    defaults = {"no_cpython_wrapper": True, "forceinline": True}
-    decorate = njit(**(_OPTIONS | defaults | options))
-    return decorate if function is None else decorate(function)
+
+def stage(function: Any) -> Any:
+    """Compile a longer function that other kernels call, which is not inlined."""
+    return _part(function, {})
+
+
+def _part(function: Any, options: dict[str, Any]) -> Any:
+    if function is None:
+        return functools.partial(_part, options=options)
+    compiled = njit(**(_OPTIONS | {"no_cpython_wrapper": True} | options))(function)
+    compile_as_part(compiled, is_called=not options.get("forceinline"))
+    return compiled
 
 
 def entry(function: Any) -> Any:
-    """Compile a function that Python calls, once for all processes of this machine."""
+    """Compile a function that Python calls, once for all processes of this machine.
+
+    It depends on the package's own sources and on the files that its attribute ``sources``
+    names.
+    """
     compiled = njit(**_OPTIONS)(function)
     try:
         compiled._cache = _Cache(function)
     except Exception as error:  # no directory is writable
         compiled._cache = _NoCache(error)
+    compile_as_whole(compiled)
     compiled.compile = _watched(compiled.compile, compiled._cache)
     return compiled
 
@@ -75,20 +88,25 @@ def _say_once(what: str, message: str, *details: Any) -> None:
 
 
 @functools.cache
-def _source_stamp() -> str:
+def _source_stamp(sources: tuple[Path, ...]) -> str:
     """Return a digest of all sources that are compiled; numba considers one file only."""
     digest = hashlib.sha256()
     here = Path(__file__).parent
-    for path in sorted([*here.glob("*.py"), *(here.parent / "ops").glob("*.py")]):
+    own = sorted([*here.glob("*.py"), *(here.parent / "ops").glob("*.py")])
+    for path in [*own, *sources]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 class _Stamped:
-    """Makes compiled functions valid as long as none of the sources changes."""
+    """Makes compiled functions valid as long as none of their sources changes."""
+
+    def __init__(self, function: Any, *arguments: Any):
+        super().__init__(function, *arguments)
+        self._sources = getattr(function, "sources", ())
 
     def get_source_stamp(self) -> str:
-        return _source_stamp()
+        return _source_stamp(self._sources)
 
 
 class _UserProvided(_Stamped, caching.UserProvidedCacheLocator):
@@ -115,11 +133,13 @@ class _CacheFiles(caching.CompileResultCacheImpl):
 
     def reduce(self, compiled: Any) -> Any:
         code = dumps(super().reduce(compiled))
-        return _source_stamp(), compiled.codegen.magic_tuple(), _digest(code), code
+        stamp = self.locator.get_source_stamp()
+        return stamp, compiled.codegen.magic_tuple(), _digest(code), code
 
     def rebuild(self, target_context: Any, kept: Any) -> Any:
         *marks, digest, code = kept
-        expected = [_source_stamp(), target_context.codegen().magic_tuple()]
+        stamp = self.locator.get_source_stamp()
+        expected = [stamp, target_context.codegen().magic_tuple()]
         if marks != expected or digest != _digest(code):
             raise ValueError("the file is damaged or holds another function")
         return super().rebuild(target_context, pickle.loads(code))

@@ -8,6 +8,7 @@ that memory use grows with √T.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sknt.kernels import blocks, buffers, passes
-from sknt.kernels.layout import Sizes, history_size, scratch_size, weight_shapes
+from sknt.kernels import blocks, buffers, driver
+from sknt.kernels.contract import Kernel
+from sknt.kernels.gradients import common_sizes, weight_gradients
+from sknt.kernels.layout import (
+    Network,
+    Sizes,
+    history_size,
+    make_sizes,
+    scratch_size,
+    weight_shapes,
+)
 from sknt.kernels.parameters import places
-from sknt.kernels.states import join_states, join_trace, no_trace, split_states
+from sknt.kernels.states import (
+    Parts,
+    find_parts,
+    join_states,
+    join_trace,
+    make_trace,
+    no_trace,
+    split_states,
+    split_trace,
+)
 
 HISTORY_LIMIT = 64 * 2**20
 """Largest history, in bytes, that is kept from the forward to the backward pass."""
@@ -43,6 +62,29 @@ def make_batch(lengths: NDArray[np.int64]) -> Batch:
     return Batch(order, rows)
 
 
+class Plan(NamedTuple):
+    """A network's structure, as the kernels need it."""
+
+    kernel: Kernel
+    sizes: Sizes
+    parts: Parts
+
+
+@lru_cache(maxsize=64)
+def make_plan(network: Network, kernel: Kernel, memory: Any) -> Plan:
+    """Work out a network's structure, once for all networks that have it.
+
+    Parameters
+    ----------
+    network : Network
+    kernel : Kernel
+    memory : NamedTuple
+        The memory's own sizes.
+    """
+    sizes = make_sizes(network, kernel, memory)
+    return Plan(kernel, sizes, find_parts(kernel, sizes))
+
+
 class Weights:
     """A network's weights, laid out for the kernels.
 
@@ -54,7 +96,7 @@ class Weights:
 
     Attributes
     ----------
-    matrices, transposed : list of ndarray
+    matrices, transposed : driver.Weights of ndarray
         The weights of :mod:`sknt.kernels.layout`, as the backward pass takes them, and each
         matrix transposed, as the forward pass takes them.
     """
@@ -62,30 +104,31 @@ class Weights:
     def __init__(self, sizes: Sizes, parameters: Sequence[Tensor]):
         arrays = [parameter.detach().numpy() for parameter in parameters]
         dtype = arrays[0].dtype
-        self.matrices = [np.zeros(shape, dtype) for shape in weight_shapes(sizes)]
-        for source, target in places(sizes, arrays, self.matrices):
+        matrices = [np.zeros(shape, dtype) for shape in weight_shapes(sizes)]
+        for source, target in places(sizes, arrays, matrices):
             target[...] = source
-        self.transposed = [
-            np.ascontiguousarray(part.swapaxes(-1, -2)) for part in self.matrices
-        ]
+        self.matrices = driver.Weights(*matrices)
+        self.transposed = driver.Weights(
+            *(np.ascontiguousarray(part.swapaxes(-1, -2)) for part in matrices)
+        )
 
 
 class FusedSequences(torch.autograd.Function):
-    """Padded sequences through a controller, an NTM and a readout, with gradients.
+    """Padded sequences through a controller, a memory and a readout, with gradients.
 
-    ``apply(sizes, batch, traces, shared, x, *state, *parameters)`` returns what
-    :meth:`Call.run` does. ``shared`` says whether all sequences share one first state,
-    which then has no batch axis.
+    ``apply(plan, batch, traces, shared, x, n_state, *state, *parameters)`` returns what
+    :meth:`Call.run` does. The first state has ``n_state`` parts. ``shared`` says whether
+    all sequences share it, and then it has no batch axis.
     """
 
     @staticmethod
-    def forward(ctx, sizes, batch, traces, shared, x, *tensors):
+    def forward(ctx, plan, batch, traces, shared, x, n_state, *tensors):
         """Run all steps."""
         ctx.set_materialize_grads(False)
-        ctx.shared = shared
-        state, parameters = tensors[:5], tensors[5:]
+        ctx.shared, ctx.n_state = shared, n_state
+        state, parameters = tensors[:n_state], tensors[n_state:]
         ctx.save_for_backward(x, *parameters)
-        ctx.call = Call(sizes, batch, Weights(sizes, parameters), x)
+        ctx.call = Call(plan, batch, Weights(plan.sizes, parameters), x)
         return ctx.call.run(state, traces, keeps=True)
 
     @staticmethod
@@ -93,17 +136,17 @@ class FusedSequences(torch.autograd.Function):
     def backward(ctx, d_outputs, *gradients):
         """Backpropagate to the inputs, the first state and the weights."""
         x, *parameters = ctx.saved_tensors  # raises if one was changed in place
-        sizes, dtype = ctx.call.sizes, ctx.call.x.dtype
+        (_, sizes, parts), dtype, n = ctx.call.plan, ctx.call.x.dtype, ctx.n_state
         if d_outputs is None:
             d_outputs = x.new_zeros(*x.shape[:2], sizes.outputs)
         given = [None if part is None else part.numpy() for part in gradients]
-        carry = join_states(sizes, given[:5], len(x), dtype)
-        d_memories, d_trace = no_trace(dtype)
-        if any(part is not None for part in given[5:]):
-            d_memories, d_trace = join_trace(sizes, given[5:], x.shape, dtype)
+        carry = join_states(parts, sizes, given[:n], len(x), dtype)
+        d_trace = no_trace(dtype)
+        if any(part is not None for part in given[n:]):
+            d_trace = join_trace(parts, sizes, given[n:], x.shape[:2], dtype)
         d_x = np.zeros(x.shape if ctx.needs_input_grad[4] else (0, 0, 0), dtype)
         d_weights = ctx.call.backward(
-            carry, d_x, d_outputs.contiguous().numpy(), d_memories, d_trace
+            carry, d_x, d_outputs.contiguous().numpy(), *d_trace
         )
         d_parameters = [np.empty(part.shape, dtype) for part in parameters]
         for target, source in places(sizes, d_parameters, d_weights):
@@ -111,14 +154,15 @@ class FusedSequences(torch.autograd.Function):
         d_state = [
             part.sum(0) if ctx.shared and needed else part
             for part, needed in zip(
-                split_states(sizes, torch.from_numpy(carry)),
-                ctx.needs_input_grad[5:10],
+                split_states(parts, torch.from_numpy(carry)),
+                ctx.needs_input_grad[6 : 6 + n],
                 strict=True,
             )
         ]
         return (
             *(None, None, None, None),
             torch.from_numpy(d_x) if ctx.needs_input_grad[4] else None,
+            None,
             *d_state,
             *map(torch.from_numpy, d_parameters),
         )
@@ -127,11 +171,14 @@ class FusedSequences(torch.autograd.Function):
 class Call:
     """What the forward and the backward pass over a batch share."""
 
-    def __init__(self, sizes: Sizes, batch: Batch, weights: Weights, x: Tensor):
-        self.sizes, self.batch, self.weights = sizes, batch, weights
+    def __init__(self, plan: Plan, batch: Batch, weights: Weights, x: Tensor):
+        self.plan, self.sizes = plan, plan.sizes
+        self.batch, self.weights = batch, weights
         self.x = np.ascontiguousarray(x.detach().numpy())
         self.n_sequences, self.n_steps = len(batch.order), len(batch.rows) - 1
         self.interval = math.isqrt(self.n_steps - 1) + 1
+        if not plan.kernel.replays:
+            self.interval = self.n_steps
         self.history: Array | None = None
         self.saved: Array
 
@@ -142,12 +189,12 @@ class Call:
 
         Parameters
         ----------
-        state : sequence of 5 Tensor
-            Parts of the first state, with or without a batch axis: memory, weightings,
-            reads, hidden and cell.
+        state : sequence of Tensor
+            Parts of the first state, with or without a batch axis: the memory's, reads,
+            hidden and cell.
         traces : {"states", "heads"} or None
             Which trace to return: with "states", the states and interfaces of every step;
-            with "heads", the same without the memories, which then have no rows.
+            with "heads", the same without the bulky parts, which then have no rows.
         keeps : bool
             Whether there will be a backward pass.
 
@@ -155,52 +202,52 @@ class Call:
         -------
         outputs : Tensor of shape (batch, n_timesteps, n_outputs)
         *rest : Tensor
-            The 5 parts of the final state; with a trace, also its 5 parts and its
-            interface.
+            The parts of the final state; with a trace, also its parts and those of its
+            interfaces.
         """
-        sizes, dtype, axes = self.sizes, self.x.dtype, self.x.shape[:2]
-        parts = [part.detach().numpy() for part in state]
-        final = join_states(sizes, parts, self.n_sequences, dtype)
+        (_, sizes, parts), dtype, axes = self.plan, self.x.dtype, self.x.shape[:2]
+        values = [part.detach().numpy() for part in state]
+        final = join_states(parts, sizes, values, self.n_sequences, dtype)
         outputs = np.zeros((*axes, sizes.outputs), dtype)
-        memories, trace = no_trace(dtype)
+        trace = no_trace(dtype)
         if traces is not None:
-            n_memory = sizes.memory if traces == "states" else 0
-            memories = np.zeros((*axes, n_memory), dtype)
-            n_rest = sizes.state - sizes.memory + sizes.interface
-            trace = np.zeros((*axes, n_rest), dtype)
-        self.forward(final, outputs, memories, trace, keeps)
-        results = torch.from_numpy(outputs), *split_states(sizes, torch.from_numpy(final))
+            trace = make_trace(sizes, axes, dtype, with_bulky=traces == "states")
+        self.forward(final, outputs, *trace, keeps)
+        results = (
+            torch.from_numpy(outputs),
+            *split_states(parts, torch.from_numpy(final)),
+        )
         if traces is None:
             return results
-        both = torch.from_numpy(memories), torch.from_numpy(trace)
-        return *results, *split_states(sizes, *both)
+        return *results, *split_trace(parts, *map(torch.from_numpy, trace))
 
     def forward(
-        self, state: Array, outputs: Array, memories: Array, trace: Array, keeps: bool
+        self, state: Array, outputs: Array, bulky: Array, trace: Array, keeps: bool
     ) -> None:
         """Run all steps; ``state`` is overwritten by the final state."""
         n_kept, base, n_saved, interval = self.n_sequences, -1, 0, 0
         if keeps:
             interval, n_rows = self.interval, int(self.batch.rows[-1])
             n_saved = -(-self.n_steps // interval)
-            if history_size(self.sizes, n_rows) * self.x.itemsize <= HISTORY_LIMIT:
+            size = history_size(self.sizes, n_rows) * self.x.itemsize
+            if size <= HISTORY_LIMIT or not self.plan.kernel.replays:
                 n_kept, base = n_rows, 0
         self.saved = self._take(n_saved * self.n_sequences * self.sizes.state)
         history = self._take(history_size(self.sizes, n_kept))
         partition = blocks.make_partition(self.n_sequences)
-        span = 0, self.n_steps, base, interval, False
-        self._run(partition, span, state, history, n_kept, outputs, memories, trace)
+        span = driver.Span(0, self.n_steps, base, interval, n_kept)
+        self._run(partition, span, False, state, history, outputs, bulky, trace)
         if base == 0:
             self.history = history
 
     def backward(
-        self, carry: Array, d_x: Array, d_outputs: Array, d_memories: Array, d_trace: Array
+        self, carry: Array, d_x: Array, d_outputs: Array, d_bulky: Array, d_trace: Array
     ) -> list[Array]:
         """Backpropagate through all steps; ``carry`` becomes the first state's gradient."""
-        sizes, (order, rows) = self.sizes, self.batch
+        (kernel, sizes, _), (order, rows) = self.plan, self.batch
         # The backward pass overwrites the history, so a second one has to recompute it.
         history, self.history = self.history, None
-        replays = history is None
+        runs_again = history is None
         spans, n_kept = [(0, self.n_steps)], int(rows[-1])
         if history is None:
             starts = range(0, self.n_steps, self.interval)
@@ -211,23 +258,24 @@ class Call:
             no_outputs = d_outputs[:0], *no_trace(self.x.dtype)
         partition = blocks.make_partition(self.n_sequences)
         scratch = self._scratch(partition.n_threads, partition.block)
-        d_weights = [np.zeros(part.shape, part.dtype) for part in self.weights.transposed]
+        d_weights = driver.Weights(
+            *(np.zeros(part.shape, part.dtype) for part in self.weights.transposed)
+        )
         for begin, stop in reversed(spans):
-            base = int(rows[begin])
-            if replays:
-                span = begin, stop, base, self.interval, True
-                self._run(partition, span, state, history, n_kept, *no_outputs)
+            span = driver.Span(begin, stop, int(rows[begin]), self.interval, n_kept)
+            if runs_again:
+                self._run(partition, span, True, state, history, *no_outputs)
 
-            def backpropagate(first, stride, thread, span=(begin, stop, base)):
-                passes.backward(
-                    *(sizes, first, stride, order, rows, *span, self.interval),
-                    *(*self.weights.matrices, d_x, d_outputs, carry, history, n_kept),
-                    *(self.saved, d_memories, d_trace, scratch[thread], partition.block),
+            def backpropagate(first, stride, thread, span=span):
+                kernel.backward(
+                    *(sizes, driver.Block(first, stride, order, rows), span),
+                    *(self.weights.matrices, d_x, d_outputs, carry, history, self.saved),
+                    *(d_bulky, d_trace, scratch[thread], partition.block),
                 )
 
-            def sum_gradients(part, n_parts, thread, n_rows=int(rows[stop]) - base):
-                passes.weight_gradients(
-                    sizes, n_rows, part, n_parts, history, n_kept, *d_weights
+            def sum_gradients(part, n_parts, thread, n_rows=int(rows[stop]) - span.base):
+                weight_gradients(
+                    common_sizes(sizes), n_rows, part, n_parts, history, n_kept, d_weights
                 )
 
             blocks.run(partition.n_blocks, partition.n_threads, backpropagate)
@@ -237,23 +285,21 @@ class Call:
     def _run(
         self,
         partition: blocks.Partition,
-        span: Any,
+        span: driver.Span,
+        resumes: bool,
         state: Array,
         history: Array,
-        n_kept: int,
         *results: Array,
     ) -> None:
         """Run the forward pass over a span of steps."""
-        order, rows = self.batch
         scratch = self._scratch(partition.n_threads, 0)
-        outputs, memories, trace = results
+        outputs, bulky, trace = results
 
         def run_block(first, stride, thread):
-            passes.forward(
-                *(self.sizes, first, stride, order, rows, *span),
-                *(*self.weights.transposed, self.x),
-                *(outputs, state, history, n_kept, self.saved),
-                *(memories, trace, scratch[thread]),
+            self.plan.kernel.forward(
+                *(self.sizes, driver.Block(first, stride, *self.batch), span, resumes),
+                *(self.weights.transposed, self.x, outputs, state, history, self.saved),
+                *(bulky, trace, scratch[thread]),
             )
 
         blocks.run(partition.n_blocks, partition.n_threads, run_block)
@@ -263,5 +309,6 @@ class Call:
 
     def _scratch(self, threads: int, block: int) -> list[Array]:
         """Return one scratch array per thread."""
-        size = scratch_size(self.sizes, block, self.interval)
+        interval = self.interval if self.plan.kernel.replays else 0
+        size = scratch_size(self.sizes, block, interval)
         return [self._take(size) for _ in range(threads)]

@@ -21,7 +21,8 @@ def places(
     parameters : sequence of ndarray
         For each layer, as torch has them: weight_ih, weight_hh, bias_ih, bias_hh, or weight
         and bias of a feed-forward layer; then weight and bias of the interface's projection
-        and of the readout. Gradients with respect to them may take their place.
+        (from h, or from h and x) and of the readout. Gradients with respect to them may
+        take their place.
     weights : sequence of ndarray
         Those of the controller, the interface and the readout, as in
         :mod:`sknt.kernels.layout`.
@@ -48,8 +49,10 @@ def places(
             for here, there in blocks:
                 yield own_weight[here], target[there, 1:own]
                 yield own_bias[here], target[there, 0]
-    yield next(rest), interface[:, :-1]
-    yield next(rest), interface[:, -1]
+    weight = next(rest)
+    yield weight[:, :h], interface[:, :h]
+    yield weight[:, h:], interface[:, h + 1 :]
+    yield next(rest), interface[:, h]
     weight = next(rest)  # torch has h before the reads
     yield weight[:, h:], readout[:, : sizes.reads]
     yield weight[:, :h], readout[:, sizes.reads : -1]

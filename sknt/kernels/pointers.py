@@ -4,10 +4,14 @@ Code with plain pointers compiles several times faster than code with arrays, wh
 shapes and strides.
 """
 
+from collections import namedtuple
+from collections.abc import Iterable
 from typing import Any
 
 from numba import types
 from numba.extending import intrinsic
+
+from sknt.kernels._compile import helper
 
 VECTOR_BYTES = 32
 """Size of a vector register as the kernels use it."""
@@ -62,3 +66,46 @@ def plain(typing_context, value):
         return context.cast(builder, args[0], signature.args[0], signature.return_type)
 
     return types.unliteral(value)(value), generate
+
+
+def structure(name: str, fields: Iterable[str]) -> Any:
+    """Build a function from a pointer and places to pointers to named parts.
+
+    Parameters
+    ----------
+    name : str
+        That of the NamedTuple which it returns.
+    fields : iterable of str
+        Names of the parts, in the order of the places.
+    """
+    parts = namedtuple(name, fields)  # noqa: PYI024
+
+    @intrinsic
+    def locate(typing_context, pointer, places):
+        result = types.NamedUniTuple(pointer, len(parts._fields), parts)
+
+        def generate(context, builder, signature, args):
+            first, starts = args
+            pointers = [
+                builder.gep(first, [builder.extract_value(starts, i)])
+                for i in range(len(parts._fields))
+            ]
+            return context.make_tuple(builder, result, pointers)
+
+        return result(pointer, places), generate
+
+    return locate
+
+
+@helper
+def copy(n, source, target):
+    """Copy n numbers."""
+    for i in range(n):
+        target[i] = source[i]
+
+
+@helper
+def add(n, source, target):
+    """Add n numbers to others."""
+    for i in range(n):
+        target[i] += source[i]

@@ -1,66 +1,110 @@
 """States and traces: torch's tensors on one side, the kernels' rows on the other.
 
-The rows are those of :mod:`sknt.kernels.layout`. A trace consists of two arrays: the
-memories, (B, T, W * N) or empty, and the rest of each state followed by the interface.
+The rows are those of :mod:`sknt.kernels.layout`. A trace consists of two arrays: the bulky
+parts of the states, (B, T, bulky) or empty, and the rest of each state followed by the
+interface.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sknt.kernels.contract import Kernel
 from sknt.kernels.layout import Sizes
 
 Array = NDArray[Any]
 
 
-def _fields(sizes: Sizes) -> list[tuple[int, tuple[int, ...]]]:
-    """Return where the parts of a state after its memory start, and their shapes."""
-    return [
-        (sizes.weights_at, (sizes.heads, sizes.rows)),
-        (sizes.reads_at, (sizes.read_heads, sizes.width)),
-        (sizes.hidden_at, (sizes.layers, sizes.hidden)),
-        (sizes.cell_at, (sizes.layers, sizes.hidden)),
-        (sizes.state, (1, sizes.interface)),
+class Part(NamedTuple):
+    """A part of a state or an interface."""
+
+    start: int
+    shape: tuple[int, ...]  # in the kernels
+    transposed: bool  # whether torch has the last two axes the other way round
+
+    def view(self, rows: Tensor, origin: int) -> Tensor:
+        """Return the part of rows of numbers which begin at ``origin``, as torch has it."""
+        strides = [math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))]
+        shape = (*rows.shape[:-1], *self.shape)
+        part = rows.as_strided(
+            shape, (*rows.stride()[:-1], *strides), self.start - origin
+        )
+        return part.mT if self.transposed else part
+
+    def put(self, part: Any, rows: Array, origin: int) -> None:
+        """Copy a part, as torch has it, into rows of numbers which begin at ``origin``."""
+        start = self.start - origin
+        target = rows[..., start : start + math.prod(self.shape)]
+        target = target.reshape(*rows.shape[:-1], *self.shape)
+        target[...] = part.swapaxes(-1, -2) if self.transposed else part
+
+    def without_rows(self, rows: Tensor) -> Tensor:
+        """Return the part with a second axis of length 0, as torch has it."""
+        shape = [*self.shape]
+        if self.transposed:
+            shape[-2:] = shape[:-3:-1]
+        return rows.new_zeros(*rows.shape[:-1], 0, *shape[1:])
+
+
+class Parts(NamedTuple):
+    """The parts of the states and interfaces of a network."""
+
+    bulky: list[Part]
+    rest: list[Part]
+    interface: list[Part]
+
+    def states(self) -> list[Part]:
+        """All parts of a state, in the order of the kernels and of torch."""
+        return self.bulky + self.rest
+
+
+def find_parts(kernel: Kernel, sizes: Sizes) -> Parts:
+    """Return where the parts of a network's states and interfaces are."""
+    state = [
+        Part(start, shape, name in kernel.transposed)
+        for start, (name, shape) in zip(
+            sizes.state_at, kernel.state(sizes.memory).items(), strict=True
+        )
     ]
-
-
-def split_states(sizes: Sizes, states: Tensor, rest: Tensor | None = None) -> list[Tensor]:
-    """Return views of the parts of states: memory, weightings, reads, hidden and cell.
-
-    With ``rest``, the states are a trace's memories and ``rest`` is its second array; the
-    interface is then returned as well.
-    """
-    before = states.shape[:-1]
-    strides = states.stride()[:-1]
-    n_rows = sizes.rows if states.shape[-1] else 0  # a trace may leave out the memories
-    memory = states.as_strided((*before, n_rows, sizes.width), (*strides, 1, n_rows), 0)
-    fields, origin = _fields(sizes), sizes.memory
-    if rest is None:
-        rest, fields, origin = states, fields[:-1], 0
-    strides = rest.stride()[:-1]
-    return [
-        memory,
-        *(
-            rest.as_strided((*before, *shape), (*strides, shape[1], 1), at - origin)
-            for at, shape in fields
-        ),
+    n_heads = sizes.read_heads
+    state.append(Part(sizes.reads_at, (n_heads, sizes.reads // max(n_heads, 1)), False))
+    for start in (sizes.hidden_at, sizes.cell_at):
+        state.append(Part(start, (sizes.layers, sizes.hidden), False))
+    interface = [
+        Part(sizes.state + start, shape, False)
+        for start, shape in zip(
+            sizes.interface_at, kernel.interface(sizes.memory).values(), strict=True
+        )
     ]
+    return Parts(state[: kernel.bulky], state[kernel.bulky :], interface)
 
 
-def join_states(sizes: Sizes, parts: Sequence[Any], n_sequences: int, dtype: Any) -> Array:
+def split_states(parts: Parts, states: Tensor) -> list[Tensor]:
+    """Return views of the parts of states: the memory's, reads, hidden and cell."""
+    return [part.view(states, 0) for part in parts.states()]
+
+
+def split_trace(parts: Parts, bulky: Tensor, rest: Tensor) -> list[Tensor]:
+    """Return views of the parts of a trace: those of the states and of the interfaces."""
+    origin = parts.rest[0].start
+    views = [
+        part.view(bulky, 0) if bulky.shape[-1] else part.without_rows(bulky)
+        for part in parts.bulky
+    ]
+    return views + [part.view(rest, origin) for part in parts.rest + parts.interface]
+
+
+def join_states(
+    parts: Parts, sizes: Sizes, values: Sequence[Any], n_sequences: int, dtype: Any
+) -> Array:
     """Lay out states, or gradients (some may be None), as the kernels take them."""
     states = np.zeros((n_sequences, sizes.state), dtype)
-    memory, *rest = parts
-    if memory is not None:
-        target = states[:, : sizes.memory].reshape(n_sequences, sizes.width, sizes.rows)
-        target[...] = memory.swapaxes(-1, -2)
-    for (at, shape), part in zip(_fields(sizes)[:-1], rest, strict=True):
-        if part is not None:
-            n = shape[0] * shape[1]
-            states[:, at : at + n].reshape(n_sequences, *shape)[...] = part
+    for part, value in _given(parts.states(), values):
+        part.put(value, states, 0)
     return states
 
 
@@ -69,20 +113,29 @@ def no_trace(dtype: Any) -> tuple[Array, Array]:
     return np.zeros((0, 0, 0), dtype), np.zeros((0, 0, 0), dtype)
 
 
+def make_trace(sizes: Sizes, axes: Any, dtype: Any, *, with_bulky: bool) -> tuple[Any, Any]:
+    """Return the two arrays of a trace, yet without contents."""
+    n_rest = sizes.state - sizes.bulky + sizes.interface
+    bulky = np.zeros((*axes, sizes.bulky if with_bulky else 0), dtype)
+    return bulky, np.zeros((*axes, n_rest), dtype)
+
+
 def join_trace(
-    sizes: Sizes, parts: Sequence[Any], shape: Any, dtype: Any
+    parts: Parts, sizes: Sizes, values: Sequence[Any], axes: Any, dtype: Any
 ) -> tuple[Array, Array]:
     """Lay out the gradients with respect to a trace as the kernels take them."""
-    n_sequences, n_steps = shape[:2]
-    memory, *rest = parts
-    memories, _ = no_trace(dtype)
-    if memory is not None and memory.size:
-        memories = np.ascontiguousarray(memory.swapaxes(-1, -2))
-        memories = memories.reshape(n_sequences, n_steps, sizes.memory)
-    n_rest = sizes.state - sizes.memory + sizes.interface
-    trace = np.zeros((n_sequences, n_steps, n_rest), dtype)
-    for (at, (n, m)), part in zip(_fields(sizes), rest, strict=True):
-        if part is not None:
-            at -= sizes.memory
-            trace[..., at : at + n * m] = part.reshape(n_sequences, n_steps, n * m)
-    return memories, trace
+    n_bulky = len(parts.bulky)
+    of_bulky = [*_given(parts.bulky, values[:n_bulky])]
+    bulky, rest = make_trace(sizes, axes, dtype, with_bulky=bool(of_bulky))
+    for part, value in of_bulky:
+        part.put(value, bulky, 0)
+    for part, value in _given(parts.rest + parts.interface, values[n_bulky:]):
+        part.put(value, rest, sizes.bulky)
+    return bulky if of_bulky else no_trace(dtype)[0], rest
+
+
+def _given(parts: list[Part], values: Sequence[Any]) -> Iterator[tuple[Part, Any]]:
+    """Pair parts with their values, without those that are absent or empty."""
+    for part, value in zip(parts, values, strict=True):
+        if value is not None and value.size:
+            yield part, value

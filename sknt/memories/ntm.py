@@ -5,7 +5,7 @@ are combined, with the parameters of the heads and the initial state.
 """
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -93,6 +93,8 @@ class NTMMemory(Memory):
     """
 
     bulky: ClassVar[tuple[str, ...]] = ("memory",)
+    kernel: ClassVar[str | None] = "sknt.kernels.memories.ntm"
+    interface_type: ClassVar[Any] = NTMInterface
 
     def __init__(
         self,

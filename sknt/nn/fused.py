@@ -11,29 +11,35 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sknt.memories import NTMMemory, NTMState, Trace
+from sknt.memories import Trace
 from sknt.nn.cell import CellState, MemoryCell
-from sknt.nn.controllers import (
-    FeedForwardController,
-    GRUController,
-    GRUState,
-    LSTMController,
-    LSTMState,
-    NoState,
-)
+from sknt.nn.controllers import FeedForwardController, GRUController, LSTMController
 
 CONTROLLER_CODES = {LSTMController: 0, GRUController: 1, FeedForwardController: 2}
 """The controllers that the kernels support, and their codes there."""
 
 
+NO_MEMORY = "sknt.kernels.memories.none"
+"""The kernel of a bare controller."""
+
+
+def kernel_name(memory: Any) -> str | None:
+    """Return the module of a memory's kernel, or None if its class names none.
+
+    A subclass does not inherit it, because its step may be another one.
+    """
+    return vars(type(memory)).get("kernel")
+
+
 def unsupported(cell: Any, readout: Any) -> str | None:
     """Return why the kernels cannot serve a network, or None if they can."""
     has_memory = isinstance(cell, MemoryCell)
-    if has_memory and type(cell.memory) is not NTMMemory:
+    if has_memory and kernel_name(cell.memory) is None:
         return f"there are no kernels for the memory {type(cell.memory).__name__}"
     if type(cell.controller) not in CONTROLLER_CODES:
         return f"there are no kernels for the controller {type(cell.controller).__name__}"
-    for layer in ([cell.memory.projection] if has_memory else []) + [readout]:
+    layers = [*cell.memory.modules()][1:] if has_memory else []
+    for layer in [*layers, readout]:
         if type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks:
             return "a layer is parametrized or has hooks, which the kernels would bypass"
     return None
@@ -43,8 +49,7 @@ def unsuitable(cell: Any, readout: Any, x: Tensor) -> str | None:
     """Return why the kernels cannot take a batch, or None if they can."""
     tensors = [x, next(cell.controller.parameters()), readout.weight]
     if isinstance(cell, MemoryCell):
-        memory: Any = cell.memory
-        tensors += [memory.initial_memory, memory.projection.weight]
+        tensors += [*cell.memory.parameters(), *cell.memory.buffers()]
     if any(tensor.device.type != "cpu" for tensor in tensors):
         return "the kernels run on the CPU alone"
     dtypes = {tensor.dtype for tensor in tensors}
@@ -96,7 +101,7 @@ def warn_that_missing(reason: str) -> None:
 class LaidOut(NamedTuple):
     """A network laid out for the kernels."""
 
-    sizes: Any  # the kernels' Sizes
+    plan: Any  # the kernels' Plan
     weights: Any  # the kernels' Weights
     first: list[Tensor]  # the parts of the learned first state
 
@@ -106,8 +111,9 @@ def lay_out(cell: Any, readout: nn.Linear) -> LaidOut:
     """Lay out the weights of a cell and a readout, once for many batches."""
     from sknt.kernels.engine import Weights
 
-    sizes, parameters = _describe(cell, readout)
-    return LaidOut(sizes, Weights(sizes, parameters), _first_state(cell, sizes, None, 1))
+    plan, parameters = _describe(cell, readout)
+    first = _flatten(cell, plan, cell.initial_state(1), shared=True)
+    return LaidOut(plan, Weights(plan.sizes, parameters), first)
 
 
 def run_fused(
@@ -115,11 +121,11 @@ def run_fused(
     readout: nn.Linear,
     x: Tensor,
     lengths: Tensor,
-    state: CellState | None,
+    state: Any,
     *,
     traces: str | None = None,
     laid_out: LaidOut | None = None,
-) -> tuple[Tensor, CellState, Trace | None]:
+) -> tuple[Tensor, Any, Trace | None]:
     """Run a cell and a readout over padded sequences.
 
     Parameters
@@ -128,11 +134,11 @@ def run_fused(
     readout : Linear
     x : Tensor of shape (batch, n_timesteps, n_inputs)
     lengths : Tensor of shape (batch,)
-    state : CellState or None
+    state : nested NamedTuple or None
         State before the first step; None means the learned one.
     traces : {"states", "heads"} or None, default=None
         Which trace to keep: the states and interfaces of all steps, or the same without
-        the memories.
+        the memory's bulky parts.
     laid_out : LaidOut or None, default=None
         The weights, if they are laid out already; there are then no gradients.
 
@@ -140,122 +146,104 @@ def run_fused(
     -------
     outputs : Tensor of shape (batch, n_timesteps, n_outputs)
         Zeros after a sequence's end.
-    state : CellState
+    state : nested NamedTuple
         State after each sequence's own last step.
     trace : Trace or None
     """
     from sknt.kernels.engine import Call, FusedSequences, Weights, make_batch
 
-    batch = make_batch(lengths.numpy())
+    batch, shared = make_batch(lengths.numpy()), state is None
+    example = cell.initial_state(1) if state is None else state
     if laid_out is None:
-        sizes, parameters = _describe(cell, readout)
-        first = _first_state(cell, sizes, state, len(x))
+        plan, parameters = _describe(cell, readout)
+        first = _flatten(cell, plan, example, shared=shared)
         tensors = [x, *first, *parameters]
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-            results = FusedSequences.apply(sizes, batch, traces, state is None, *tensors)
-            return _name_results(cell, sizes, *results)
-        weights = Weights(sizes, parameters)
+            results = FusedSequences.apply(
+                plan, batch, traces, shared, x, len(first), *first, *parameters
+            )
+            return _name_results(cell, plan, example, *results)
+        weights = Weights(plan.sizes, parameters)
     else:
-        sizes, weights, first = laid_out
+        plan, weights, first = laid_out
         if state is not None:
-            first = _first_state(cell, sizes, state, len(x))
-    results = Call(sizes, batch, weights, x).run(first, traces, keeps=False)
-    return _name_results(cell, sizes, *results)
-
-
-def _name_results(
-    cell: Any, sizes: Any, outputs: Tensor, *parts: Tensor
-) -> tuple[Tensor, CellState, Trace | None]:
-    """Make states and a trace from the parts that the kernels return."""
-    final, steps = _to_cell_state(cell, sizes, *parts[:5]), parts[5:]
-    if not steps:
-        return outputs, final, None
-    interfaces = cell.memory.split_interface(steps[5].flatten(-2))
-    return outputs, final, Trace(_to_cell_state(cell, sizes, *steps[:5]), interfaces)
+            first = _flatten(cell, plan, state, shared=False)
+    results = Call(plan, batch, weights, x).run(first, traces, keeps=False)
+    return _name_results(cell, plan, example, *results)
 
 
 def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
-    """Return the kernels' sizes, and the parameters in their order."""
-    from sknt.kernels.layout import make_sizes
+    """Return the kernels' plan, and the parameters in their order."""
+    from sknt.kernels.contract import load_kernel
+    from sknt.kernels.engine import make_plan
+    from sknt.kernels.layout import Network
 
-    controller = cell.controller
+    controller, memory = cell.controller, getattr(cell, "memory", None)
     if isinstance(controller, FeedForwardController):
         linear = [layer for layer in controller if isinstance(layer, nn.Linear)]
         layers = [[layer.weight, layer.bias] for layer in linear]
     else:
         layers = controller.all_weights
-    memory, interface = _describe_memory(cell, readout)
-    n_reads = memory["read_heads"] * memory["width"]
-    sizes = make_sizes(
+    kernel = load_kernel(NO_MEMORY if memory is None else kernel_name(memory), memory)
+    read_heads, width = 0, 0
+    if memory is None:
+        nothing = readout.weight.new_zeros(0, readout.in_features)
+        projection = nothing, nothing[:, 0]
+    else:
+        read_heads, width = memory.n_read_heads, memory.word_size
+        projection = kernel.projection(memory)
+    n_reads = read_heads * width
+    hidden, inputs = readout.in_features - n_reads, layers[0][0].shape[1] - n_reads
+    network = Network(
         controller=CONTROLLER_CODES[type(controller)],
         layers=len(layers),
-        hidden=readout.in_features - n_reads,
-        inputs=layers[0][0].shape[1] - n_reads,
+        hidden=hidden,
+        inputs=inputs,
         outputs=readout.out_features,
-        **memory,
+        read_heads=read_heads,
+        read_width=width,
+        sees_inputs=projection[0].shape[1] > hidden,
     )
     of_layers = [parameter for layer in layers for parameter in layer]
-    return sizes, [*of_layers, *interface, readout.weight, readout.bias]
+    parameters = [*of_layers, *projection, readout.weight, readout.bias]
+    return make_plan(network, kernel, kernel.dims(memory)), parameters
 
 
-def _describe_memory(cell: Any, readout: nn.Linear) -> tuple[dict[str, Any], list[Tensor]]:
-    """Return the sizes of a memory and its interface's parameters; empty without one."""
-    if not isinstance(cell, MemoryCell):
-        counts = ("read_heads", "write_heads", "rows", "width")
-        flags = ("squashes_keys", "squashes_adds")
-        nothing = readout.weight.new_zeros(0, readout.in_features)
-        nothings = dict.fromkeys(counts + flags, 0)
-        # All of the same types as with a memory, so that nothing is compiled twice.
-        return nothings | {"shifts": 1, "clip": 0.0}, [nothing, nothing[:, 0]]
-    memory: Any = cell.memory
-    sizes = {
-        "read_heads": memory.n_read_heads,
-        "write_heads": memory.n_write_heads,
-        "rows": memory.memory_size,
-        "width": memory.word_size,
-        "shifts": 2 * memory.shift_range + 1,
-        "clip": float("inf" if memory.interface_clip is None else memory.interface_clip),
-        "squashes_keys": int(memory.key_activation == "tanh"),
-        "squashes_adds": int(memory.add_activation == "tanh"),
-    }
-    return sizes, [memory.projection.weight, memory.projection.bias]
-
-
-def _first_state(cell: Any, sizes: Any, state: Any, n_sequences: int) -> list[Tensor]:
-    """Return a state's parts in the kernels' order; the learned one has no batch axis."""
+def _flatten(cell: Any, plan: Any, state: Any, *, shared: bool) -> list[Tensor]:
+    """Return a state's parts in the kernels' order, without a batch axis if it is shared."""
     has_memory = isinstance(cell, MemoryCell)
-    batch = () if state is None else (n_sequences,)
-    of_controller, prefix = cell.controller, "initial_"
-    if state is not None:
-        of_controller, prefix = (state.controller if has_memory else state), ""
-    zeros = next(cell.controller.parameters()).new_zeros
-    nothing = zeros(*batch, sizes.layers, sizes.hidden)
-    carried = [getattr(of_controller, prefix + n, nothing) for n in ("hidden", "cell")]
+    of_controller = state.controller if has_memory else state
+    parameter = next(cell.controller.parameters())
+    carried = [getattr(of_controller, name, None) for name in ("hidden", "cell")]
+    nothing = parameter.new_zeros(1, plan.sizes.layers, plan.sizes.hidden)
+    parts = [nothing if part is None else part for part in carried]
+    if has_memory:
+        parts = [*state.memory, state.reads, *parts]
+    else:
+        parts = [parameter.new_zeros(1, 0), parameter.new_zeros(1, 0, 0), *parts]
+    return [part[0] for part in parts] if shared else parts
+
+
+def _name_results(
+    cell: Any, plan: Any, example: Any, outputs: Tensor, *parts: Tensor
+) -> tuple[Tensor, Any, Trace | None]:
+    """Make states and a trace from the parts that the kernels return."""
+    n_parts = len(plan.parts.states())
+    final, steps = _name_state(cell, example, *parts[:n_parts]), parts[n_parts:]
+    if not steps:
+        return outputs, final, None
+    states = _name_state(cell, example, *steps[:n_parts])
+    interface = cell.memory.interface_type(*steps[n_parts:])
+    return outputs, final, Trace(states, interface)
+
+
+def _name_state(cell: Any, example: Any, *parts: Tensor) -> Any:
+    """Make a state like an example from its parts."""
+    *of_memory, reads, hidden, memory_cell = parts
+    carried = {"hidden": hidden, "cell": memory_cell}
+    has_memory = isinstance(cell, MemoryCell)
+    controller: Any = example.controller if has_memory else example
+    controller = type(controller)(*(carried[name] for name in controller._fields))
     if not has_memory:
-        return [zeros(*batch, 0, 0)] * 3 + carried
-    if state is None:
-        weights = torch.softmax(cell.memory.initial_logits, dim=-1)
-        return [cell.memory.initial_memory, weights, cell.initial_reads, *carried]
-    heads = state.memory
-    weights = torch.cat([heads.read_weights, heads.write_weights], dim=1)
-    return [heads.memory, weights, state.reads, *carried]
-
-
-def _to_cell_state(
-    cell: Any,
-    sizes: Any,
-    memory: Tensor,
-    weights: Tensor,
-    reads: Tensor,
-    hidden: Tensor,
-    memory_cell: Tensor,
-) -> Any:
-    controller: Any = NoState()
-    if isinstance(cell.controller, LSTMController):
-        controller = LSTMState(hidden, memory_cell)
-    elif isinstance(cell.controller, GRUController):
-        controller = GRUState(hidden)
-    if not isinstance(cell, MemoryCell):
         return controller
-    read, write = weights.split([sizes.read_heads, sizes.write_heads], dim=-2)
-    return CellState(controller, reads, NTMState(memory, read, write))
+    return CellState(controller, reads, type(example.memory)(*of_memory))

@@ -1,0 +1,150 @@
+"""What a memory's kernel is: one module, of which the compiled engine knows the names below.
+
+A memory's class names the module in its attribute ``kernel``. The module exports, with
+``d`` a NamedTuple of numbers (integers and floats):
+
+=====================  ===============================================================
+``dims(memory)``       ``d``, from the torch module
+``state(d)``           the parts of a state, ``{name: shape}``, in the order and with the
+                       names of the memory's NamedTuple
+``interface(d)``       likewise, those of an interface; together they are the columns of
+                       the projection, in their order
+``history(d)``         what the backward pass needs of a step besides the interface
+``scratch(d)``         working memory of a step, and of its backward pass
+``transposed``         names of parts of the state that are kept transposed, that is with
+                       their last two axes exchanged (a tuple; optional)
+``activate``           ``(d, raw, interface, scratch)``: apply the activations
+``step``               ``(d, interface, state, reads, history, scratch)``: take a step.
+                       ``state`` is changed in place, ``reads`` and ``history`` are set
+``replay``             ``(d, interface, history, before, after)``: compute the state after
+                       a step from the one before it, with what the history has of it.
+                       Only parts that ``step_backward`` looks at in ``before`` have to be
+                       set. Optional: a kernel without it needs no state in
+                       ``step_backward``, and its whole history is kept
+``step_backward``      ``(d, interface, before, history, d_state, d_reads, d_interface,
+                       scratch)``: backpropagate. ``d_state`` changes from the gradient
+                       with respect to the state after the step to that before it;
+                       gradients are added to ``d_interface``; ``d_reads`` is not needed
+                       afterwards
+``activate_backward``  ``(d, raw, interface, d_interface, scratch)``: replace ``raw`` by
+                       the gradient with respect to it
+``projection(memory)`` weight and bias of the linear map to the interface (optional: those
+                       of ``memory.projection``)
+=====================  ===============================================================
+
+The functions from ``activate`` on are compiled by
+:func:`~sknt.kernels.contract.helper` or :func:`~sknt.kernels.contract.stage`, process one
+sequence, and get structs of pointers with the names of the parts (``state.memory``), which
+point to adjacent numbers in the order of the shape. Parts of different names are not
+adjacent, except for those of an interface.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from sknt.kernels import driver
+from sknt.kernels._compile import helper, stage
+from sknt.kernels.pointers import structure
+
+Shapes = Mapping[str, tuple[int, ...]]
+Describe = Callable[[Any], Shapes]
+
+NEEDED = (
+    *("dims", "state", "interface", "history", "scratch"),
+    *("activate", "step", "step_backward", "activate_backward"),
+)
+"""What every kernel has to define."""
+
+__all__ = ["NEEDED", "Kernel", "helper", "load_kernel", "stage"]
+
+
+class Kernel(NamedTuple):
+    """A memory's kernel, with the passes compiled for it."""
+
+    dims: Callable[[Any], Any]
+    state: Describe
+    interface: Describe
+    history: Describe
+    scratch: Describe
+    projection: Callable[[Any], tuple[Any, Any]]
+    transposed: frozenset[str]
+    replays: bool  # whether a backward step needs the state before it
+    bulky: int  # number of parts at the beginning of a state that the heads' trace omits
+    forward: Any
+    backward: Any
+
+
+_kernels: dict[str, Kernel] = {}
+
+
+def load_kernel(module_name: str, memory: Any) -> Kernel:
+    """Load the kernel of a memory; nothing is compiled before it is used.
+
+    Raises
+    ------
+    ImportError
+        If there is no such module.
+    TypeError
+        If it does not define what it has to.
+    """
+    if module_name not in _kernels:
+        module = importlib.import_module(module_name)
+        if missing := [name for name in NEEDED if not hasattr(module, name)]:
+            raise TypeError(
+                f"the kernel {module_name} does not define {', '.join(missing)}; "
+                "sknt.kernels.contract says what a kernel has to define"
+            )
+        _kernels[module_name] = _build(module, memory)
+    return _kernels[module_name]
+
+
+def _build(module: Any, memory: Any) -> Kernel:
+    d = module.dims(memory)
+    passes = driver.instantiate(
+        module.__name__,
+        sources=_sources(module),
+        activate=module.activate,
+        step=module.step,
+        replay=getattr(module, "replay", _keep_nothing),
+        replays=hasattr(module, "replay"),
+        activate_backward=module.activate_backward,
+        step_backward=module.step_backward,
+        state_parts=structure("State", module.state(d)),
+        interface_parts=structure("Interface", module.interface(d)),
+        history_parts=structure("History", module.history(d)),
+        scratch_parts=structure("Scratch", module.scratch(d)),
+    )
+    return Kernel(
+        dims=module.dims,
+        state=module.state,
+        interface=module.interface,
+        history=module.history,
+        scratch=module.scratch,
+        projection=getattr(module, "projection", _projection),
+        transposed=frozenset(getattr(module, "transposed", ())),
+        replays=hasattr(module, "replay"),
+        bulky=len(getattr(memory, "bulky", ())),
+        forward=passes["forward"],
+        backward=passes["backward"],
+    )
+
+
+def _projection(memory: Any) -> tuple[Any, Any]:
+    return memory.projection.weight, memory.projection.bias
+
+
+@helper
+def _keep_nothing(d, interface, history, before, after):
+    pass
+
+
+def _sources(module: ModuleType) -> tuple[Path, ...]:
+    """Return the files that a kernel's functions come from, besides the engine's."""
+    compiled = [value for value in vars(module).values() if hasattr(value, "py_func")]
+    names = {module.__name__, *(value.py_func.__module__ for value in compiled)}
+    paths = {Path(sys.modules[name].__file__ or "") for name in names}
+    return tuple(sorted(path for path in paths if path.parent != Path(__file__).parent))

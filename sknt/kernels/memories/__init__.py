@@ -1,0 +1,1 @@
+"""The kernels of the memories, one module each; see :mod:`sknt.kernels.contract`."""
