@@ -180,7 +180,7 @@ def test_a_child_forked_while_a_thread_compiles_runs_the_reference_path():
     run(
         """
         import pytest
-        from sknt.kernels import _compile, passes
+        from sknt.kernels import _compile, contract
         from sknt.nn import SequenceNetwork
         compiling, go_on = threading.Event(), threading.Event()
         def pause(*arguments):
@@ -195,6 +195,7 @@ def test_a_child_forked_while_a_thread_compiles_runs_the_reference_path():
             torch.testing.assert_close(outputs, expected)
             with pytest.raises(ImportError, match="forked while another thread compiled"):
                 SequenceNetwork(3, 2, backend="fused")
+        passes = contract.loaded["sknt.kernels.memories.ntm"]
         passes.forward._cache = _compile._NoCache(None)
         passes.forward._compiler.compile = pause
         def compile_for_other_types():

@@ -80,7 +80,8 @@ def test_products_equal_numpys_in_all_sizes(dtype):
 @pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
 def test_every_parameter_has_its_own_place(controller):
     network = make_kernel_network(controller=controller, n_layers=2)
-    sizes, parameters = fused._describe(network.cell, network.readout)
+    plan, parameters = fused._describe(network.cell, network.readout)
+    sizes = plan.sizes
     weights = [np.zeros(shape) for shape in weight_shapes(sizes)]
     n_placed = 0
     for source, target in places(sizes, [p.detach().numpy() for p in parameters], weights):

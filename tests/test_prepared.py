@@ -7,7 +7,7 @@ import torch
 from helpers import leaves
 
 from sknt.kernels import engine
-from sknt.kernels.layout import make_sizes
+from sknt.kernels.engine import make_plan
 from sknt.nn import CONTROLLERS, SequenceNetwork
 
 NETWORKS = pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_path_and_weights_are_determined_once_for_many_batches(
 
 def test_sizes_are_worked_out_once_for_networks_of_one_structure():
     make_network()(torch.zeros(1, 2, 3))
-    before = make_sizes.cache_info().misses
+    before = make_plan.cache_info().misses
     make_network()(torch.zeros(4, 5, 3))
-    assert make_sizes.cache_info().misses == before
+    assert make_plan.cache_info().misses == before
     make_network(memory_params={"add_activation": "linear"})(torch.zeros(1, 2, 3))
-    assert make_sizes.cache_info().misses == before + 1
+    assert make_plan.cache_info().misses == before + 1
 
 
 CHANGES = {

@@ -142,8 +142,9 @@ def test_two_first_fits_at_once_compile_once(tmp_path):
         from sknt import NTMSequenceClassifier
         model = NTMSequenceClassifier(memory_size=8, max_epochs=1, random_state=0)
         model.fit(np.eye(6), [0, 1] * 3)
-        from sknt.kernels import passes
-        for entry in (passes.forward, passes.backward, passes.weight_gradients):
+        from sknt.kernels import contract, gradients
+        passes = contract.loaded["sknt.kernels.memories.ntm"]
+        for entry in (passes.forward, passes.backward, gradients.weight_gradients):
             print(sum(entry.stats.cache_misses.values()))
     """
     processes = [

@@ -59,7 +59,7 @@ NEEDED = (
 )
 """What every kernel has to define."""
 
-__all__ = ["NEEDED", "Kernel", "helper", "load_kernel", "stage"]
+__all__ = ["NEEDED", "Kernel", "helper", "load_kernel", "loaded", "stage"]
 
 
 class Kernel(NamedTuple):
@@ -78,7 +78,8 @@ class Kernel(NamedTuple):
     backward: Any
 
 
-_kernels: dict[str, Kernel] = {}
+loaded: dict[str, Kernel] = {}
+"""The kernels that have been loaded, by their modules' names."""
 
 
 def load_kernel(module_name: str, memory: Any) -> Kernel:
@@ -91,15 +92,15 @@ def load_kernel(module_name: str, memory: Any) -> Kernel:
     TypeError
         If it does not define what it has to.
     """
-    if module_name not in _kernels:
+    if module_name not in loaded:
         module = importlib.import_module(module_name)
         if missing := [name for name in NEEDED if not hasattr(module, name)]:
             raise TypeError(
                 f"the kernel {module_name} does not define {', '.join(missing)}; "
                 "sknt.kernels.contract says what a kernel has to define"
             )
-        _kernels[module_name] = _build(module, memory)
-    return _kernels[module_name]
+        loaded[module_name] = _build(module, memory)
+    return loaded[module_name]
 
 
 def _build(module: Any, memory: Any) -> Kernel:

@@ -41,7 +41,11 @@ def multiply_inputs_backward(sizes, layer, n, stride, gates, w, d_inputs, gives_
     below = h if layer else sizes.reads + (sizes.inputs if gives_x else 0)
     if sizes.controller == GRU:
         multiply(n, own + below, 2 * h, gates, a_row, one, w, k, d_inputs, k, put)
-        given, w_given, d_given = at(gates, 2 * h), at(w, 2 * h * k + own), at(d_inputs, own)
+        given, w_given, d_given = (
+            at(gates, 2 * h),
+            at(w, 2 * h * k + own),
+            at(d_inputs, own),
+        )
         multiply(n, below, h, given, a_row, one, w_given, k, d_given, k, add)
         a_own, w_own = at(gates, 3 * h), at(w, 3 * h * k)
         multiply(n, own, h, a_own, a_row, one, w_own, k, d_inputs, k, add)

@@ -23,7 +23,6 @@ from sknt.kernels.layout import locate_history, locate_scratch
 from sknt.kernels.pointers import add, at, copy, number, plain, start
 from sknt.kernels.products import multiply
 
-
 # The memory's kernel, see sknt.kernels.contract:
 activate: Any = None
 step: Any = None
@@ -214,11 +213,12 @@ def _run_memory(sizes, block, span, batch, kept, room, weights, now):
     raws = at(kept.raw, now.row * n_interface)
     w, c_row = weights.interface, stride * n_interface
     seen = at(features, reads)
-    multiply(
-        now.n, n_interface, s, seen, stride * f, one, w, n_interface, raws, c_row, put
-    )
+    multiply(now.n, n_interface, s, seen, stride * f, one, w, n_interface, raws, c_row, put)
     for i in range(now.n):
-        row, state = now.row + i * stride, at(batch.states, _sequence(block, i) * sizes.state)
+        row, state = (
+            now.row + i * stride,
+            at(batch.states, _sequence(block, i) * sizes.state),
+        )
         interface = at(kept.interface, row * n_interface)
         scratch = scratch_parts(room.memory, sizes.scratch_at)
         activate(
@@ -354,7 +354,9 @@ def _read_out_backward(sizes, block, batch, kept, room, weights, now):
     for i in range(now.n):
         place = _sequence(block, i) * batch.n_steps + now.t
         copy(o, at(batch.y, place * o), at(outputs, i * stride * o))
-    multiply(now.n, n_read - 1, o, outputs, stride * o, one, w, n_read, room.features, f, put)
+    multiply(
+        now.n, n_read - 1, o, outputs, stride * o, one, w, n_read, room.features, f, put
+    )
 
 
 @helper

@@ -145,9 +145,7 @@ class FusedSequences(torch.autograd.Function):
         if any(part is not None for part in given[n:]):
             d_trace = join_trace(parts, sizes, given[n:], x.shape[:2], dtype)
         d_x = np.zeros(x.shape if ctx.needs_input_grad[4] else (0, 0, 0), dtype)
-        d_weights = ctx.call.backward(
-            carry, d_x, d_outputs.contiguous().numpy(), *d_trace
-        )
+        d_weights = ctx.call.backward(carry, d_x, d_outputs.contiguous().numpy(), *d_trace)
         d_parameters = [np.empty(part.shape, dtype) for part in parameters]
         for target, source in places(sizes, d_parameters, d_weights):
             target[...] = source

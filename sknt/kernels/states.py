@@ -30,9 +30,7 @@ class Part(NamedTuple):
         """Return the part of rows of numbers which begin at ``origin``, as torch has it."""
         strides = [math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))]
         shape = (*rows.shape[:-1], *self.shape)
-        part = rows.as_strided(
-            shape, (*rows.stride()[:-1], *strides), self.start - origin
-        )
+        part = rows.as_strided(shape, (*rows.stride()[:-1], *strides), self.start - origin)
         return part.mT if self.transposed else part
 
     def put(self, part: Any, rows: Array, origin: int) -> None:

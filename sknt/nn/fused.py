@@ -210,7 +210,7 @@ def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
 
 
 def _flatten(cell: Any, plan: Any, state: Any, *, shared: bool) -> list[Tensor]:
-    """Return a state's parts in the kernels' order, without a batch axis if it is shared."""
+    """Return the parts of a state in the kernels' order; a shared one has no batch axis."""
     has_memory = isinstance(cell, MemoryCell)
     of_controller = state.controller if has_memory else state
     parameter = next(cell.controller.parameters())

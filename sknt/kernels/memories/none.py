@@ -40,9 +40,7 @@ def replay(d, interface, history, before, after):
 
 
 @helper
-def step_backward(
-    d, interface, before, history, d_state, d_reads, d_interface, scratch
-):
+def step_backward(d, interface, before, history, d_state, d_reads, d_interface, scratch):
     """Do nothing."""
 
 

@@ -202,8 +202,17 @@ def step(d, interface, state, reads, history, scratch):
     one, put = plain(1), plain(False)
     n, width, weights = d.rows, d.width, history.weights
     multiply(
-        d.heads, n, width, interface.key, width, one,
-        state.memory, n, scratch.cosines, n, put,
+        d.heads,
+        n,
+        width,
+        interface.key,
+        width,
+        one,
+        state.memory,
+        n,
+        scratch.cosines,
+        n,
+        put,
     )
     _compare(d, state.memory, interface, scratch)
     _address(d, interface, state, history, scratch)
@@ -515,24 +524,59 @@ def step_backward(d, interface, before, history, d_state, d_reads, gradient, scr
         old = at(scratch.stages, v * width * n) if v else before.memory
         _write_backward(d, v, interface, weights, old, d_state, gradient)
     multiply(
-        d.read_heads, n, width, d_reads, width, one,
-        before.memory, n, d_state.read_weights, n, accumulate,
+        d.read_heads,
+        n,
+        width,
+        d_reads,
+        width,
+        one,
+        before.memory,
+        n,
+        d_state.read_weights,
+        n,
+        accumulate,
     )
     _address_backward(d, interface, before, history, d_state, gradient, scratch)
     multiply(
-        heads, n, width, interface.key, width, one,
-        before.memory, n, scratch.cosines, n, put,
+        heads,
+        n,
+        width,
+        interface.key,
+        width,
+        one,
+        before.memory,
+        n,
+        scratch.cosines,
+        n,
+        put,
     )
     _compare(d, before.memory, interface, scratch)
     _compare_backward(d, interface, history.content, gradient, scratch)
     multiply_transposed(  # to the keys
-        heads, width, n, row_gradients, n, before.memory, n,
-        gradient.key, width, accumulate,
+        heads,
+        width,
+        n,
+        row_gradients,
+        n,
+        before.memory,
+        n,
+        gradient.key,
+        width,
+        accumulate,
     )
     copy(d.read_heads * width, d_reads, at(factors, heads * width))
     copy(d.read_heads * n, weights, at(row_gradients, heads * n))
     multiply(  # to the memory, from the keys' products and from the reads
-        width, n, heads + d.read_heads, factors, one, width,
-        row_gradients, n, d_state.memory, n, accumulate,
+        width,
+        n,
+        heads + d.read_heads,
+        factors,
+        one,
+        width,
+        row_gradients,
+        n,
+        d_state.memory,
+        n,
+        accumulate,
     )
     _norms_backward(d, scratch.shifted, before.memory, d_state.memory)
