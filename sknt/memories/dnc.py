@@ -21,14 +21,11 @@ CONSTANT_FILL = 1e-6
 MASK_FLOOR = 0.01
 """μ, the least that a column counts in a masked lookup: there is always one to compare."""
 
-READ_STRENGTH, CONTENT_MODE, WRITE_GATE, ALLOCATION_GATE, FREE_GATE = (
-    3.0,
-    1.0,
-    1.0,
-    2.0,
-    -2.0,
-)
-"""Added to initial biases: look up sharply; write, to free rows; do not free what is read."""
+READ_STRENGTH, CONTENT_MODE = 3.0, 1.0
+"""Added to the initial biases of read strengths and modes: look up, and sharply."""
+
+WRITE_GATE, ALLOCATION_GATE, FREE_GATE = 1.0, 2.0, -2.0
+"""Added to the initial biases of gates: write, to free rows; do not free what is read."""
 
 USUAL_SIZE = 128
 """With more rows, the strength begins higher by ln(N / 128): the focus is the same."""
@@ -143,20 +140,20 @@ class DNCMemory(Memory):
         self.interface_clip = interface_clip
 
         n_heads = n_read_heads + n_write_heads
-        # Columns of the interface in DNCInterface's order: (count, width) of each field.
-        self._fields = DNCInterface(
-            key=(n_heads, word_size),
-            strength=(n_heads, 1),
-            mask=(n_heads, word_size if masked_content else 0),
-            modes=(n_read_heads, 1 + 2 * n_write_heads),
-            sharpness=(n_read_heads, 2 if sharpen_links else 0),
-            free_gate=(n_read_heads, 1),
-            allocation_gate=(n_write_heads, 1),
-            write_gate=(n_write_heads, 1),
-            erase=(n_write_heads, word_size),
-            add=(n_write_heads, word_size),
-        )
-        self._field_sizes = [count * width for count, width in self._fields]
+        # Columns of the interface, in DNCInterface's order: (count, width) of each field.
+        self._fields = {
+            "key": (n_heads, word_size),
+            "strength": (n_heads, 1),
+            "mask": (n_heads, word_size if masked_content else 0),
+            "modes": (n_read_heads, 1 + 2 * n_write_heads),
+            "sharpness": (n_read_heads, 2 if sharpen_links else 0),
+            "free_gate": (n_read_heads, 1),
+            "allocation_gate": (n_write_heads, 1),
+            "write_gate": (n_write_heads, 1),
+            "erase": (n_write_heads, word_size),
+            "add": (n_write_heads, word_size),
+        }
+        self._field_sizes = [count * width for count, width in self._fields.values()]
         self.projection = nn.Linear(controller_size, sum(self._field_sizes))
         nn.init.xavier_uniform_(self.projection.weight, gain=1.4)
         nn.init.normal_(self.projection.bias, std=0.01)
@@ -230,7 +227,9 @@ class DNCMemory(Memory):
             *(
                 part.unflatten(-1, field)
                 for part, field in zip(
-                    columns.split(self._field_sizes, dim=-1), self._fields, strict=True
+                    columns.split(self._field_sizes, dim=-1),
+                    self._fields.values(),
+                    strict=True,
                 )
             )
         )
@@ -308,7 +307,7 @@ class DNCMemory(Memory):
         )
         of_reads, of_all = ("modes", "sharpness", "free_gate"), ("key", "strength", "mask")
         parts, start = {}, 0
-        for field, (_, width) in zip(DNCInterface._fields, self._fields, strict=True):
+        for field, (_, width) in self._fields.items():
             owners = reads if field in of_reads else writes
             for owner in reads + writes if field in of_all else owners:
                 rows = slice(start, start + width)

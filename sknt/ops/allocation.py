@@ -12,8 +12,6 @@ References
 import torch
 from torch import Tensor
 
-from sknt.ops.addressing import EPSILON
-
 
 def retention(free_gate: Tensor, read_weights: Tensor) -> Tensor:
     """How much of each row is not freed by the read heads, DNC "dynamic memory allocation".
@@ -55,15 +53,13 @@ def usage(previous: Tensor, write_weights: Tensor, retention: Tensor) -> Tensor:
     return (previous + written - previous * written) * retention
 
 
-def allocate(usage: Tensor, epsilon: float = EPSILON) -> Tensor:
+def allocate(usage: Tensor) -> Tensor:
     """Weighting of the rows that are free, above all of the freest.
 
     Parameters
     ----------
     usage : Tensor of shape (B, N)
         In [0, 1].
-    epsilon : float, default=EPSILON
-        The usage is raised to ``ε + (1 - ε) u`` first.
 
     Returns
     -------
@@ -71,16 +67,23 @@ def allocate(usage: Tensor, epsilon: float = EPSILON) -> Tensor:
         ``a[φ_j] = (1 - u[φ_j]) Π_{i<j} u[φ_i]``, where φ sorts the rows by their usage;
         rows used alike stay in their order. The sum is ``1 - Π u``. No gradient flows
         through the choice of φ.
+
+    Notes
+    -----
+    Other implementations raise the usage to ``ε + (1 - ε) u`` first, because they
+    differentiate the product by dividing it by its factors. That is not needed here, and
+    has a side effect: allocations from unused rows are then 1, ε, ε² ..., so that whoever
+    allocates next finds the last of them the freest, or the first whose power of ε has
+    underflowed.
     """
-    raised = epsilon + (1 - epsilon) * usage
-    ascending, order = raised.sort(dim=-1, stable=True)
+    ascending, order = usage.sort(dim=-1, stable=True)
     of_freer_rows = ascending[..., :-1].cumprod(dim=-1)
     of_freer_rows = torch.cat([torch.ones_like(ascending[..., :1]), of_freer_rows], dim=-1)
     ranked = (1 - ascending) * of_freer_rows
     return torch.zeros_like(ranked).scatter(-1, order, ranked)
 
 
-def allocate_in_turn(usage: Tensor, gate: Tensor, epsilon: float = EPSILON) -> Tensor:
+def allocate_in_turn(usage: Tensor, gate: Tensor) -> Tensor:
     """Allocate rows to several write heads, each of which sees what those before it take.
 
     Parameters
@@ -90,8 +93,6 @@ def allocate_in_turn(usage: Tensor, gate: Tensor, epsilon: float = EPSILON) -> T
     gate : Tensor of shape (B, V, 1)
         How much of its allocation each head will write, ``gʷ gᵃ`` in [0, 1]. The next
         head's usage is higher by ``gʷ gᵃ a``.
-    epsilon : float, default=EPSILON
-        As in :func:`allocate`.
 
     Returns
     -------
@@ -99,6 +100,6 @@ def allocate_in_turn(usage: Tensor, gate: Tensor, epsilon: float = EPSILON) -> T
     """
     allocations = []
     for head in range(gate.shape[1]):
-        allocations.append(allocate(usage, epsilon))
+        allocations.append(allocate(usage))
         usage = usage + gate[:, head] * allocations[-1]
     return torch.stack(allocations, dim=1)
