@@ -54,8 +54,8 @@ def test_the_derivative_of_allocation_of_a_worked_example():
 
 
 def test_usage_of_a_worked_example():
-    read_weights = torch.tensor([[[0, 0.5, 0.5, 0], [0.2, 0, 0, 0.8]]]).double()
-    free_gate = torch.tensor([[[1.0], [0.5]]]).double()
+    read_weights = torch.stack([rows(0, 0.5, 0.5, 0), rows(0.2, 0, 0, 0.8)], dim=1)
+    free_gate = rows([1.0], [0.5])
     write_weights = rows(0.5, 0.25, 0.25, 0).unsqueeze(1)
     retention = ops.retention(free_gate, read_weights)
     usage = ops.usage(rows(0.2, 0.5, 0, 1), write_weights, retention)
