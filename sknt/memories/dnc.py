@@ -139,21 +139,24 @@ class DNCMemory(Memory):
         self.sharpen_links = bool(sharpen_links)
         self.interface_clip = interface_clip
 
-        n_heads = n_read_heads + n_write_heads
-        # Columns of the interface, in DNCInterface's order: (count, width) of each field.
+        reads = [f"read head {head}" for head in range(n_read_heads)]
+        writes = [f"write head {head}" for head in range(n_write_heads)]
+        heads = reads + writes
+        # Columns of the interface, in DNCInterface's order: whose they are, and how many.
         self._fields = {
-            "key": (n_heads, word_size),
-            "strength": (n_heads, 1),
-            "mask": (n_heads, word_size if masked_content else 0),
-            "modes": (n_read_heads, 1 + 2 * n_write_heads),
-            "sharpness": (n_read_heads, 2 if sharpen_links else 0),
-            "free_gate": (n_read_heads, 1),
-            "allocation_gate": (n_write_heads, 1),
-            "write_gate": (n_write_heads, 1),
-            "erase": (n_write_heads, word_size),
-            "add": (n_write_heads, word_size),
+            "key": (heads, word_size),
+            "strength": (heads, 1),
+            "mask": (heads, word_size if masked_content else 0),
+            "modes": (reads, 1 + 2 * n_write_heads),
+            "sharpness": (reads, 2 if sharpen_links else 0),
+            "free_gate": (reads, 1),
+            "allocation_gate": (writes, 1),
+            "write_gate": (writes, 1),
+            "erase": (writes, word_size),
+            "add": (writes, word_size),
         }
-        self._field_sizes = [count * width for count, width in self._fields.values()]
+        self._shapes = [(len(owners), width) for owners, width in self._fields.values()]
+        self._field_sizes = [count * width for count, width in self._shapes]
         self.projection = nn.Linear(controller_size, sum(self._field_sizes))
         nn.init.xavier_uniform_(self.projection.weight, gain=1.4)
         nn.init.normal_(self.projection.bias, std=0.01)
@@ -223,15 +226,9 @@ class DNCMemory(Memory):
 
     def split_interface(self, columns: Tensor) -> DNCInterface:
         """Split the columns of an interface, (..., n_columns), into its fields."""
+        parts = columns.split(self._field_sizes, dim=-1)
         return DNCInterface(
-            *(
-                part.unflatten(-1, field)
-                for part, field in zip(
-                    columns.split(self._field_sizes, dim=-1),
-                    self._fields.values(),
-                    strict=True,
-                )
-            )
+            *(p.unflatten(-1, shape) for p, shape in zip(parts, self._shapes, strict=True))
         )
 
     def step(self, interface: DNCInterface, state: DNCState) -> tuple[Tensor, DNCState]:
@@ -301,21 +298,14 @@ class DNCMemory(Memory):
 
     def parts(self) -> dict[str, dict[str, slice]]:
         """Name the rows of the projection by head and field: "read head 0: free_gate"."""
-        reads, writes = (
-            [f"{kind} head {head}" for head in range(count)]
-            for kind, count in (("read", self.n_read_heads), ("write", self.n_write_heads))
-        )
-        of_reads, of_all = ("modes", "sharpness", "free_gate"), ("key", "strength", "mask")
         parts, start = {}, 0
-        for field, (_, width) in self._fields.items():
-            owners = reads if field in of_reads else writes
-            for owner in reads + writes if field in of_all else owners:
+        for field, (owners, width) in self._fields.items():
+            for owner in owners if width else []:
                 rows = slice(start, start + width)
-                if width:
-                    parts[f"{owner}: {field}"] = {
-                        "projection.weight": rows,
-                        "projection.bias": rows,
-                    }
+                parts[f"{owner}: {field}"] = {
+                    "projection.weight": rows,
+                    "projection.bias": rows,
+                }
                 start += width
         return parts
 
