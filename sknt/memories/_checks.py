@@ -3,6 +3,8 @@
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 
 def check_shift_range(shift_range: Any, memory_size: int) -> None:
     """Refuse anything but a number of rows, and more shifts than there are rows."""
@@ -38,3 +40,9 @@ def check_clip(interface_clip: Any) -> None:
             f"interface_clip={interface_clip!r} is not positive; "
             "use a positive number, or None for no clipping"
         )
+
+
+def check_flag(option: str, value: Any) -> None:
+    """Refuse anything but true and false."""
+    if not isinstance(value, bool | np.bool):
+        raise ValueError(f"{option}={value!r} is neither True nor False")

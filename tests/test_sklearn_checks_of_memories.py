@@ -1,0 +1,26 @@
+"""scikit-learn's own checks, with every memory but the default one, on small networks."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sknt import NTMSequenceClassifier, NTMSequenceRegressor
+from sknt.memories import MEMORIES
+
+pytestmark = pytest.mark.slow
+
+SMALL = {"memory_size": 8, "word_size": 4, "hidden_size": 16}
+
+
+@parametrize_with_checks(
+    [
+        Estimator(memory=memory, max_epochs=max_epochs, **SMALL)
+        for memory in MEMORIES
+        if memory != "ntm"
+        for Estimator, max_epochs in (
+            (NTMSequenceClassifier, 5),
+            (NTMSequenceRegressor, 30),
+        )
+    ]
+)
+def test_scikit_learn_compatible(estimator, check):
+    check(estimator)
