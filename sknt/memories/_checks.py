@@ -3,6 +3,9 @@
 from numbers import Integral, Real
 from typing import Any
 
+MAX_ROWS = 2**24
+"""Single precision holds all whole numbers up to this."""
+
 
 def check_shift_range(shift_range: Any, memory_size: int) -> None:
     """Refuse anything but a number of rows, and more shifts than there are rows."""
@@ -37,4 +40,31 @@ def check_clip(interface_clip: Any) -> None:
         raise ValueError(
             f"interface_clip={interface_clip!r} is not positive; "
             "use a positive number, or None for no clipping"
+        )
+
+
+def check_n_nearest(n_nearest: Any, memory_size: int) -> None:
+    """Refuse anything but None or a number of rows that the memory has."""
+    if n_nearest is None:
+        return
+    is_integer = isinstance(n_nearest, Integral) and not isinstance(n_nearest, bool)
+    if not is_integer or not 1 <= n_nearest <= memory_size:
+        raise ValueError(
+            f"n_nearest={n_nearest!r} is not a number of rows from 1 to "
+            f"memory_size={memory_size}; use one, or None for 4, or for all rows of a "
+            "smaller memory (memory_params={'n_nearest': 4})"
+        )
+
+
+def check_rows_of_heads(n_write_heads: int, memory_size: int) -> None:
+    """Refuse fewer rows than write heads, and more than floats can count."""
+    if n_write_heads > memory_size:
+        raise ValueError(
+            f"n_write_heads={n_write_heads} is more than memory_size={memory_size} rows, "
+            "but each write head writes a row of its own; use fewer heads or more rows"
+        )
+    if memory_size > MAX_ROWS:
+        raise ValueError(
+            f"memory_size={memory_size} is more than the {MAX_ROWS} rows that single "
+            "precision can number; use fewer rows"
         )
