@@ -53,7 +53,11 @@ class SAMInterface(NamedTuple):
 
 
 class SAMMemory(Memory):
-    """Memory that reads the rows nearest to a key and writes where it read or nobody does.
+    """Memory of which each step reads and writes a few rows, SAM section 3.
+
+    A read head blends the K rows nearest to its key. A write head writes where a read head
+    read in the step before, or to the row whose last access is longest ago, which is wiped
+    first, or to both.
 
     Parameters
     ----------
@@ -82,7 +86,9 @@ class SAMMemory(Memory):
     Notes
     -----
     The order within a step is the paper's [1]_: the heads write first, and the reads
-    r_t see the new memory M_t.
+    r_t see the new memory M_t. All heads' rows are wiped before the first head adds its
+    vector. A row counts as accessed in a step when the weights of all heads there add up
+    to more than 0.005.
 
     All rows are zeros before the first step, as if they had just been wiped. Rows that
     were never written are then equal, and which are nearest to a key, or least recently
@@ -198,8 +204,8 @@ class SAMMemory(Memory):
         """Write with all heads, then read the new memory."""
         unused = ops.least_recent_rows(state.last_access, self.n_write_heads)
         write_rows, write_weights = self._address_writes(interface, state, unused)
-        memory = ops.wipe_rows(state.memory, unused)  # SAM eq. 3 and 5, R = 1_LRA 1ᵀ
-        memory = ops.sparse_add(memory, write_rows, write_weights, interface.add)
+        memory = ops.wipe_rows(state.memory, unused)  # M ∘ (1 - 1_LRA 1ᵀ)
+        memory = ops.sparse_add(memory, write_rows, write_weights, interface.add)  # + wᵂ aᵀ
 
         read_rows = ops.nearest_rows(interface.key, memory, self.n_nearest)
         contents = ops.gather_rows(memory, read_rows)
@@ -223,7 +229,7 @@ class SAMMemory(Memory):
     def _address_writes(
         self, interface: SAMInterface, state: SAMState, unused: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return rows and weights ``α (γ wᴿ_{t-1} + (1 - γ) 1_LRA)`` of the write heads."""
+        """Return the write heads' rows, and ``α (γ wᴿ_{t-1} + (1 - γ) 1_LRA)`` there."""
         owners = [head % self.n_read_heads for head in range(self.n_write_heads)]
         previous = interface.interpolation_gate * state.read_weights[:, owners]
         rows = torch.cat([state.read_rows[:, owners].long(), unused.unsqueeze(-1)], dim=-1)
