@@ -9,12 +9,7 @@ pytestmark = pytest.mark.slow
 
 
 @parametrize_with_checks(
-    [
-        NTMSequenceClassifier(max_epochs=5),
-        NTMSequenceRegressor(max_epochs=30),
-        NTMSequenceClassifier(memory="sam", max_epochs=5),
-        NTMSequenceRegressor(memory="sam", max_epochs=30),
-    ]
+    [NTMSequenceClassifier(max_epochs=5), NTMSequenceRegressor(max_epochs=30)]
 )
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
