@@ -36,7 +36,7 @@ class SequenceParameters:
         # A view of the keys, so that memories registered later are included.
         constraint=[_MemoryNames(MEMORIES.keys()), None],
         network=True,
-        doc="""{"ntm"}, the name of a registered memory, or None, default="ntm"
+        doc="""{"ntm", "sam"}, the name of a registered memory, or None, default="ntm"
         Kind of external memory; None is the bare controller, the baseline that shows
         whether memory helps.""",
     )
@@ -123,8 +123,9 @@ class SequenceParameters:
         doc="""dict or None, default=None
         Options specific to the memory; for ``"ntm"`` these are ``shift_range`` (1),
         ``memory_init`` ("random", "constant" or "learned"), ``interface_clip`` (20),
-        ``key_activation`` and ``add_activation`` ("tanh" or "linear"). A search sets
-        them as ``memory_params__shift_range``.""",
+        ``key_activation`` and ``add_activation`` ("tanh" or "linear"), for ``"sam"``
+        ``n_nearest`` (4) and ``interface_clip`` (20). A search sets them as
+        ``memory_params__shift_range``.""",
     )
     return_sequences: bool = parameter(
         default=False,

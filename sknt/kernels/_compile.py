@@ -102,7 +102,7 @@ class _Stamped:
     """Makes compiled functions valid as long as none of their sources changes."""
 
     def __init__(self, function: Any, *arguments: Any):
-        super().__init__(function, *arguments)
+        super().__init__(function, *arguments)  # type: ignore[call-arg]
         self._sources = getattr(function, "sources", ())
 
     def get_source_stamp(self) -> str:

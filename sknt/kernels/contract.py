@@ -1,4 +1,4 @@
-"""What a memory's kernel is: one module, of which the compiled engine knows the names below.
+"""What a memory's kernel is: one module, of which the engine knows the names below.
 
 A memory's class names the module in its attribute ``kernel``. The module exports, with
 ``d`` a NamedTuple of numbers (integers and floats):

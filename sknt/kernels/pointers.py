@@ -78,7 +78,7 @@ def structure(name: str, fields: Iterable[str]) -> Any:
     fields : iterable of str
         Names of the parts, in the order of the places.
     """
-    parts = namedtuple(name, fields)
+    parts: Any = namedtuple(name, fields)  # type: ignore[misc]
 
     @intrinsic
     def locate(typing_context, pointer, places):

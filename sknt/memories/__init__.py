@@ -12,8 +12,13 @@ from sknt.memories._base import Memory, Trace
 from sknt.memories._contract import check_contract
 from sknt.memories.dnc import DNCInterface, DNCMemory, DNCState
 from sknt.memories.ntm import NTMInterface, NTMMemory, NTMState
+from sknt.memories.sam import SAMInterface, SAMMemory, SAMState
 
-MEMORIES: dict[str, type[Memory]] = {"ntm": NTMMemory, "dnc": DNCMemory}
+MEMORIES: dict[str, type[Memory]] = {
+    "ntm": NTMMemory,
+    "dnc": DNCMemory,
+    "sam": SAMMemory,
+}
 """Names of the memories; ``memory=None`` is the controller alone."""
 
 _OWN = frozenset(MEMORIES)
@@ -98,7 +103,7 @@ def make_memory(
             f"does not know; it knows {known}"
         )
     memory = memory_class(*sizes, **options)
-    if memory_class is not NTMMemory:
+    if memory_class not in (NTMMemory, SAMMemory):
         check_contract(memory, sizes[0], *sizes[2:4])
     return memory
 
@@ -112,6 +117,9 @@ __all__ = [
     "NTMInterface",
     "NTMMemory",
     "NTMState",
+    "SAMInterface",
+    "SAMMemory",
+    "SAMState",
     "Trace",
     "make_memory",
     "register_memory",

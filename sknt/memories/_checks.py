@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+MAX_ROWS = 2**24
+"""Single precision holds all whole numbers up to this."""
+
 
 def check_shift_range(shift_range: Any, memory_size: int) -> None:
     """Refuse anything but a number of rows, and more shifts than there are rows."""
@@ -46,3 +49,30 @@ def check_flag(option: str, value: Any) -> None:
     """Refuse anything but true and false."""
     if not isinstance(value, bool | np.bool):
         raise ValueError(f"{option}={value!r} is neither True nor False")
+
+
+def check_n_nearest(n_nearest: Any, memory_size: int) -> None:
+    """Refuse anything but None or a number of rows that the memory has."""
+    if n_nearest is None:
+        return
+    is_integer = isinstance(n_nearest, Integral) and not isinstance(n_nearest, bool)
+    if not is_integer or not 1 <= n_nearest <= memory_size:
+        raise ValueError(
+            f"n_nearest={n_nearest!r} is not a number of rows from 1 to "
+            f"memory_size={memory_size}; use one, or None for 4, or for all rows of a "
+            "smaller memory (memory_params={'n_nearest': 4})"
+        )
+
+
+def check_rows_of_heads(n_write_heads: int, memory_size: int) -> None:
+    """Refuse fewer rows than write heads, and more than floats can count."""
+    if n_write_heads > memory_size:
+        raise ValueError(
+            f"n_write_heads={n_write_heads} is more than memory_size={memory_size} rows, "
+            "but each write head writes a row of its own; use fewer heads or more rows"
+        )
+    if memory_size > MAX_ROWS:
+        raise ValueError(
+            f"memory_size={memory_size} is more than the {MAX_ROWS} rows that single "
+            "precision can number; use fewer rows"
+        )

@@ -184,7 +184,8 @@ def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
         layers = [[layer.weight, layer.bias] for layer in linear]
     else:
         layers = controller.all_weights
-    kernel = load_kernel(NO_MEMORY if memory is None else kernel_name(memory), memory)
+    name = None if memory is None else kernel_name(memory)
+    kernel = load_kernel(name or NO_MEMORY, memory)
     read_heads, width = 0, 0
     if memory is None:
         nothing = readout.weight.new_zeros(0, readout.in_features)
