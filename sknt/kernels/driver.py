@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from sknt.kernels import controllers
 from sknt.kernels._compile import entry, helper, stage
-from sknt.kernels.layout import locate_history, locate_scratch
+from sknt.kernels.layout import locate_history, locate_scratch, locate_weights
 from sknt.kernels.pointers import add, at, copy, number, plain, start
 from sknt.kernels.products import multiply
 
@@ -54,14 +54,6 @@ class Span(NamedTuple):
     base: int  # row of the history of step ``begin``; < 0: each step overwrites the last
     interval: int  # states are saved before each so-many-th step; 0: never
     n_kept: int  # rows of the history
-
-
-class Weights(NamedTuple):
-    """The weights of the controller, the interface and the readout."""
-
-    controller: Any
-    interface: Any
-    readout: Any
 
 
 class Step(NamedTuple):
@@ -286,7 +278,7 @@ def forward(
     """Run a block over a span of steps.
 
     The states are saved before every ``interval``-th step; with ``resumes``, they are
-    loaded from there at the beginning instead. The weights are the transposed matrices.
+    loaded from there at the beginning instead. The matrices are the transposed ones.
     Outputs and traces whose arrays are empty are not computed.
     """
     keeps_y, keeps_trace = y.shape[0] > 0, trace.shape[0] > 0
@@ -301,9 +293,7 @@ def forward(
         start(memory_trace),
         start(trace),
     )
-    weights = Weights(
-        start(matrices.controller), start(matrices.interface), start(matrices.readout)
-    )
+    weights = locate_weights(sizes, start(matrices))
     kept = locate_history(sizes, span.n_kept, start(history))
     room = locate_scratch(sizes, 0, start(scratch))
     for t in range(span.begin, span.stop):
@@ -511,9 +501,7 @@ def backward(
         start(d_memory_trace),
         start(d_trace),
     )
-    weights = Weights(
-        start(matrices.controller), start(matrices.interface), start(matrices.readout)
-    )
+    weights = locate_weights(sizes, start(matrices))
     kept = locate_history(sizes, span.n_kept, start(history))
     room = locate_scratch(sizes, block_size, start(scratch))
     n_segments = (span.stop - span.begin + span.interval - 1) // span.interval

@@ -26,9 +26,8 @@ from sknt.kernels.layout import (
     history_size,
     make_sizes,
     scratch_size,
-    weight_shapes,
 )
-from sknt.kernels.parameters import places
+from sknt.kernels.parameters import Places, find_places, gather
 from sknt.kernels.states import (
     Parts,
     find_parts,
@@ -68,10 +67,13 @@ class Plan(NamedTuple):
     kernel: Kernel
     sizes: Sizes
     parts: Parts
+    places: Places
 
 
 @lru_cache(maxsize=64)
-def make_plan(network: Network, kernel: Kernel, memory: Any) -> Plan:
+def make_plan(
+    network: Network, kernel: Kernel, memory: Any, shapes: tuple[tuple[int, ...], ...]
+) -> Plan:
     """Work out a network's structure, once for all networks that have it.
 
     Parameters
@@ -80,9 +82,12 @@ def make_plan(network: Network, kernel: Kernel, memory: Any) -> Plan:
     kernel : Kernel
     memory : NamedTuple
         The memory's own sizes.
+    shapes : tuple of tuple
+        Those of the parameters, in the order of :func:`sknt.kernels.parameters.places`.
     """
     sizes = make_sizes(network, kernel, memory)
-    return Plan(kernel, sizes, find_parts(kernel, sizes))
+    parts, places = find_parts(kernel, sizes), find_places(sizes, shapes)
+    return Plan(kernel, sizes, parts, places)
 
 
 class Weights:
@@ -90,27 +95,23 @@ class Weights:
 
     Parameters
     ----------
-    sizes : Sizes
+    places : Places
     parameters : sequence of Tensor
         As :func:`sknt.kernels.parameters.places` takes them; they are copied.
 
     Attributes
     ----------
-    matrices, transposed : driver.Weights of ndarray
-        The weights of :mod:`sknt.kernels.layout`, as the backward pass takes them, and each
-        matrix transposed, as the forward pass takes them.
+    matrices, transposed : ndarray
+        The weights of :mod:`sknt.kernels.layout`, one after the other, as the backward pass
+        takes them, and each matrix transposed, as the forward pass takes them.
     """
 
-    def __init__(self, sizes: Sizes, parameters: Sequence[Tensor]):
-        arrays = [parameter.detach().numpy() for parameter in parameters]
-        dtype = arrays[0].dtype
-        matrices = [np.zeros(shape, dtype) for shape in weight_shapes(sizes)]
-        for source, target in places(sizes, arrays, matrices):
-            target[...] = source
-        self.matrices = driver.Weights(*matrices)
-        self.transposed = driver.Weights(
-            *(np.ascontiguousarray(part.swapaxes(-1, -2)) for part in matrices)
-        )
+    def __init__(self, places: Places, parameters: Sequence[Tensor]):
+        joined = torch.cat([part.detach().reshape(-1) for part in parameters]).numpy()
+        self.matrices = buffers.take(len(places.weights), joined.dtype)
+        self.transposed = buffers.take(len(places.weights), joined.dtype)
+        gather(joined, places.weights, self.matrices)
+        gather(joined, places.transposed, self.transposed)
 
 
 class FusedSequences(torch.autograd.Function):
@@ -128,7 +129,7 @@ class FusedSequences(torch.autograd.Function):
         ctx.shared, ctx.n_state = shared, n_state
         state, parameters = tensors[:n_state], tensors[n_state:]
         ctx.save_for_backward(x, *parameters)
-        ctx.call = Call(plan, batch, Weights(plan.sizes, parameters), x)
+        ctx.call = Call(plan, batch, Weights(plan.places, parameters), x)
         return ctx.call.run(state, traces, keeps=True)
 
     @staticmethod
@@ -136,7 +137,8 @@ class FusedSequences(torch.autograd.Function):
     def backward(ctx, d_outputs, *gradients):
         """Backpropagate to the inputs, the first state and the weights."""
         x, *parameters = ctx.saved_tensors  # raises if one was changed in place
-        (_, sizes, parts), dtype, n = ctx.call.plan, ctx.call.x.dtype, ctx.n_state
+        (_, sizes, parts, places), dtype = ctx.call.plan, ctx.call.x.dtype
+        n = ctx.n_state
         if d_outputs is None:
             d_outputs = x.new_zeros(*x.shape[:2], sizes.outputs)
         given = [None if part is None else part.numpy() for part in gradients]
@@ -146,9 +148,9 @@ class FusedSequences(torch.autograd.Function):
             d_trace = join_trace(parts, sizes, given[n:], x.shape[:2], dtype)
         d_x = np.zeros(x.shape if ctx.needs_input_grad[4] else (0, 0, 0), dtype)
         d_weights = ctx.call.backward(carry, d_x, d_outputs.contiguous().numpy(), *d_trace)
-        d_parameters = [np.empty(part.shape, dtype) for part in parameters]
-        for target, source in places(sizes, d_parameters, d_weights):
-            target[...] = source
+        d_parameters = torch.empty(len(places.gradients), dtype=x.dtype)
+        gather(d_weights, places.gradients, d_parameters.numpy())
+        d_each = d_parameters.split([part.numel() for part in parameters])
         d_state = [
             part.sum(0) if ctx.shared and needed else part
             for part, needed in zip(
@@ -162,7 +164,7 @@ class FusedSequences(torch.autograd.Function):
             torch.from_numpy(d_x) if ctx.needs_input_grad[4] else None,
             None,
             *d_state,
-            *map(torch.from_numpy, d_parameters),
+            *(d.view(p.shape) for d, p in zip(d_each, parameters, strict=True)),
         )
 
 
@@ -203,7 +205,8 @@ class Call:
             The parts of the final state; with a trace, also its parts and those of its
             interfaces.
         """
-        (_, sizes, parts), dtype, axes = self.plan, self.x.dtype, self.x.shape[:2]
+        sizes, parts = self.sizes, self.plan.parts
+        dtype, axes = self.x.dtype, self.x.shape[:2]
         values = [part.detach().numpy() for part in state]
         final = join_states(parts, sizes, values, self.n_sequences, dtype)
         outputs = np.zeros((*axes, sizes.outputs), dtype)
@@ -240,9 +243,15 @@ class Call:
 
     def backward(
         self, carry: Array, d_x: Array, d_outputs: Array, d_bulky: Array, d_trace: Array
-    ) -> list[Array]:
-        """Backpropagate through all steps; ``carry`` becomes the first state's gradient."""
-        (kernel, sizes, _), (order, rows) = self.plan, self.batch
+    ) -> Array:
+        """Backpropagate through all steps; ``carry`` becomes the first state's gradient.
+
+        Returns
+        -------
+        d_weights : ndarray
+            The gradients with respect to the transposed weights.
+        """
+        kernel, sizes, (order, rows) = self.plan.kernel, self.sizes, self.batch
         # The backward pass overwrites the history, so a second one has to recompute it.
         history, self.history = self.history, None
         runs_again = history is None
@@ -256,9 +265,7 @@ class Call:
             no_outputs = d_outputs[:0], *no_trace(self.x.dtype)
         partition = blocks.make_partition(self.n_sequences)
         scratch = self._scratch(partition.n_threads, partition.block)
-        d_weights = driver.Weights(
-            *(np.zeros(part.shape, part.dtype) for part in self.weights.transposed)
-        )
+        d_weights = np.zeros_like(self.weights.transposed)
         for begin, stop in reversed(spans):
             span = driver.Span(begin, stop, int(rows[begin]), self.interval, n_kept)
             if runs_again:
@@ -278,7 +285,7 @@ class Call:
 
             blocks.run(partition.n_blocks, partition.n_threads, backpropagate)
             blocks.run(partition.n_threads, partition.n_threads, sum_gradients)
-        return [part.swapaxes(-1, -2) for part in d_weights]
+        return d_weights
 
     def _run(
         self,

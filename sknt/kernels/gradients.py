@@ -4,7 +4,7 @@ They do not depend on the kind of memory: one function is compiled for all of th
 """
 
 from sknt.kernels._compile import entry, helper
-from sknt.kernels.layout import Sizes, locate_history
+from sknt.kernels.layout import Sizes, locate_history, locate_weights
 from sknt.kernels.pointers import at, plain, start
 from sknt.kernels.products import multiply
 
@@ -42,6 +42,7 @@ def weight_gradients(sizes, n_rows, part, n_parts, history, n_kept, gradients):
     h, f, i, o = sizes.hidden, sizes.features, sizes.interface, sizes.outputs
     g, k, r, s = sizes.gates, sizes.columns, sizes.reads, sizes.seen
     kept = locate_history(sizes, n_kept, start(history))
+    targets = locate_weights(sizes, start(gradients))
     for row in range(0, n_rows, PANEL):
         n = min(PANEL, n_rows - row)
         for layer in range(sizes.layers):
@@ -49,16 +50,16 @@ def weight_gradients(sizes, n_rows, part, n_parts, history, n_kept, gradients):
             used = sizes.own + (h if layer else r + sizes.inputs) + 1
             inputs, gates = at(kept.inputs, p * k), at(kept.gates, p * g)
             low, high = _part(g, part, n_parts)
-            target = at(start(gradients.controller), layer * k * g + low)
+            target = at(targets.controller, layer * k * g + low)
             multiply(used, high - low, n, inputs, one, k, at(gates, low), g, target, g, add)
         features, raw = at(kept.features, row * f), at(kept.raw, row * i)
         outputs = at(kept.outputs, row * o)
         low, high = _part(i, part, n_parts)
-        target = at(start(gradients.interface), low)
+        target = at(targets.interface, low)
         seen = at(features, r)
         multiply(s, high - low, n, seen, one, f, at(raw, low), i, target, i, add)
         low, high = _part(o, part, n_parts)
-        target = at(start(gradients.readout), low)
+        target = at(targets.readout, low)
         multiply(
             r + h + 1, high - low, n, features, one, f, at(outputs, low), o, target, o, add
         )

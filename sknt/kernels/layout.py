@@ -163,6 +163,21 @@ def weight_shapes(sizes: Sizes) -> list[tuple[int, ...]]:
     ]
 
 
+class Weights(NamedTuple):
+    """Pointers to the weights of the controller, the interface and the readout."""
+
+    controller: Any
+    interface: Any
+    readout: Any
+
+
+@helper
+def locate_weights(sizes, first):
+    """Return pointers to the weights, from one to the first of all."""
+    interface = at(first, sizes.layers * sizes.gates * sizes.columns)
+    return Weights(first, interface, at(interface, sizes.interface * sizes.seen))
+
+
 class History(NamedTuple):
     """What the backward pass needs of P steps of sequences, to be replaced by gradients."""
 

@@ -1,13 +1,59 @@
-"""Where torch's parameters go in the kernels' weights."""
+"""Where torch's parameters go in the kernels' weights.
+
+All parameters one after the other are one vector, and so are all weights. Which number of
+the one is which number of the other is worked out once for a network.
+"""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
-from sknt.kernels.layout import FEED_FORWARD, GRU, Sizes
+from sknt.kernels._compile import entry
+from sknt.kernels.layout import FEED_FORWARD, GRU, Sizes, weight_shapes
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
+Indices = NDArray[np.int32]
+
+
+class Places(NamedTuple):
+    """Where numbers come from; -1 for those that are always 0."""
+
+    weights: Indices  # of each weight, its place among the parameters
+    transposed: Indices  # the same for the transposed matrices
+    gradients: Indices  # of each parameter, its place among the transposed matrices
+
+
+def find_places(sizes: Sizes, shapes: Sequence[tuple[int, ...]]) -> Places:
+    """Work out where the parameters of these shapes go."""
+    n_parameters = [int(np.prod(shape)) for shape in shapes]
+    stops = np.cumsum(n_parameters)
+    numbers = np.arange(stops[-1], dtype=np.int32)
+    parameters = [
+        numbers[stop - n : stop].reshape(shape)
+        for stop, n, shape in zip(stops, n_parameters, shapes, strict=True)
+    ]
+    weights = [np.full(shape, -1, np.int32) for shape in weight_shapes(sizes)]
+    for source, target in places(sizes, parameters, weights):
+        target[...] = source
+    transposed = _join(part.swapaxes(-1, -2) for part in weights)
+    gradients = np.empty(len(numbers), np.int32)
+    used = np.flatnonzero(transposed >= 0)
+    gradients[transposed[used]] = used
+    return Places(_join(weights), transposed, gradients)
+
+
+def _join(parts: Any) -> Indices:
+    return np.concatenate([part.ravel() for part in parts])
+
+
+@entry
+def gather(source, places, target):
+    """Copy numbers from their places in another vector; a place of -1 stands for 0."""
+    for i in range(len(places)):
+        place = places[i]
+        target[i] = source[place] if place >= 0 else 0.0
 
 
 def places(

@@ -113,7 +113,7 @@ def lay_out(cell: Any, readout: nn.Linear) -> LaidOut:
 
     plan, parameters = _describe(cell, readout)
     first = _flatten(cell, plan, cell.initial_state(1), shared=True)
-    return LaidOut(plan, Weights(plan.sizes, parameters), first)
+    return LaidOut(plan, Weights(plan.places, parameters), first)
 
 
 def run_fused(
@@ -163,7 +163,7 @@ def run_fused(
                 plan, batch, traces, shared, x, len(first), *first, *parameters
             )
             return _name_results(cell, plan, example, *results)
-        weights = Weights(plan.sizes, parameters)
+        weights = Weights(plan.places, parameters)
     else:
         plan, weights, first = laid_out
         if state is not None:
@@ -207,7 +207,8 @@ def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
     )
     of_layers = [parameter for layer in layers for parameter in layer]
     parameters = [*of_layers, *projection, readout.weight, readout.bias]
-    return make_plan(network, kernel, kernel.dims(memory)), parameters
+    shapes = tuple(tuple(parameter.shape) for parameter in parameters)
+    return make_plan(network, kernel, kernel.dims(memory), shapes), parameters
 
 
 def _flatten(cell: Any, plan: Any, state: Any, *, shared: bool) -> list[Tensor]:
