@@ -10,9 +10,10 @@ from typing import Any
 
 from sknt.memories._base import Memory, Trace
 from sknt.memories._contract import check_contract
+from sknt.memories.dntm import DNTMInterface, DNTMMemory, DNTMState
 from sknt.memories.ntm import NTMInterface, NTMMemory, NTMState
 
-MEMORIES: dict[str, type[Memory]] = {"ntm": NTMMemory}
+MEMORIES: dict[str, type[Memory]] = {"ntm": NTMMemory, "dntm": DNTMMemory}
 """Names of the memories; ``memory=None`` is the controller alone."""
 
 _OWN = frozenset(MEMORIES)
@@ -112,6 +113,9 @@ def make_memory(
 
 __all__ = [
     "MEMORIES",
+    "DNTMInterface",
+    "DNTMMemory",
+    "DNTMState",
     "Memory",
     "NTMInterface",
     "NTMMemory",

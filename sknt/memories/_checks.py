@@ -1,7 +1,10 @@
 """Checks of the memories' options: each error names the option and the way out."""
 
+import math
 from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 
 def check_shift_range(shift_range: Any, memory_size: int) -> None:
@@ -38,3 +41,26 @@ def check_clip(interface_clip: Any) -> None:
             f"interface_clip={interface_clip!r} is not positive; "
             "use a positive number, or None for no clipping"
         )
+
+
+def check_count(option: str, value: Any, low: int, high: int | None = None) -> None:
+    """Refuse anything but an integer from ``low`` to ``high``."""
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_integer or value < low or (high is not None and value > high):
+        most = "" if high is None else f" and at most {high}"
+        raise ValueError(
+            f"{option}={value!r} is not possible; use an integer of at least {low}{most}"
+        )
+
+
+def check_flag(option: str, value: Any) -> None:
+    """Refuse anything but True and False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{option}={value!r} is neither True nor False")
+
+
+def check_cost(option: str, value: Any) -> None:
+    """Refuse anything but a finite number of at least 0."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and 0 <= value < math.inf):
+        raise ValueError(f"{option}={value!r} is not a finite number of at least 0")
