@@ -14,6 +14,7 @@ import torch
 from foreign_memories import FOREIGN, ShiftRegister, Stack
 from helpers import leaves
 from matplotlib import pyplot
+from network_helpers import SMOOTH
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch.autograd import gradcheck
@@ -96,7 +97,7 @@ def test_a_state_continues_where_it_ended(memory):
 
 
 @pytest.mark.slow
-@ANY_MEMORY
+@pytest.mark.parametrize("memory", [*SMOOTH, *FOREIGN])
 def test_gradients_equal_finite_differences(memory):
     network = SequenceNetwork(
         2, 1, memory=memory, memory_size=3, word_size=2, hidden_size=2

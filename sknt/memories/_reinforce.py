@@ -1,4 +1,4 @@
-"""Learning to choose: REINFORCE with two baselines and an entropy term (D-NTM section 4)."""
+"""Learning what to choose: REINFORCE with two baselines and an entropy term."""
 
 import torch
 from torch import Tensor, nn

@@ -54,9 +54,7 @@ class DNTMState(NamedTuple):
 
     memory: Tensor  # C, the rows' contents (batch, memory_size, word_size - address_size)
     usage: Tensor  # v (batch, n_heads, memory_size), without a gradient
-    read_weights: (
-        Tensor  # (batch, n_read_heads, memory_size), one-hot if addressing is hard
-    )
+    read_weights: Tensor  # (batch, n_read_heads, memory_size), one-hot if it is hard
     write_weights: Tensor  # (batch, n_write_heads, memory_size), likewise
     log_probability: Tensor  # Σ log p of the rows drawn so far (batch, n_heads)
     entropy: Tensor  # Σ H of what they were drawn from (batch, n_heads)
@@ -394,7 +392,8 @@ class DNTMMemory(Memory):
 
     def _rows(self, start: int, stop: int) -> dict[str, slice]:
         """Return the rows of the projections that columns of the interface come from."""
-        rows, last = {}, self._n_before + self.n_write_heads
+        last = self._n_before + self.n_write_heads
+        rows: dict[str, slice] = {}
         if start < last:
             of_hidden = slice(start, stop)
             rows |= {"projection.weight": of_hidden, "projection.bias": of_hidden}
