@@ -1,4 +1,4 @@
-"""REINFORCE: its expected gradient is the exact one, and its baselines only reduce noise."""
+"""REINFORCE: its expected gradient is exact, and baselines only reduce the noise."""
 
 import itertools
 import math
@@ -8,12 +8,20 @@ import torch
 from dntm_helpers import make_dntm, with_keys
 from torch.testing import assert_close
 
-from sknt.memories import _reinforce, dntm
+from sknt.memories import dntm
 from sknt.memories._reinforce import RewardStatistics, reinforce_loss
+from sknt.nn.unroll import map_state
 
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
 N_STEPS, N_ROWS, N_HEADS = 2, 3, 2
+
+
+def fix_statistics(monkeypatch, mean=0.0):
+    def normalize(statistics, rewards):
+        return rewards - mean
+
+    monkeypatch.setattr(RewardStatistics, "normalize", normalize)
 
 
 def tiny_network(**options):
@@ -45,12 +53,7 @@ def run_all_choices(network, monkeypatch, choices):
 def test_the_expected_gradient_is_the_exact_one_whatever_the_baselines(monkeypatch, n_hops):
     """Over all choices c: the exact loss is -Σ p(c) R(c)."""
     network = tiny_network(n_hops=n_hops)
-    if (
-        n_hops == 2
-    ):  # 3 ** 8 choices; two rows would leave a draw nothing but its complement
-        network = tiny_network(n_hops=n_hops, nop=False)
-    normalize = lambda statistics, rewards: rewards - 0.4  # noqa: E731
-    monkeypatch.setattr(RewardStatistics, "normalize", normalize)
+    fix_statistics(monkeypatch, 0.4)
     choices = all_choices(n_hops)
     rewards, log_probability, trace, _ = run_all_choices(network, monkeypatch, choices)
     probability = log_probability.exp()
@@ -81,8 +84,7 @@ def gradients_of(network, loss):
 
 def test_the_input_baseline_learns_the_reward_with_hubers_loss(monkeypatch):
     network = tiny_network()
-    normalize = lambda statistics, rewards: rewards  # noqa: E731
-    monkeypatch.setattr(RewardStatistics, "normalize", normalize)
+    fix_statistics(monkeypatch)
     _, _, trace, x = run_all_choices(network, monkeypatch, all_choices()[:3])
     rewards = torch.tensor([0.3, -9.0, 2.5]).double()
     loss = network.auxiliary_loss(trace, rewards).sum()
@@ -110,41 +112,18 @@ def test_the_entropy_is_subtracted_with_its_cost_and_its_gradient(monkeypatch):
         assert_close(with_cost[name] - without[name], -0.7 * gradient)
 
 
-def test_the_loss_ignores_absent_steps_and_other_sequences():
+def test_the_loss_ignores_absent_steps_and_other_sequences(monkeypatch):
+    fix_statistics(monkeypatch, -2.0)
     network = make_dntm(addressing="hard", std=0.5)
-    network.cell.memory.rewards.n_batches.fill_(20)
-    network.cell.memory.rewards.variance.fill_(4.0)
-    monitor = network.cell.memory.rewards.state_dict()
-    monitor = {name: value.clone() for name, value in monitor.items()}
     x, lengths = torch.randn(4, 6, 3).double(), torch.tensor([4, 6, 1, 5])
-    first = network.training_state(4, 3, 0)
     rewards = torch.tensor([-1.0, -2.0, -3.0, -4.0]).double()
-
-    def loss_of(rows, n_steps):
-        network.cell.memory.rewards.load_state_dict(monitor)
-        network.cell.memory.rewards.variance.fill_(4.0)
-        start = first._replace(
-            **{
-                field: type(part)(*(p[rows] for p in part))
-                for field, part in first._asdict().items()
-                if field != "reads"
-            },
-            reads=first.reads[rows],
-        )
-        where = lengths[rows].clamp(max=n_steps)
-        _, _, trace = network(x[rows, :n_steps], where, start, return_states="heads")
-        return network.auxiliary_loss(trace, rewards[rows])
-
-    fixed = _FixedStatistics()
-    network.cell.memory.rewards.normalize = fixed
-    together = loss_of(slice(None), 6)
+    first = network.training_state(4, 3, 0)
+    _, _, trace = network(x, lengths, first, return_states="heads")
+    together = network.auxiliary_loss(trace, rewards)
     for i, length in enumerate(lengths):
-        assert_close(loss_of(slice(i, i + 1), int(length))[0], together[i])
-
-
-class _FixedStatistics:
-    def __call__(self, rewards):
-        return rewards + 2.0
+        own = map_state(lambda part, i=i: part[i : i + 1], first)
+        _, _, alone = network(x[i : i + 1, :length], state=own, return_states="heads")
+        assert_close(network.auxiliary_loss(alone, rewards[i : i + 1])[0], together[i])
 
 
 # Running statistics
@@ -198,4 +177,3 @@ def test_nothing_flows_back_through_the_advantage():
     assert_close(grads[0], (baseline - reward).detach())
     assert_close(grads[1], torch.full((2, 3), -0.1))
     assert_close(grads[2], (baseline - reward).detach().clamp(-1, 1))
-    assert _reinforce.N_AVERAGED > 1
