@@ -78,7 +78,7 @@ def test_without_a_nop_row_the_last_one_is_like_any_other():
 def one_step(memory, key, recency, usage):
     """Address a memory of empty rows, whose addresses are the unit vectors, once."""
     n_rows = memory.memory_size
-    interface = memory.split_interface(torch.zeros(1, sum(memory._field_sizes)))
+    interface = memory.split_interface(torch.zeros(1, sum(memory._fields.sizes)))
     told = interface._replace(
         key=torch.nn.functional.pad(torch.tensor(key), (0, 1)).expand(1, 2, -1),
         strength=torch.full((1, 2, 1), 4.0),

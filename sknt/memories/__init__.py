@@ -10,7 +10,8 @@ from typing import Any
 
 from sknt.memories._base import Memory, Trace
 from sknt.memories._contract import check_contract
-from sknt.memories.dntm import DNTMInterface, DNTMMemory, DNTMState
+from sknt.memories._dntm_fields import DNTMInterface, DNTMState
+from sknt.memories.dntm import DNTMMemory
 from sknt.memories.ntm import NTMInterface, NTMMemory, NTMState
 
 MEMORIES: dict[str, type[Memory]] = {"ntm": NTMMemory, "dntm": DNTMMemory}

@@ -6,7 +6,7 @@ last. How choices of rows are drawn and trained is in :mod:`sknt.memories._draws
 """
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from sknt.memories._checks import (
     check_flag,
     check_shift_range,
 )
+from sknt.memories._dntm_fields import DNTMInterface, DNTMState, make_fields
 from sknt.memories._draws import LIMIT, choose, make_keys, scramble, uniforms
 from sknt.memories._reinforce import RewardStatistics, reinforce_loss
 from sknt.ops.addressing import EPSILON
@@ -43,42 +44,6 @@ WRITE_COST, STRENGTH_COST, GAMMA_COST, SHIFT_COST = 0.03, 0.001, 0.01, 0.3
 
 SOFT, ARGMAX = -1.0, 0.0
 """Keys of a draw that stand for soft weightings and for the most probable row."""
-
-
-class DNTMState(NamedTuple):
-    """What the memory carries from step to step.
-
-    The read heads come first wherever there is one number or row for each head. The sums
-    grow only where rows are drawn at random.
-    """
-
-    memory: Tensor  # C, the rows' contents (batch, memory_size, word_size - address_size)
-    usage: Tensor  # v (batch, n_heads, memory_size), without a gradient
-    read_weights: Tensor  # (batch, n_read_heads, memory_size), one-hot if it is hard
-    write_weights: Tensor  # (batch, n_write_heads, memory_size), likewise
-    log_probability: Tensor  # Σ log p of the rows drawn so far (batch, n_heads)
-    entropy: Tensor  # Σ H of what they were drawn from (batch, n_heads)
-    draw: Tensor  # key, or SOFT or ARGMAX, and count of the draws so far (batch, 2)
-
-
-class DNTMInterface(NamedTuple):
-    """What the heads receive: read heads first, then write heads.
-
-    ``gate``, ``shift`` and ``gamma`` have no columns without shifts, and ``baseline`` has
-    none if addressing is soft.
-    """
-
-    key: Tensor  # k (batch, n_heads, word_size)
-    strength: Tensor  # β (batch, n_heads, 1), >= 1
-    recency: Tensor  # γ (batch, n_heads, 1), in [0, 1]: how much usage counts
-    gate: Tensor  # g (batch, n_heads, 1), in [0, 1]
-    shift: Tensor  # s (batch, n_heads, 2 * shift_range + 1), on the simplex
-    gamma: Tensor  # exponent of sharpening (batch, n_heads, 1), >= 1
-    erase: Tensor  # e (batch, n_write_heads, word_size - address_size), in [0, 1]
-    candidate: Tensor  # W_m h + b, of erase's shape
-    mix: Tensor  # α (batch, n_write_heads, 1), in [0, 1]
-    given: Tensor  # W_x x, of erase's shape
-    baseline: Tensor  # b(x) (batch, 1, 1)
 
 
 class DNTMMemory(Memory):
@@ -133,6 +98,7 @@ class DNTMMemory(Memory):
 
     bulky: ClassVar[tuple[str, ...]] = ("memory",)
     uses_inputs: ClassVar[bool] = True
+    acts: Tensor  # 1 for each row with an effect, (memory_size,)
 
     def __init__(
         self,
@@ -189,14 +155,17 @@ class DNTMMemory(Memory):
         self.shift_range = int(shift_range)
         self.interface_clip = interface_clip
 
-        self._fields = self._measure_fields()
-        self._field_sizes = [count * width for count, width in self._fields]
-        # Columns of the controller's output and of the inputs overlap in those of α.
-        self._n_after = sum(self._field_sizes[DNTMInterface._fields.index("given") :])
-        self._n_before = sum(self._field_sizes) - self._n_after - n_write_heads
-        self.projection = nn.Linear(controller_size, self._n_before + n_write_heads)
+        self._fields = fields = make_fields(
+            n_read_heads=n_read_heads,
+            n_write_heads=n_write_heads,
+            word_size=word_size,
+            address_size=self.address_size,
+            shift_range=self.shift_range,
+            is_hard=self.has_auxiliary_loss,
+        )
+        self.projection = nn.Linear(controller_size, fields.n_before + fields.n_mix)
         self.input_projection = nn.Linear(
-            n_inputs, n_write_heads + self._n_after, bias=False
+            n_inputs, fields.n_mix + fields.n_after, bias=False
         )
         nn.init.xavier_uniform_(self.projection.weight, gain=1.4)
         nn.init.xavier_uniform_(self.input_projection.weight)
@@ -214,31 +183,10 @@ class DNTMMemory(Memory):
         self.register_buffer("acts", acts, persistent=False)
         self.rewards = RewardStatistics() if self.has_auxiliary_loss else None
 
-    acts: Tensor
-
-    def _measure_fields(self) -> tuple[tuple[int, int], ...]:
-        """Return (count, width) of each field, in the order of DNTMInterface."""
-        n_heads, n_write = self.n_read_heads + self.n_write_heads, self.n_write_heads
-        content_size = self.word_size - self.address_size
-        moves = bool(self.shift_range)
-        return (
-            (n_heads, self.word_size),
-            (n_heads, 1),
-            (n_heads, 1),
-            (n_heads, int(moves)),
-            (n_heads, 2 * self.shift_range + 1 if moves else 0),
-            (n_heads, int(moves)),
-            (n_write, content_size),
-            (n_write, content_size),
-            (n_write, 1),
-            (n_write, content_size),
-            (1, int(self.has_auxiliary_loss)),
-        )
-
     @torch.no_grad()
     def _initialize_heads(self) -> None:
         """Let heads look rows up, and write heads go to a row that they have not used."""
-        after = self.projection.bias.new_zeros(self._n_after)
+        after = self.projection.bias.new_zeros(self._fields.n_after)
         columns = torch.cat([self.projection.bias, after])
         biases = self.split_interface(columns)
         reads, writes = slice(self.n_read_heads), slice(self.n_read_heads, None)
@@ -282,8 +230,8 @@ class DNTMMemory(Memory):
     ) -> DNTMInterface:
         """Map the controller's output and the step's inputs to what the heads receive."""
         from_hidden, from_inputs = self.projection(hidden), self.input_projection(inputs)
-        raw = F.pad(from_hidden, (0, self._n_after))
-        raw = raw + F.pad(from_inputs, (self._n_before, 0))
+        raw = F.pad(from_hidden, (0, self._fields.n_after))
+        raw = raw + F.pad(from_inputs, (self._fields.n_before, 0))
         if self.interface_clip is not None:
             raw = raw.clamp(-self.interface_clip, self.interface_clip)
         fields = self.split_interface(raw)
@@ -299,14 +247,7 @@ class DNTMMemory(Memory):
 
     def split_interface(self, columns: Tensor) -> DNTMInterface:
         """Split the columns of an interface, (..., n_columns), into its fields."""
-        return DNTMInterface(
-            *(
-                part.unflatten(-1, field)
-                for part, field in zip(
-                    columns.split(self._field_sizes, dim=-1), self._fields, strict=True
-                )
-            )
-        )
+        return self._fields.split(columns)
 
     def step(self, interface: DNTMInterface, state: DNTMState) -> tuple[Tensor, DNTMState]:
         """Address with all heads, read, then write with each write head in turn."""
@@ -381,26 +322,7 @@ class DNTMMemory(Memory):
 
     def parts(self) -> dict[str, dict[str, slice]]:
         """Name the rows of both projections by head and field: "read head 0: key"."""
-        parts, start = {}, 0
-        for field, (count, width) in zip(DNTMInterface._fields, self._fields, strict=True):
-            n_read = 0 if count == self.n_write_heads else self.n_read_heads
-            for head in range(count if width else 0):
-                name = f"{_owner(field, head, n_read)}{field}"
-                parts[name] = self._rows(start, start + width)
-                start += width
-        return parts
-
-    def _rows(self, start: int, stop: int) -> dict[str, slice]:
-        """Return the rows of the projections that columns of the interface come from."""
-        last = self._n_before + self.n_write_heads
-        rows: dict[str, slice] = {}
-        if start < last:
-            of_hidden = slice(start, stop)
-            rows |= {"projection.weight": of_hidden, "projection.bias": of_hidden}
-        if stop > self._n_before:
-            of_inputs = slice(start - self._n_before, stop - self._n_before)
-            rows["input_projection.weight"] = of_inputs
-        return rows
+        return self._fields.parts(self.n_read_heads)
 
     def penalty(self, trace: Trace) -> Tensor:
         r"""Penalise writing and strength and, as in the NTM, sharpening and shifts.
@@ -489,9 +411,3 @@ def _is_soft(seed: int, n_updates: int) -> bool:
 def _differences(sums: Tensor) -> Tensor:
     """Return what each step added to a running sum, (batch, n_timesteps)."""
     return torch.diff(sums, dim=1, prepend=torch.zeros_like(sums[:, :1]))
-
-
-def _owner(field: str, head: int, n_read: int) -> str:
-    if field == "baseline":
-        return ""
-    return f"read head {head}: " if head < n_read else f"write head {head - n_read}: "
