@@ -120,11 +120,8 @@ class DNTMMemory(Memory):
     ):
         super().__init__()
         check_count("n_inputs", n_inputs, 1)
-        if word_size < 2:
-            raise ValueError(
-                f"word_size={word_size} leaves no room for an address beside the content; "
-                "use at least 2"
-            )
+        check_flag("nop", nop)
+        _check_room(memory_size, word_size, bool(nop))
         if address_size is None:
             address_size = max(1, round(ADDRESS_SHARE * word_size))
         check_count("address_size", address_size, 1, word_size - 1)
@@ -133,12 +130,6 @@ class DNTMMemory(Memory):
         if curriculum and addressing == "soft":
             raise ValueError("curriculum=True has no meaning with addressing='soft'")
         check_cost("entropy_cost", entropy_cost)
-        check_flag("nop", nop)
-        if nop and memory_size < 2:
-            raise ValueError(
-                f"memory_size={memory_size} leaves no row to write to beside the one "
-                "without effect; use at least 2, or nop=False in memory_params"
-            )
         check_count("n_hops", n_hops, 1)
         check_shift_range(shift_range, memory_size)
         check_clip(interface_clip)
@@ -399,6 +390,19 @@ class DNTMMemory(Memory):
                 trace.interfaces.baseline[is_drawn, :, 0, 0],
                 self.entropy_cost,
             ).to(loss),
+        )
+
+
+def _check_room(memory_size: int, word_size: int, nop: bool) -> None:
+    if word_size < 2:
+        raise ValueError(
+            f"word_size={word_size} leaves no room for an address beside the content; "
+            "use at least 2"
+        )
+    if nop and memory_size < 2:
+        raise ValueError(
+            f"memory_size={memory_size} leaves no row to write to beside the one without "
+            "effect; use at least 2, or nop=False in memory_params"
         )
 
 
