@@ -128,7 +128,10 @@ class DNTMMemory(Memory):
         check_choice("addressing", addressing, ("soft", "hard"))
         check_flag("curriculum", curriculum)
         if curriculum and addressing == "soft":
-            raise ValueError("curriculum=True has no meaning with addressing='soft'")
+            raise ValueError(
+                "curriculum=True has no meaning with addressing='soft'; leave it out, or "
+                "use addressing='hard'"
+            )
         check_cost("entropy_cost", entropy_cost)
         check_count("n_hops", n_hops, 1)
         check_shift_range(shift_range, memory_size)
