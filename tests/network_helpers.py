@@ -18,6 +18,8 @@ ANY_NETWORK = pytest.mark.parametrize(
     ("memory", "controller"), [*itertools.product([*MEMORIES, None], CONTROLLERS)]
 )
 ANY_MEMORY = pytest.mark.parametrize("memory", MEMORIES)
+SMOOTH = [memory for memory in MEMORIES if memory != "dntm"]
+"""Memories whose gradient is that of what they compute: a D-NTM's usage has none."""
 
 
 def randomize(module):

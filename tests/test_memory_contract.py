@@ -6,6 +6,7 @@ from helpers import leaves
 from network_helpers import (
     ANY_MEMORY,
     HIDDEN,
+    N_INPUTS,
     N_ROWS,
     WORD,
     assert_states_close,
@@ -23,8 +24,14 @@ pytestmark = pytest.mark.usefixtures("backend")
 
 
 def make_any_memory(memory, n_read_heads=2, n_write_heads=2):
-    made = make_memory(memory, HIDDEN, N_ROWS, WORD, n_read_heads, n_write_heads)
-    return randomize(made).double()
+    sizes = (HIDDEN, N_ROWS, WORD, n_read_heads, n_write_heads)
+    return randomize(make_memory(memory, *sizes, n_inputs=N_INPUTS)).double()
+
+
+def interface_of(made, hidden):
+    if not made.uses_inputs:
+        return made.interface(hidden)
+    return made.interface(hidden, hidden[:, :N_INPUTS])
 
 
 def assert_is_state(state, n_sequences):
@@ -45,7 +52,7 @@ def test_initial_states_and_interfaces_are_namedtuples_of_batch_first_tensors(
     assert_is_state(state, n_sequences)
     for leaf in leaves(state):
         assert torch.equal(leaf, leaf[:1].expand_as(leaf))  # one copy per sequence
-    assert_is_state(made.interface(hidden_outputs(n_sequences)), n_sequences)
+    assert_is_state(interface_of(made, hidden_outputs(n_sequences)), n_sequences)
 
 
 @pytest.mark.parametrize(("n_read_heads", "n_write_heads"), [(1, 1), (3, 1), (1, 2)])
@@ -57,7 +64,7 @@ def test_a_step_gives_reads_of_every_head_and_a_state_like_the_one_given(
     assert (made.n_read_heads, made.word_size) == (n_read_heads, WORD)
     state = made.initial_state(3)
     for _ in range(3):
-        reads, new = made.step(made.interface(hidden_outputs()), state)
+        reads, new = made.step(interface_of(made, hidden_outputs()), state)
         assert reads.shape == (3, n_read_heads, WORD)
         assert reads.isfinite().all()
         assert type(new) is type(state)
@@ -72,7 +79,7 @@ def test_a_step_does_not_change_the_state_or_the_interface_given(memory):
     made = make_any_memory(memory)
     state = made.initial_state(3)
     for _ in range(2):
-        interface = made.interface(hidden_outputs())
+        interface = interface_of(made, hidden_outputs())
         given = [*leaves(state), *leaves(interface)]
         copies = [leaf.clone() for leaf in given]
         versions = [leaf._version for leaf in given]
@@ -84,7 +91,7 @@ def test_a_step_does_not_change_the_state_or_the_interface_given(memory):
 @ANY_MEMORY
 def test_a_step_changes_what_the_next_one_reads(memory):
     made = make_any_memory(memory)
-    interface = made.interface(hidden_outputs())
+    interface = interface_of(made, hidden_outputs())
     first, state = made.step(interface, made.initial_state(3))
     second, _ = made.step(interface, state)
     assert (first - second).abs().max() > 1e-3
@@ -98,7 +105,7 @@ def test_sequences_of_a_batch_do_not_see_each_other(memory):
     def run(rows):
         state = made.initial_state(len(hiddens[0][rows]))
         for hidden in hiddens:
-            reads, state = made.step(made.interface(hidden[rows]), state)
+            reads, state = made.step(interface_of(made, hidden[rows]), state)
         return reads, state
 
     reads, state = run(slice(None))
@@ -114,7 +121,7 @@ def test_gradients_of_the_reads_flow_to_all_parameters_of_a_memory(memory):
     made = make_any_memory(memory)
     state, loss = made.initial_state(3), 0
     for _ in range(3):
-        reads, state = made.step(made.interface(hidden_outputs()), state)
+        reads, state = made.step(interface_of(made, hidden_outputs()), state)
         loss = loss + some_loss(reads)
     for name, gradient in gradients(made, loss).items():
         assert gradient.isfinite().all(), name

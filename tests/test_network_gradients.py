@@ -6,6 +6,7 @@ from helpers import leaves
 from network_helpers import (
     ANY_NETWORK,
     LENGTHS,
+    SMOOTH,
     gradients,
     is_present,
     make_inputs,
@@ -15,7 +16,6 @@ from network_helpers import (
 from torch.autograd import gradcheck
 from torch.func import functional_call
 
-from sknt.memories import MEMORIES
 from sknt.nn import CONTROLLERS, SequenceNetwork
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -24,10 +24,10 @@ pytestmark = pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize(
     ("memory", "controller", "n_layers", "n_heads"),
     [
-        *((m, "lstm", 1, 1) for m in [*MEMORIES, None]),
+        *((m, "lstm", 1, 1) for m in [*SMOOTH, None]),
         *(
             pytest.param(m, *sizes, marks=pytest.mark.slow)
-            for m in [*MEMORIES, None]
+            for m in [*SMOOTH, None]
             for sizes in [*((c, 1, 1) for c in CONTROLLERS if c != "lstm"), ("lstm", 2, 2)]
         ),
     ],

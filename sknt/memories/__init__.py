@@ -10,13 +10,16 @@ from typing import Any
 
 from sknt.memories._base import Memory, Trace
 from sknt.memories._contract import check_contract
+from sknt.memories._dntm_fields import DNTMInterface, DNTMState
 from sknt.memories.dnc import DNCInterface, DNCMemory, DNCState
+from sknt.memories.dntm import DNTMMemory
 from sknt.memories.ntm import NTMInterface, NTMMemory, NTMState
 from sknt.memories.sam import SAMInterface, SAMMemory, SAMState
 
 MEMORIES: dict[str, type[Memory]] = {
     "ntm": NTMMemory,
     "dnc": DNCMemory,
+    "dntm": DNTMMemory,
     "sam": SAMMemory,
 }
 """Names of the memories; ``memory=None`` is the controller alone."""
@@ -59,7 +62,10 @@ def register_memory(name: str, memory_class: type[Memory]) -> None:
 
 
 def make_memory(
-    name: str, *sizes: int, memory_params: Mapping[str, Any] | None = None
+    name: str,
+    *sizes: int,
+    memory_params: Mapping[str, Any] | None = None,
+    n_inputs: int = 0,
 ) -> Memory:
     """Build a memory by its name.
 
@@ -71,6 +77,8 @@ def make_memory(
         controller_size, memory_size, word_size, n_read_heads, n_write_heads.
     memory_params : mapping or None, default=None
         Options specific to this memory.
+    n_inputs : int, default=0
+        Number of features of a step, for a memory that uses them.
 
     Raises
     ------
@@ -96,15 +104,18 @@ def make_memory(
         parameter.name
         for parameter in inspect.signature(memory_class).parameters.values()
         if parameter.kind is parameter.KEYWORD_ONLY
+        and not (memory_class.uses_inputs and parameter.name == "n_inputs")
     ]
     if unknown := sorted(set(options) - set(known), key=str):
         raise ValueError(
             f"memory_params has {', '.join(map(repr, unknown))}, which memory={name!r} "
             f"does not know; it knows {known}"
         )
+    if memory_class.uses_inputs:
+        options["n_inputs"] = n_inputs
     memory = memory_class(*sizes, **options)
-    if memory_class not in (NTMMemory, SAMMemory):
-        check_contract(memory, sizes[0], *sizes[2:4])
+    if name not in _OWN:
+        check_contract(memory, sizes[0], sizes[2], sizes[3], n_inputs)
     return memory
 
 
@@ -113,6 +124,9 @@ __all__ = [
     "DNCInterface",
     "DNCMemory",
     "DNCState",
+    "DNTMInterface",
+    "DNTMMemory",
+    "DNTMState",
     "Memory",
     "NTMInterface",
     "NTMMemory",

@@ -40,11 +40,23 @@ class Memory(nn.Module):
         Fields of the state that are large. A trace of the heads (``return_states="heads"``)
         leaves them out, and so does training while a penalty is on. Each has a second axis
         besides the batch. Empty by default.
+    uses_inputs : bool
+        Whether the memory sees the inputs of a step besides the controller's output. Its
+        constructor then takes the keyword ``n_inputs``, their number, and
+        :meth:`interface` takes them as a second argument. False by default.
+    n_hops : int
+        How often the network takes each step, with the same inputs. Outputs, states and
+        traces of a step are those after the last time. 1 by default.
+    has_auxiliary_loss : bool
+        Whether :meth:`auxiliary_loss` is added to the loss in training. False by default.
     """
 
     n_read_heads: int
     word_size: int
     bulky: ClassVar[tuple[str, ...]] = ()
+    uses_inputs: ClassVar[bool] = False
+    n_hops: int = 1
+    has_auxiliary_loss: bool = False
 
     def initial_state(self, batch_size: int) -> Any:
         """Return the state before the first step, one row per sequence.
@@ -56,12 +68,37 @@ class Memory(nn.Module):
         """
         raise NotImplementedError
 
+    def training_state(self, batch_size: int, seed: int, n_updates: int) -> Any:
+        """Return the state before the first step of a batch in training.
+
+        A memory that makes random choices in training keeps the key of a counter-based
+        generator in its state, as whole numbers below 2**24, which single precision holds
+        exactly. A step is then a function of interface and state alone. Torch's own
+        generators are not used.
+
+        Parameters
+        ----------
+        batch_size : int
+        seed : int
+            Of this batch's choices, at least 0: another one in each update.
+        n_updates : int
+            Updates of the weights so far.
+
+        Returns
+        -------
+        state : NamedTuple of Tensor
+            As :meth:`initial_state` returns it, which is the default.
+        """
+        return self.initial_state(batch_size)
+
     def interface(self, hidden: Tensor) -> Any:
         """Return the keys, gates and vectors of all heads, from the controller's output.
 
         Parameters
         ----------
         hidden : Tensor of shape (batch, controller_size)
+        inputs : Tensor of shape (batch, n_inputs)
+            The step's inputs: a second argument with ``uses_inputs``, and none without.
 
         Returns
         -------
@@ -138,6 +175,26 @@ class Memory(nn.Module):
         """
         first = next(_tensors(trace))
         return torch.zeros(len(first), device=first.device)
+
+    def auxiliary_loss(self, trace: Trace, log_likelihood: Tensor) -> Tensor:
+        """Return what is added to each sequence's loss in training, in nats.
+
+        It is called once in an update, with ``has_auxiliary_loss`` alone. Running
+        statistics that it keeps are buffers.
+
+        Parameters
+        ----------
+        trace : Trace
+            Of this memory's own states, without the bulky fields, and interfaces, from a
+            :meth:`training_state` on. They are all 0 after a sequence's end.
+        log_likelihood : Tensor of shape (batch,)
+            Minus the loss of each sequence, without a gradient.
+
+        Returns
+        -------
+        loss : Tensor of shape (batch,)
+        """
+        raise NotImplementedError
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:

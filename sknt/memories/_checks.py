@@ -1,5 +1,6 @@
 """Checks of the memories' options: each error names the option and the way out."""
 
+import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -76,3 +77,20 @@ def check_rows_of_heads(n_write_heads: int, memory_size: int) -> None:
             f"memory_size={memory_size} is more than the {MAX_ROWS} rows that single "
             "precision can number; use fewer rows"
         )
+
+
+def check_count(option: str, value: Any, low: int, high: int | None = None) -> None:
+    """Refuse anything but an integer from ``low`` to ``high``."""
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_integer or value < low or (high is not None and value > high):
+        most = "" if high is None else f" and at most {high}"
+        raise ValueError(
+            f"{option}={value!r} is not possible; use an integer of at least {low}{most}"
+        )
+
+
+def check_cost(option: str, value: Any) -> None:
+    """Refuse anything but a finite number of at least 0."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and 0 <= value < math.inf):
+        raise ValueError(f"{option}={value!r} is not a finite number of at least 0")

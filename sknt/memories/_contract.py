@@ -1,6 +1,8 @@
 """A trial step of a memory that somebody registered, to find what breaks the contract."""
 
+import copy
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -14,7 +16,11 @@ _BATCH = 2
 
 
 def check_contract(
-    memory: Memory, controller_size: int, word_size: int, n_read_heads: int
+    memory: Memory,
+    controller_size: int,
+    word_size: int,
+    n_read_heads: int,
+    n_inputs: int = 0,
 ) -> None:
     """Take one step with a batch of two, and check all that comes out.
 
@@ -35,6 +41,8 @@ def check_contract(
                 f"{name} has {attribute}={actual!r} instead of {expected}; set it in "
                 "__init__ to the value given there"
             )
+    if not isinstance(memory.n_hops, Integral) or memory.n_hops < 1:
+        refuse(f"n_hops is {memory.n_hops!r}", "be an integer of at least 1")
     with torch.no_grad():
         state = memory.initial_state(_BATCH)
         _check_tuple("initial_state returned", state, refuse)
@@ -44,7 +52,14 @@ def check_contract(
                 f"be a tuple of fields of the state: {', '.join(state._fields)}",
             )
         parameter = next(memory.parameters(), torch.empty(0))
-        interface = memory.interface(parameter.new_zeros(_BATCH, controller_size))
+        trained = memory.training_state(_BATCH, 0, 0)
+        if _kinds(trained) != _kinds(state):
+            refuse(
+                f"training_state returned {_kinds(trained)}, not {_kinds(state)}",
+                "return a state like that of initial_state",
+            )
+        sizes = (controller_size, n_inputs) if memory.uses_inputs else (controller_size,)
+        interface = memory.interface(*(parameter.new_zeros(_BATCH, n) for n in sizes))
         _check_tuple("interface returned", interface, refuse)
         floats = _map(lambda t: t.to(parameter) if t.is_floating_point() else t, state)
         result = memory.step(interface, floats)
@@ -73,6 +88,14 @@ def _check_results(memory: Memory, trace: Trace, refuse: Refuse) -> None:
             f"penalty returned {_told(penalty)}",
             f"return a tensor of shape (batch,), here {(_BATCH,)}",
         )
+    if memory.has_auxiliary_loss:
+        trial = copy.deepcopy(memory)  # which may keep statistics
+        loss = trial.auxiliary_loss(trace, penalty.new_zeros(_BATCH))
+        if not isinstance(loss, Tensor) or loss.shape != (_BATCH,):
+            refuse(
+                f"auxiliary_loss returned {_told(loss)}",
+                f"return a tensor of shape (batch,), here {(_BATCH,)}",
+            )
     weightings = memory.weightings(trace)
     if not isinstance(weightings, dict):
         refuse(f"weightings returned {_told(weightings)}", "return a dictionary")

@@ -49,6 +49,12 @@ class MemoryCell(nn.Module):
             map_state(self._convert, self.memory.initial_state(batch_size)),
         )
 
+    def training_state(self, batch_size: int, seed: int, n_updates: int) -> CellState:
+        """Return the state before the first step of a batch in training."""
+        memory = self.memory.training_state(batch_size, seed, n_updates)
+        first = self.initial_state(batch_size)
+        return first._replace(memory=map_state(self._convert, memory))
+
     def _convert(self, part: Tensor) -> Tensor:
         """Give a part of a memory's state the device of the parameters, and their dtype."""
         if part.is_floating_point():
@@ -56,7 +62,7 @@ class MemoryCell(nn.Module):
         return part.to(self.initial_reads.device)
 
     def step(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState, Any]:
-        """Advance one step.
+        """Advance one step, in as many hops as the memory asks for.
 
         Parameters
         ----------
@@ -69,12 +75,19 @@ class MemoryCell(nn.Module):
             ``[h_t ; r_t]``, from which the output is read.
         state : CellState
         interface : NamedTuple
-            The controller's output as the memory takes it.
+            The controller's output as the memory takes it, in the last hop.
         """
+        for _ in range(self.memory.n_hops - 1):
+            _, state, _ = self._hop(inputs, state)
+        return self._hop(inputs, state)
+
+    def _hop(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState, Any]:
+        """Run the controller and then the memory once."""
         hidden, controller_state = self.controller.step(
             torch.cat([inputs, state.reads.flatten(1)], dim=-1), state.controller
         )
-        interface = self.memory.interface(hidden)
+        seen = (hidden, inputs) if self.memory.uses_inputs else (hidden,)
+        interface = self.memory.interface(*seen)
         reads, memory_state = self.memory.step(interface, state.memory)
         features = torch.cat([hidden, reads.flatten(1)], dim=-1)
         return features, CellState(controller_state, reads, memory_state), interface

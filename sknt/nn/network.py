@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from sknt.memories import Trace, make_memory
+from sknt.memories import Memory, Trace, make_memory
 from sknt.nn.cell import ControllerCell, MemoryCell
 from sknt.nn.checks import check_inputs, check_lengths, check_state
 from sknt.nn.controllers import make_controller
@@ -19,6 +19,13 @@ from sknt.nn.unroll import unroll
 
 BACKENDS = ("auto", "fused", "reference")
 """How sequences can be run."""
+
+
+class Directions(NamedTuple):
+    """States or traces of both directions of a bidirectional network, in training."""
+
+    forward: Any
+    reverse: Any
 
 
 class SequenceNetwork(nn.Module):
@@ -152,6 +159,7 @@ class SequenceNetwork(nn.Module):
                     sizes.n_read_heads,
                     sizes.n_write_heads,
                     memory_params=memory_params,
+                    n_inputs=n_features,
                 ),
             )
         self.readout = _make_linear(sizes.hidden_size + n_reads, width)
@@ -190,6 +198,34 @@ class SequenceNetwork(nn.Module):
     def initial_state(self, batch_size: int) -> Any:
         """Return the learned state before the first step, one copy per sequence."""
         return self.cell.initial_state(batch_size)
+
+    def training_state(self, batch_size: int, seed: int, n_updates: int) -> Any:
+        """Return the state to start a training batch from, for :meth:`forward`.
+
+        Parameters
+        ----------
+        batch_size : int
+        seed : int
+            Of the memory's random choices, at least 0: another one in each update.
+        n_updates : int
+            Updates of the weights so far.
+
+        Returns
+        -------
+        state : nested NamedTuple or None
+            None if it is the one of any batch. Of a bidirectional network, the states of
+            both directions; :meth:`forward` then returns the states and traces of both.
+        """
+        if not isinstance(self.cell, MemoryCell):
+            return None
+        if type(self.cell.memory).training_state is Memory.training_state:
+            return None
+        if self.reverse is None:
+            return self.cell.training_state(batch_size, seed, n_updates)
+        return Directions(
+            self.cell.training_state(batch_size, 2 * seed, n_updates),
+            self.reverse.training_state(batch_size, 2 * seed + 1, n_updates),
+        )
 
     def forward(
         self,
@@ -283,6 +319,8 @@ class SequenceNetwork(nn.Module):
         )
         check_inputs(x, self.n_inputs, next(self.cell.controller.parameters()))
         lengths = check_lengths(lengths, x)
+        if isinstance(state, Directions) and self.reverse is not None:
+            return self._run_from(state, x, lengths, traces)
         if state is not None:
             if self.reverse is not None:
                 raise ValueError(
@@ -300,6 +338,25 @@ class SequenceNetwork(nn.Module):
         if self.pooling is not None:
             outputs = self._pool(outputs, lengths, in_double=prepared is not None)
         return (outputs, state, trace) if return_states else (outputs, state)
+
+    def _run_from(
+        self, states: Directions, x: Tensor, lengths: Tensor, traces: str | None
+    ) -> tuple[Any, ...]:
+        """Run both directions of a checked batch from states, such as those in training."""
+        assert self.reverse is not None
+        for state in states:
+            check_state(state, self.initial_state(1), len(x))
+        if self.patch_size > 1:
+            x, lengths = to_patches(x, lengths, self.patch_size)
+        outputs, *forward = self._run_forward(x, lengths, states.forward, traces, None)
+        backward, *reverse = self.reverse._run_forward(
+            reverse_steps(x, lengths), lengths, states.reverse, traces, None
+        )
+        outputs = outputs + reverse_steps(backward, lengths)
+        if self.pooling is not None:
+            outputs = self._pool(outputs, lengths, in_double=False)
+        state, trace = map(Directions, forward, reverse)
+        return (outputs, state, trace) if traces else (outputs, state)
 
     def _run_forward(
         self,
@@ -360,7 +417,43 @@ class SequenceNetwork(nn.Module):
         """
         if not isinstance(self.cell, MemoryCell):
             raise ValueError("memory=None has no heads, so there is no penalty on them")
+        if isinstance(trace, Directions):
+            trace = trace.forward
         return self.cell.memory.penalty(self.cell.memory_trace(trace))
+
+    @property
+    def has_auxiliary_loss(self) -> bool:
+        """Whether :meth:`auxiliary_loss` belongs to the loss in training."""
+        return isinstance(self.cell, MemoryCell) and self.cell.memory.has_auxiliary_loss
+
+    def auxiliary_loss(self, trace: Any, log_likelihood: Tensor) -> Tensor:
+        """Return what the memory adds to each sequence's loss in training, in nats.
+
+        Parameters
+        ----------
+        trace : Trace
+            As :meth:`forward` returns it from a :meth:`training_state`, of both directions
+            if there are two, with or without the bulky part.
+        log_likelihood : Tensor of shape (batch,)
+            Minus the loss of each sequence, without a gradient.
+
+        Returns
+        -------
+        loss : Tensor of shape (batch,)
+
+        Raises
+        ------
+        ValueError
+            If there is none (see :attr:`has_auxiliary_loss`).
+        """
+        if not (isinstance(self.cell, MemoryCell) and self.has_auxiliary_loss):
+            raise ValueError("the memory of this network has no auxiliary loss")
+        if isinstance(trace, Directions):
+            assert self.reverse is not None
+            reverse = self.reverse.auxiliary_loss(trace.reverse, log_likelihood)
+            return self.auxiliary_loss(trace.forward, log_likelihood) + reverse
+        memory = self.cell.memory
+        return memory.auxiliary_loss(self.cell.memory_trace(trace), log_likelihood)
 
     def weightings(self, trace: Trace) -> dict[str, Tensor]:
         """Return the weightings that the memory has to show, such as "read head 0".

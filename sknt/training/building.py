@@ -87,6 +87,7 @@ def make_net(
         **kwargs,
     }
     ours["n_outputs"] = network_params["n_outputs"]
+    ours["draw_seed"] = init_seed
     ours["classifies"] = ours["criterion"] is torch.nn.CrossEntropyLoss
     if ours["criterion"] is torch.nn.BCEWithLogitsLoss:
         ours["predict_nonlinearity"] = torch.sigmoid  # skorch's own is for one output

@@ -42,6 +42,8 @@ class SequenceNet(KeepsState, NeuralNet):
     input_noise : float, default=0.0
         Standard deviation of the noise on the inputs of every update, as a fraction of the
         inputs' own.
+    draw_seed : int, default=0
+        Seed of the random choices that a memory makes in training.
 
     Attributes
     ----------
@@ -57,6 +59,8 @@ class SequenceNet(KeepsState, NeuralNet):
         Loss per target of guessing from the distribution of the targets alone.
     encode_ : callable or None
         During training, turns other data sets into packed sequences.
+    trace_ : Trace or None
+        Of the current update, for the auxiliary loss.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class SequenceNet(KeepsState, NeuralNet):
         n_outputs: int | None = None,
         classifies: bool = False,
         input_noise: float = 0.0,
+        draw_seed: int = 0,
         iterator_train: Any = sequence_loader,
         iterator_valid: Any = sequence_loader,
         criterion__reduction: str = "none",
@@ -85,6 +90,7 @@ class SequenceNet(KeepsState, NeuralNet):
         self.n_outputs = n_outputs
         self.classifies = classifies
         self.input_noise = input_noise
+        self.draw_seed = draw_seed
 
     def initialize(self) -> "SequenceNet":
         """Build the modules and the optimizer; nothing is learned yet."""
@@ -92,6 +98,7 @@ class SequenceNet(KeepsState, NeuralNet):
         self.stream_params_: dict[str, Any] = {}
         self.chance_loss_ = 0.0
         self.encode_: Callable[[Dataset], Dataset] | None = None
+        self.trace_: Any = None
         return super().initialize()
 
     def get_default_callbacks(self) -> list[Any]:
@@ -186,16 +193,28 @@ class SequenceNet(KeepsState, NeuralNet):
         if noise:
             inputs = with_noise(inputs, lengths, noise, self.progress_.n_updates)
         penalises = update.penalty and getattr(self.module_, "has_memory", False)
-        if penalises:
+        adds = self.module_.training and getattr(self.module_, "has_auxiliary_loss", False)
+        if penalises or adds:
             fit_params = {**fit_params, "return_states": "heads"}
+        if self.module_.training and (state := self._training_state(len(inputs))):
+            fit_params = {"state": state, **fit_params}
         results = super().infer({"x": inputs, "lengths": lengths}, **fit_params)
         outputs = first_of(results)
         self._check_outputs(outputs, inputs)
         if penalises:
             penalty = update.penalty * self.module_.penalty(results[-1]).mean()
             outputs = AddToGradient.apply(outputs, penalty)
+        self.trace_ = results[-1] if adds else None
         is_read = self.per_step or outputs.ndim == 2
         return outputs if is_read else at_last_steps(outputs, lengths)
+
+    def _training_state(self, n_sequences: int) -> Any:
+        """Return the state that the module wants an update to start from, if any."""
+        if not hasattr(self.module_, "training_state"):
+            return None
+        n_updates = self.progress_.n_updates
+        words = np.random.SeedSequence((self.draw_seed, n_updates)).generate_state(1)
+        return self.module_.training_state(n_sequences, int(words[0]), n_updates)
 
     def _check_outputs(self, outputs: Any, inputs: Tensor) -> None:
         n_outputs = "n_outputs" if self.n_outputs is None else self.n_outputs
@@ -219,7 +238,8 @@ class SequenceNet(KeepsState, NeuralNet):
         """Return the loss summed over each sequence's targets, averaged over sequences.
 
         A missing target has weight 0, and neither padding nor the other sequences of a
-        batch change what a sequence adds to the gradient.
+        batch change what a sequence adds to the gradient. In training, the gradient of the
+        memory's auxiliary loss, if it has one, is added to that of the loss.
         """
         target = to_tensor(y_true, device=self.device)
         weight = to_tensor(X["weight"], device=self.device)
@@ -227,7 +247,21 @@ class SequenceNet(KeepsState, NeuralNet):
             losses = self.criterion_(y_pred.flatten(), target.flatten())
         else:
             losses = self.criterion_(y_pred.flatten(0, -2), target.flatten())
-        return (losses * weight.flatten()).sum() / len(target)
+        loss = (losses * weight.flatten()).sum() / len(target)
+        trace, self.trace_ = self.trace_, None
+        if not training or trace is None:
+            return loss
+        return AddToGradient.apply(loss, self._auxiliary_loss(trace, losses, weight))
+
+    def _auxiliary_loss(self, trace: Any, losses: Tensor, weight: Tensor) -> Tensor:
+        """Return the memory's own loss, averaged with the weights of the sequences."""
+        weight = weight.reshape(len(weight), -1)
+        of_sequence = weight.amax(1)
+        tiny = torch.finfo(weight.dtype).tiny  # a sequence without any target counts 0
+        shares = weight / of_sequence.clamp_min(tiny)[:, None]
+        log_likelihood = -(losses.detach().reshape(weight.shape) * shares).sum(1)
+        auxiliary = self.module_.auxiliary_loss(trace, log_likelihood)
+        return (of_sequence * auxiliary).mean()
 
     def get_split_datasets(
         self, X: Any, y: Any = None, **fit_params: Any
