@@ -14,18 +14,42 @@ All of this is internal to numba. Where a version of numba does not have it, fun
 compiled in numba's own way, which takes longer.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from llvmlite.binding import parse_assembly
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+
+VECTOR_BYTES = (
+    64 if "+avx512f" in str(cpu_target.target_context.codegen().magic_tuple()) else 32
+)
+"""Size of a vector register of this machine, as the kernels use it."""
 
 _called: set[str] = set()  # functions that are not to be inlined, by their names in LLVM
 _LINKED_ONCE, _PRIVATE = 3, "internal"  # kinds of linkage
 
 
-class _Part(JITCodeLibrary):
+class _Wide(JITCodeLibrary):
+    """A function whose loops use the widest vectors.
+
+    LLVM prefers vectors of half the width on most machines that have AVX-512, because the
+    wide ones slow down code that needs them now and then. The kernels need little else.
+    """
+
+    def add_llvm_module(self, ll_module: Any) -> None:
+        if VECTOR_BYTES == 64:
+            wide = r'\1 "prefer-vector-width"="512" {'
+            text = re.sub(r"(?m)^(define .*) \{$", wide, str(ll_module))
+            name, ll_module = ll_module.name, parse_assembly(text)
+            ll_module.name = name
+        super().add_llvm_module(ll_module)
+
+
+class _Part(_Wide):
     """A function that only other kernels use."""
 
     def _optimize_functions(self, ll_module: Any) -> None:
@@ -43,7 +67,7 @@ class _Part(JITCodeLibrary):
         return 0
 
 
-class _Whole(JITCodeLibrary):
+class _Whole(_Wide):
     """A function that Python calls, with all that it uses."""
 
     def _optimize_final_module(self) -> None:

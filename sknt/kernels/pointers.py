@@ -12,9 +12,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from sknt.kernels._compile import helper
-
-VECTOR_BYTES = 32
-"""Size of a vector register as the kernels use it."""
+from sknt.kernels._libraries import VECTOR_BYTES
 
 
 @intrinsic
