@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
-from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from sknt.training.clipping import global_norm, scale_down
 from sknt.training.interrupts import TrainingFailed
 
 MAX_SKIPPED = 10
@@ -73,7 +72,7 @@ class TrainingGuard(Callback):
     def on_grad_computed(self, net: Any, **kwargs: Any) -> None:
         """Clip the gradient, or skip the update if it is not finite."""
         gradients = [p.grad for p in self.parameters_ if p.grad is not None]
-        norm = _norm(gradients)
+        norm = global_norm(gradients)
         if not math.isfinite(norm):
             self.n_skipped_ += 1
             self.n_in_a_row_ += 1
@@ -89,7 +88,7 @@ class TrainingGuard(Callback):
             self.largest_, self.source_ = norm, max(norms, key=lambda name: norms[name])
         if self.max_grad_norm is not None and norm > self.max_grad_norm:
             self.n_clipped_ += 1
-            clip_grads_with_norm_(self.parameters_, self.max_grad_norm, torch.tensor(norm))
+            scale_down(gradients, self.max_grad_norm, norm)
 
     def on_batch_end(self, net: Any, training: bool, loss: Any, **kwargs: Any) -> None:
         """Leave a non-finite loss out of the epoch's mean."""
@@ -137,11 +136,3 @@ class TrainingGuard(Callback):
                 ConvergenceWarning,
                 stacklevel=2,
             )
-
-
-def _norm(gradients: list[Tensor]) -> float:
-    """Return the global norm, even where its square overflows single precision."""
-    norm = float(get_total_norm(gradients))
-    if not math.isfinite(norm):
-        norm = math.sqrt(sum(float(g.double().square().sum()) for g in gradients))
-    return norm
