@@ -6,7 +6,7 @@ its outputs in batches, ``updates`` the loop over the batches of an epoch, and `
 its snapshots and pickles. ``progress`` decides what each update is. ``loop`` trains, in one
 transaction; ``checkpoint`` holds what is restored if it fails. ``guard``, ``epochs`` and
 ``curriculum`` are skorch callbacks, ``interrupts`` distinguishes a callback's request to
-stop from Ctrl-C, ``clipping`` has the norm of a gradient, ``adam`` torch's Adam with less
-overhead, ``optimizers`` Muon and the settings of all optimizers, and ``devices`` tells which
+stop from Ctrl-C, ``clipping`` has the norm of a gradient, ``adam`` torch's Adam with
+less overhead, ``optimizers`` Muon and all settings, and ``devices`` tells which
 devices can be used.
 """
