@@ -7,13 +7,13 @@ which takes longer than the arithmetic on those of a small network.
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sknt._private import foreach_mul_, foreach_norm
 
 
-@torch.no_grad()
 def global_norm(gradients: list[Tensor]) -> float:
     """Return the global norm, even where its square overflows single precision."""
     if not gradients:
@@ -25,8 +25,9 @@ def global_norm(gradients: list[Tensor]) -> float:
     return norm
 
 
-@torch.no_grad()
 def scale_down(gradients: list[Tensor], max_norm: float, norm: float) -> None:
     """Scale gradients whose global norm is above the maximum down to it, in place."""
-    factor = (max_norm / (torch.tensor(norm) + 1e-6)).clamp_(max=1.0)
-    foreach_mul_(gradients, factor.to(gradients[0].device))
+    with np.errstate(over="ignore"):  # a norm beyond single precision leaves nothing
+        divisor = np.float32(norm) + np.float32(1e-6)
+    factor = np.float32(max_norm) * (np.float32(1) / divisor)  # as torch rounds it
+    foreach_mul_(gradients, min(1.0, float(factor)))
