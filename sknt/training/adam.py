@@ -15,8 +15,8 @@ from sknt._private import foreach_add_, fused_adam_, fused_adamw_
 LEFT_TO_TORCH = ("amsgrad", "capturable", "differentiable", "foreach")
 """Settings of a group with which torch takes the step."""
 
-KINDS = [{("cpu", torch.float32)}, {("cpu", torch.float64)}]
-"""Device and precision of the parameters of a group that is updated here."""
+DTYPES = (torch.float32, torch.float64)
+"""Precisions of parameters on the CPU that are updated here."""
 
 
 class Adam(torch.optim.Adam):
@@ -71,5 +71,7 @@ def _is_plain(group: dict[str, Any]) -> bool:
     """Return whether a group has the fused update of the CPU, in one precision."""
     if not group["fused"] or any(group[name] for name in LEFT_TO_TORCH):
         return False
-    kinds = {(parameter.device.type, parameter.dtype) for parameter in group["params"]}
-    return kinds in KINDS and isinstance(group["lr"], float)
+    if not group["params"] or not isinstance(group["lr"], float):
+        return False
+    dtype = group["params"][0].dtype
+    return dtype in DTYPES and all(p.is_cpu and p.dtype == dtype for p in group["params"])
