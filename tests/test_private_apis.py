@@ -52,6 +52,7 @@ MEMBERS = [
         lambda: named("torch.nn.Linear")(1, 1),
         ["_forward_hooks", "_forward_pre_hooks"],
     ),
+    ("torch", lambda: named("torch.optim.Adam"), ["_init_group"]),
 ]
 """Private members of classes and objects, which no import shows, and where they are."""
 

@@ -45,13 +45,17 @@ class SequenceDataset(Dataset):
 
     def __getitem__(self, index: Any) -> tuple[dict[str, Tensor], Tensor]:
         """Return a sample, or for a list of indices a batch cut to its longest sequence."""
-        values, lengths = self.values[index], self.lengths[index]
-        targets, weights = self.targets[index], self.weights[index]
+        parts = self.values, self.lengths, self.targets, self.weights
+        if isinstance(index, Tensor) and index.ndim == 1:  # faster than torch's indexing
+            values, lengths, targets, weights = (p.index_select(0, index) for p in parts)
+        else:
+            values, lengths, targets, weights = (p[index] for p in parts)
         if lengths.ndim:
             longest = int(lengths.max())
-            values = values[:, :longest]
-            if self.per_step:
-                targets, weights = targets[:, :longest], weights[:, :longest]
+            if longest < values.shape[1]:
+                values = values[:, :longest]
+                if self.per_step:
+                    targets, weights = targets[:, :longest], weights[:, :longest]
         return {"x": values, "lengths": lengths, "weight": weights}, targets
 
 
@@ -86,14 +90,40 @@ class BatchSampler(Sampler):
             yield torch.from_numpy(order[start : start + self.batch_size])
 
 
+class SequenceBatches:
+    """The batches of packed sequences, without what a DataLoader does around each one."""
+
+    def __init__(self, dataset: Dataset, sampler: BatchSampler):
+        self.dataset = dataset
+        self.sampler = sampler
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.dataset.__getitem__, self.sampler)
+
+
 def sequence_loader(
     dataset: Dataset,
     batch_size: int,
     random_state: np.random.RandomState | None = None,
     **kwargs: Any,
-) -> DataLoader:
-    """Load whole batches at once, without touching torch's global generator."""
+) -> DataLoader | SequenceBatches:
+    """Load whole batches at once, without touching torch's global generator.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    batch_size : int
+    random_state : RandomState or None, default=None
+        Shuffles the samples of each epoch; None keeps their order.
+    **kwargs
+        Arguments of a DataLoader, such as ``num_workers``.
+    """
     sampler = BatchSampler(len(dataset), batch_size, random_state)  # type: ignore[arg-type]
+    if not kwargs and holds_sequences(dataset):
+        return SequenceBatches(dataset, sampler)
     return DataLoader(
         dataset, batch_size=None, sampler=sampler, generator=torch.Generator(), **kwargs
     )

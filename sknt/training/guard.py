@@ -2,15 +2,15 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from sknt.training.clipping import global_norm, scale_down
 from sknt.training.interrupts import TrainingFailed
 
 MAX_SKIPPED = 10
@@ -29,8 +29,8 @@ class TrainingGuard(Callback):
     max_grad_norm : float or None
         Gradients whose global norm is larger are scaled down to it.
     gradient_norms : callable
-        Called without arguments when a gradient is the largest of its epoch; returns the
-        norms of the gradient's parts by name.
+        Called without arguments when an epoch's largest gradient is in place; returns the
+        norms of its parts by name.
     restore_best : bool, default=False
         Whether to restore the best weights even if nothing became non-finite.
 
@@ -67,13 +67,14 @@ class TrainingGuard(Callback):
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Reset the counts."""
-        self.largest_, self.source_ = 0.0, ""
+        self.largest_ = 0.0
+        self.largest_gradient_: list[Tensor | None] = []
         self.n_updates_ = self.n_clipped_ = self.n_skipped_ = 0
 
     def on_grad_computed(self, net: Any, **kwargs: Any) -> None:
         """Clip the gradient, or skip the update if it is not finite."""
         gradients = [p.grad for p in self.parameters_ if p.grad is not None]
-        norm = _norm(gradients)
+        norm = global_norm(gradients)
         if not math.isfinite(norm):
             self.n_skipped_ += 1
             self.n_in_a_row_ += 1
@@ -85,11 +86,13 @@ class TrainingGuard(Callback):
         self.n_updates_ += 1
         self.n_in_a_row_ = 0
         if norm > self.largest_:
-            norms = self.gradient_norms()
-            self.largest_, self.source_ = norm, max(norms, key=lambda name: norms[name])
+            self.largest_ = norm
+            self.largest_gradient_ = [
+                None if p.grad is None else p.grad.clone() for p in self.parameters_
+            ]
         if self.max_grad_norm is not None and norm > self.max_grad_norm:
             self.n_clipped_ += 1
-            clip_grads_with_norm_(self.parameters_, self.max_grad_norm, torch.tensor(norm))
+            scale_down(gradients, self.max_grad_norm, norm)
 
     def on_batch_end(self, net: Any, training: bool, loss: Any, **kwargs: Any) -> None:
         """Leave a non-finite loss out of the epoch's mean."""
@@ -104,7 +107,7 @@ class TrainingGuard(Callback):
             self._stop("the gradient", net)
         self.n_epochs_ = len(net.history)
         record = net.history[-1]
-        record["grad_norm"], record["grad_source"] = self.largest_, self.source_
+        record["grad_norm"], record["grad_source"] = self.largest_, self._source()
         record["n_clipped"], record["n_skipped"] = self.n_clipped_, self.n_skipped_
         quality = [-record[loss] for loss in ("valid_loss", "train_loss") if loss in record]
         if "valid_score" in record:
@@ -114,6 +117,22 @@ class TrainingGuard(Callback):
         if quality > self.best_:
             self.best_, self.best_epoch_ = quality, len(net.history)
             self.snapshot_ = net.snapshot()
+
+    def _source(self) -> str:
+        """Return the part that most of the epoch's largest gradient comes from."""
+        if not self.largest_:
+            return ""
+        last = [p.grad for p in self.parameters_]
+        self._set_gradient(self.largest_gradient_)
+        try:
+            norms = self.gradient_norms()
+        finally:
+            self._set_gradient(last)
+        return max(norms, key=lambda name: norms[name])
+
+    def _set_gradient(self, gradient: Sequence[Tensor | None]) -> None:
+        for parameter, part in zip(self.parameters_, gradient, strict=True):
+            parameter.grad = part
 
     def _stop(self, what: str, net: Any) -> None:
         self.failure_ = f"{what} became non-finite in epoch {len(net.history)}"
@@ -137,11 +156,3 @@ class TrainingGuard(Callback):
                 ConvergenceWarning,
                 stacklevel=2,
             )
-
-
-def _norm(gradients: list[Tensor]) -> float:
-    """Return the global norm, even where its square overflows single precision."""
-    norm = float(get_total_norm(gradients))
-    if not math.isfinite(norm):
-        norm = math.sqrt(sum(float(g.double().square().sum()) for g in gradients))
-    return norm

@@ -17,14 +17,14 @@ from torch.utils.data import Dataset
 
 from sknt.nn.pooling import at_last_steps
 from sknt.training.batches import holds_sequences, sequence_loader
-from sknt.training.interrupts import TrainingFailed, TrainingStopped, is_from_user
 from sknt.training.perturbations import AddToGradient, with_noise
 from sknt.training.prediction import first_of, predict_outputs
 from sknt.training.progress import Plan, Progress, Update, advance, next_update, observe
 from sknt.training.state import KeepsState
+from sknt.training.updates import UpdatesInBatches
 
 
-class SequenceNet(KeepsState, NeuralNet):
+class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
     """skorch's net for sequences: masked loss, its own training step, compact state.
 
     Parameters
@@ -106,27 +106,6 @@ class SequenceNet(KeepsState, NeuralNet):
         return [pair for pair in super().get_default_callbacks() if pair[0] != "print_log"]
 
     # Training
-
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call all callbacks, and stop if one of them asked for it.
-
-        A user's interrupt propagates at once, wherever it arrives.
-        """
-        getattr(self, method_name)(self, **cb_kwargs)
-        stop: KeyboardInterrupt | None = None
-        for _, callback in self.callbacks_:
-            try:
-                getattr(callback, method_name)(self, **cb_kwargs)
-            except TrainingFailed:
-                raise
-            except KeyboardInterrupt as interrupt:
-                if is_from_user(interrupt):
-                    if isinstance(interrupt, TrainingStopped):  # which would end quietly
-                        raise KeyboardInterrupt from interrupt
-                    raise
-                stop = interrupt
-        if stop is not None:
-            raise TrainingStopped from stop
 
     def set_stream_params(self, *, is_final: bool = True, **params: Any) -> None:
         """Set arguments that the training stream is called with from now on.

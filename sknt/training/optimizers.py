@@ -6,6 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sknt._private import (
+    foreach_add_,
+    foreach_addcdiv_,
+    foreach_addcmul_,
+    foreach_div,
+    foreach_lerp_,
+    foreach_mul_,
+    foreach_sqrt_,
+)
+from sknt.training.adam import Adam, AdamW
+
 STEP_SIZE = 0.25
 """Root mean square of a matrix's step, as a fraction of the learning rate.
 
@@ -65,33 +76,62 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if parameters:
+                self._update(parameters, [p.grad for p in parameters], group)
         return loss
 
-    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        lr, betas, eps = group["lr"], group["betas"], group["eps"]
-        state = self.state[parameter]
-        if not state:
-            state["step"], state["exp_avg"] = 0, torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
-        state["step"] += 1
-        n_steps, mean, mean_square = state["step"], state["exp_avg"], state["exp_avg_sq"]
-        mean.lerp_(gradient, 1 - betas[0])
-        mean_square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
-        if parameter.ndim == 2 and group["orthogonal"]:
-            ahead = mean.lerp(gradient, 1 - betas[0]) / (1 - betas[0] ** (n_steps + 1))
-            tiny = torch.finfo(ahead.dtype).tiny
-            largest = ahead.abs().max().clamp_min(tiny)  # its square may overflow
-            scaled = ahead / largest
-            norm = torch.linalg.vector_norm(scaled).clamp_min(tiny)
-            damping = norm / (norm + eps * ahead.numel() ** 0.5 / largest)
-            size = STEP_SIZE * max(ahead.shape) ** 0.5
-            parameter.sub_(orthogonalize(scaled / norm) * (lr * size * damping))
-            return
-        root = (mean_square / (1 - betas[1] ** n_steps)).sqrt_().add_(eps)
-        parameter.addcdiv_(mean, root, value=-lr / (1 - betas[0] ** n_steps))
+    def _update(
+        self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]
+    ) -> None:
+        """Update the parameters of a group that have a gradient."""
+        betas = group["betas"]
+        states = [self.state[parameter] for parameter in parameters]
+        for state, parameter in zip(states, parameters, strict=True):
+            if not state:
+                state["step"], state["exp_avg"] = 0, torch.zeros_like(parameter)
+                state["exp_avg_sq"] = torch.zeros_like(parameter)
+            state["step"] += 1
+        squares = [state["exp_avg_sq"] for state in states]
+        foreach_lerp_([state["exp_avg"] for state in states], gradients, 1 - betas[0])
+        foreach_mul_(squares, betas[1])
+        foreach_addcmul_(squares, gradients, gradients, value=1 - betas[1])
+        rest: dict[int, list[Any]] = {}  # by the number of steps
+        for parameter, gradient, state in zip(parameters, gradients, states, strict=True):
+            if parameter.ndim == 2 and group["orthogonal"]:
+                _move_along_orthogonal(parameter, gradient, state, group)
+            else:
+                rest.setdefault(state["step"], []).append((parameter, state))
+        for n_steps, pairs in rest.items():
+            _move_as_adam(n_steps, pairs, group)
+
+
+def _move_along_orthogonal(
+    parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
+) -> None:
+    """Take Muon's step."""
+    lr, beta, eps = group["lr"], group["betas"][0], group["eps"]
+    ahead = state["exp_avg"].lerp(gradient, 1 - beta) / (1 - beta ** (state["step"] + 1))
+    tiny = torch.finfo(ahead.dtype).tiny
+    largest = ahead.abs().max().clamp_min(tiny)  # its square may overflow
+    scaled = ahead / largest
+    norm = torch.linalg.vector_norm(scaled).clamp_min(tiny)
+    damping = norm / (norm + eps * ahead.numel() ** 0.5 / largest)
+    size = STEP_SIZE * max(ahead.shape) ** 0.5
+    parameter.sub_(orthogonalize(scaled / norm) * (lr * size * damping))
+
+
+def _move_as_adam(n_steps: int, pairs: list[Any], group: dict[str, Any]) -> None:
+    """Take Adam's step with parameters that have seen as many steps."""
+    betas = group["betas"]
+    parameters = [parameter for parameter, _ in pairs]
+    means = [state["exp_avg"] for _, state in pairs]
+    squares = [state["exp_avg_sq"] for _, state in pairs]
+    roots = foreach_div(squares, 1 - betas[1] ** n_steps)
+    foreach_sqrt_(roots)
+    foreach_add_(roots, group["eps"])
+    value = -group["lr"] / (1 - betas[0] ** n_steps)
+    foreach_addcdiv_(parameters, means, roots, value=value)
 
 
 def orthogonalize(matrix: Tensor) -> Tensor:
@@ -127,8 +167,8 @@ def orthogonalize(matrix: Tensor) -> Tensor:
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     # β2 = 0.99 tracks the gradient's size faster than torch's 0.999, which helps.
-    "adam": (torch.optim.Adam, {"betas": (0.9, 0.99), "fused": True}),
-    "adamw": (torch.optim.AdamW, {"betas": (0.9, 0.99), "fused": True}),
+    "adam": (Adam, {"betas": (0.9, 0.99), "fused": True}),
+    "adamw": (AdamW, {"betas": (0.9, 0.99), "fused": True}),
     "muon": (Muon, {}),
     "muon-adam": (Muon, {"switches": True}),
     "rmsprop": (torch.optim.RMSprop, {"momentum": 0.9}),

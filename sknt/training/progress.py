@@ -176,18 +176,18 @@ def observe(progress: Progress, loss: float, n: int) -> Progress:
     -------
     progress : Progress
     """
-    shown = progress.n_sequences + n
+    shown, is_finite = progress.n_sequences + n, math.isfinite(loss)
+    mean = progress.mean_loss
+    if is_finite:
+        mean = DECAY * (loss if mean is None else mean) + (1 - DECAY) * loss
     seen = replace(
         progress,
         n_sequences=shown,
         n_updates=progress.n_updates + 1,
+        mean_loss=mean,
         last_lapse=progress.last_lapse if loss < LEARNED else shown,
     )
-    if not math.isfinite(loss):
-        return seen
-    mean = loss if seen.mean_loss is None else seen.mean_loss
-    seen = replace(seen, mean_loss=DECAY * mean + (1 - DECAY) * loss)
-    if seen.fraction > 1 - LATE_PART:
+    if is_finite and seen.fraction > 1 - LATE_PART:
         n_late = seen.n_late + 1
         late_loss = seen.late_loss + (loss - seen.late_loss) / n_late
         seen = replace(seen, n_late=n_late, late_loss=late_loss)
