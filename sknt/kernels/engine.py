@@ -117,17 +117,17 @@ class Weights:
 class FusedSequences(torch.autograd.Function):
     """Padded sequences through a controller, a memory and a readout, with gradients.
 
-    ``apply(plan, batch, traces, shared, x, n_state, *state, *parameters)`` returns what
-    :meth:`Call.run` does. The first state has ``n_state`` parts. ``shared`` says whether
-    all sequences share it, and then it has no batch axis.
+    ``apply(plan, batch, traces, x, *state, *parameters)`` returns what :meth:`Call.run`
+    does.
     """
 
     @staticmethod
-    def forward(ctx, plan, batch, traces, shared, x, n_state, *tensors):
+    def forward(ctx, plan, batch, traces, x, *tensors):
         """Run all steps."""
         ctx.set_materialize_grads(False)
-        ctx.shared, ctx.n_state = shared, n_state
-        state, parameters = tensors[:n_state], tensors[n_state:]
+        n = len(plan.parts.states())
+        state, parameters = tensors[:n], tensors[n:]
+        ctx.n_first = [len(part) for part in state]
         ctx.save_for_backward(x, *parameters)
         ctx.call = Call(plan, batch, Weights(plan.places, parameters), x)
         return ctx.call.run(state, traces, keeps=True)
@@ -138,7 +138,7 @@ class FusedSequences(torch.autograd.Function):
         """Backpropagate to the inputs, the first state and the weights."""
         x, *parameters = ctx.saved_tensors  # raises if one was changed in place
         (_, sizes, parts, places), dtype = ctx.call.plan, ctx.call.x.dtype
-        n = ctx.n_state
+        n, needs_x = len(ctx.n_first), ctx.needs_input_grad[3]
         if d_outputs is None:
             d_outputs = x.new_zeros(*x.shape[:2], sizes.outputs)
         given = [None if part is None else part.numpy() for part in gradients]
@@ -146,23 +146,20 @@ class FusedSequences(torch.autograd.Function):
         d_trace = no_trace(dtype)
         if any(part is not None for part in given[n:]):
             d_trace = join_trace(parts, sizes, given[n:], x.shape[:2], dtype)
-        d_x = np.zeros(x.shape if ctx.needs_input_grad[4] else (0, 0, 0), dtype)
+        d_x = np.zeros(x.shape if needs_x else (0, 0, 0), dtype)
         d_weights = ctx.call.backward(carry, d_x, d_outputs.contiguous().numpy(), *d_trace)
         d_parameters = torch.empty(len(places.gradients), dtype=x.dtype)
         gather(d_weights, places.gradients, d_parameters.numpy())
         d_each = d_parameters.split([part.numel() for part in parameters])
         d_state = [
-            part.sum(0) if ctx.shared and needed else part
-            for part, needed in zip(
-                split_states(parts, torch.from_numpy(carry)),
-                ctx.needs_input_grad[6 : 6 + n],
-                strict=True,
+            d if len(d) == n_first else d.sum(0, keepdim=True)
+            for d, n_first in zip(
+                split_states(parts, torch.from_numpy(carry)), ctx.n_first, strict=True
             )
         ]
         return (
-            *(None, None, None, None),
-            torch.from_numpy(d_x) if ctx.needs_input_grad[4] else None,
-            None,
+            *(None, None, None),
+            torch.from_numpy(d_x) if needs_x else None,
             *d_state,
             *(d.view(p.shape) for d, p in zip(d_each, parameters, strict=True)),
         )
@@ -190,8 +187,8 @@ class Call:
         Parameters
         ----------
         state : sequence of Tensor
-            Parts of the first state, with or without a batch axis: the memory's, reads,
-            hidden and cell.
+            Parts of the first state: the memory's, reads, hidden and cell. All sequences
+            share one of length 1.
         traces : {"states", "heads"} or None
             Which trace to return: with "states", the states and interfaces of every step;
             with "heads", the same without the bulky parts, which then have no rows.

@@ -112,7 +112,7 @@ def lay_out(cell: Any, readout: nn.Linear) -> LaidOut:
     from sknt.kernels.engine import Weights
 
     plan, parameters = _describe(cell, readout)
-    first = _flatten(cell, plan, cell.initial_state(1), shared=True)
+    first = _flatten(cell, plan, cell.initial_state(1))
     return LaidOut(plan, Weights(plan.places, parameters), first)
 
 
@@ -152,22 +152,20 @@ def run_fused(
     """
     from sknt.kernels.engine import Call, FusedSequences, Weights, make_batch
 
-    batch, shared = make_batch(lengths.numpy()), state is None
+    batch = make_batch(lengths.numpy())
     example = cell.initial_state(1) if state is None else state
     if laid_out is None:
         plan, parameters = _describe(cell, readout)
-        first = _flatten(cell, plan, example, shared=shared)
+        first = _flatten(cell, plan, example)
         tensors = [x, *first, *parameters]
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-            results = FusedSequences.apply(
-                plan, batch, traces, shared, x, len(first), *first, *parameters
-            )
+            results = FusedSequences.apply(plan, batch, traces, x, *first, *parameters)
             return _name_results(cell, plan, example, *results)
         weights = Weights(plan.places, parameters)
     else:
         plan, weights, first = laid_out
         if state is not None:
-            first = _flatten(cell, plan, state, shared=False)
+            first = _flatten(cell, plan, state)
     results = Call(plan, batch, weights, x).run(first, traces, keeps=False)
     return _name_results(cell, plan, example, *results)
 
@@ -211,19 +209,16 @@ def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
     return make_plan(network, kernel, kernel.dims(memory), shapes), parameters
 
 
-def _flatten(cell: Any, plan: Any, state: Any, *, shared: bool) -> list[Tensor]:
-    """Return the parts of a state in the kernels' order; a shared one has no batch axis."""
+def _flatten(cell: Any, plan: Any, state: Any) -> list[Tensor]:
+    """Return the parts of a state in the kernels' order."""
     has_memory = isinstance(cell, MemoryCell)
     of_controller = state.controller if has_memory else state
-    parameter = next(cell.controller.parameters())
-    carried = [getattr(of_controller, name, None) for name in ("hidden", "cell")]
-    nothing = parameter.new_zeros(1, plan.sizes.layers, plan.sizes.hidden)
-    parts = [nothing if part is None else part for part in carried]
+    zeros = next(cell.controller.parameters()).new_zeros
+    nothing = zeros(1, plan.sizes.layers, plan.sizes.hidden)
+    carried = [getattr(of_controller, name, nothing) for name in ("hidden", "cell")]
     if has_memory:
-        parts = [*state.memory, state.reads, *parts]
-    else:
-        parts = [parameter.new_zeros(1, 0), parameter.new_zeros(1, 0, 0), *parts]
-    return [part[0] for part in parts] if shared else parts
+        return [*state.memory, state.reads, *carried]
+    return [zeros(1, 0), zeros(1, 0, 0), *carried]
 
 
 def _name_results(
