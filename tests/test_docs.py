@@ -1,6 +1,7 @@
 """Documentation that runs, and links that lead somewhere."""
 
 import re
+import sys
 
 import matplotlib.pyplot as plt
 import pytest
@@ -11,12 +12,21 @@ OTHERS = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "benchmarks").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_code_blocks_run(page):
+def test_code_blocks_run(page, tmp_path, monkeypatch):
+    """Run them in turn; those that begin with a file's name are saved, as readers do."""
+    monkeypatch.syspath_prepend(tmp_path)
+    modules = set(sys.modules)
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     namespace = {}
     for block in blocks:
-        exec(compile(block, page.name, "exec"), namespace)
+        if name := re.match(r"# (\w+\.py)\n", block):
+            (tmp_path / name[1]).write_text(block)
+        else:
+            exec(compile(block, page.name, "exec"), namespace)
     plt.close("all")
+    for name in set(sys.modules) - modules:
+        if (tmp_path / f"{name}.py").exists():
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize("page", PAGES + OTHERS, ids=lambda page: page.name)

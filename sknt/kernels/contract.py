@@ -53,8 +53,11 @@ from sknt.kernels.pointers import structure
 Shapes = Mapping[str, tuple[int, ...]]
 Describe = Callable[[Any], Shapes]
 
+KINDS = ("state", "interface", "history", "scratch")
+"""What consists of named parts."""
+
 NEEDED = (
-    *("dims", "state", "interface", "history", "scratch"),
+    *("dims", *KINDS),
     *("activate", "step", "step_backward", "activate_backward"),
 )
 """What every kernel has to define."""
@@ -105,6 +108,10 @@ def load_kernel(module_name: str, memory: Any) -> Kernel:
 
 def _build(module: Any, memory: Any) -> Kernel:
     d = module.dims(memory)
+    describe = {kind: _with_a_part(getattr(module, kind)) for kind in KINDS}
+    structures = {
+        f"{kind}_parts": structure(kind, parts(d)) for kind, parts in describe.items()
+    }
     passes = driver.instantiate(
         module.__name__,
         sources=_sources(module),
@@ -114,17 +121,11 @@ def _build(module: Any, memory: Any) -> Kernel:
         replays=hasattr(module, "replay"),
         activate_backward=module.activate_backward,
         step_backward=module.step_backward,
-        state_parts=structure("State", module.state(d)),
-        interface_parts=structure("Interface", module.interface(d)),
-        history_parts=structure("History", module.history(d)),
-        scratch_parts=structure("Scratch", module.scratch(d)),
+        **structures,
     )
     return Kernel(
         dims=module.dims,
-        state=module.state,
-        interface=module.interface,
-        history=module.history,
-        scratch=module.scratch,
+        **describe,
         projection=getattr(module, "projection", _projection),
         transposed=frozenset(getattr(module, "transposed", ())),
         replays=hasattr(module, "replay"),
@@ -132,6 +133,11 @@ def _build(module: Any, memory: Any) -> Kernel:
         forward=passes["forward"],
         backward=passes["backward"],
     )
+
+
+def _with_a_part(describe: Describe) -> Describe:
+    """Add a part without numbers where there is none, because a struct needs one."""
+    return lambda d: describe(d) or {"nothing": (0,)}
 
 
 def _projection(memory: Any) -> tuple[Any, Any]:

@@ -21,6 +21,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from sknt.kernels._compile import helper
+from sknt.kernels.pointers import number
 
 _f = np.float32
 
@@ -205,3 +206,27 @@ def sigmoid_all(n, x):
     """Replace n numbers by their logistic sigmoids."""
     for i in range(n):
         x[i] = sigmoid(x[i])
+
+
+@helper
+def softmax(n, x, y):
+    """Set y to the softmax of n numbers."""
+    largest, total = x[0], number(x, 0.0)
+    for i in range(n):
+        largest = larger(x[i], largest)
+    for i in range(n):
+        e = exp(x[i] - largest)
+        y[i] = e
+        total += e
+    for i in range(n):
+        y[i] /= total
+
+
+@helper
+def softmax_backward(n, y, d_y, d_x):
+    """Set d_x to the gradient with respect to the arguments of a softmax."""
+    mean = number(y, 0.0)
+    for i in range(n):
+        mean += d_y[i] * y[i]
+    for i in range(n):
+        d_x[i] = (d_y[i] - mean) * y[i]
