@@ -42,19 +42,21 @@ _said: set[tuple[int, str]] = set()
 
 def helper(function: Any = None, **options: Any) -> Any:
     """Compile a short function that other kernels call; it is inlined into each caller."""
-    return _part(function, options | {"forceinline": True})
+    if function is None:
+        return functools.partial(helper, **options)
+    return _part(function, is_inlined=True, **options)
 
 
 def stage(function: Any) -> Any:
     """Compile a longer function that other kernels call, which is not inlined."""
-    return _part(function, {})
+    return _part(function, is_inlined=False)
 
 
-def _part(function: Any, options: dict[str, Any]) -> Any:
-    if function is None:
-        return functools.partial(_part, options=options)
-    compiled = njit(**(_OPTIONS | {"no_cpython_wrapper": True} | options))(function)
-    compile_as_part(compiled, is_called=not options.get("forceinline"))
+def _part(function: Any, *, is_inlined: bool, **options: Any) -> Any:
+    # Set in either case: a function inherits what it does not set from its first caller.
+    own = {"no_cpython_wrapper": True, "forceinline": is_inlined}
+    compiled = njit(**(_OPTIONS | own | options))(function)
+    compile_as_part(compiled, is_called=not is_inlined)
     return compiled
 
 

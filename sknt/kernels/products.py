@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from sknt.kernels._compile import cgutils, helper
+from sknt.kernels._compile import cgutils, stage
 from sknt.kernels.pointers import VECTOR_BYTES, at, lanes_of
 
 _int32 = ir.IntType(32)
@@ -201,10 +201,10 @@ _row, _two_rows = _tile(1, 8), _tile(2, 4)
 _inner_4, _inner_1 = _inner_tile(4), _inner_tile(1)
 
 
-# Too large to inline, and with no need: their instructions fix the order of all sums.
+# Too large to inline.
 
 
-@helper(forceinline=False)
+@stage
 def multiply(m, n, k, a, a_row, a_column, b, b_row, c, c_row, adds):
     """Compute ``C = A B``, or ``C += A B`` with ``adds``.
 
@@ -271,7 +271,7 @@ def multiply(m, n, k, a, a_row, a_column, b, b_row, c, c_row, adds):
         j += 2 * lanes if left >= 2 * lanes else lanes
 
 
-@helper(forceinline=False)
+@stage
 def multiply_transposed(m, n, k, a, a_row, b, b_row, c, c_row, adds):
     """Compute ``C = A Bᵀ``, or ``C += A Bᵀ`` with ``adds``, for few rows of A.
 
