@@ -330,7 +330,7 @@ class Call:
         """Run the forward pass over a span of steps."""
         scratch = self._scratch(partition.n_threads, 0)
         outputs, bulky, trace = results
-        private = np.zeros(self.n_sequences * self.sizes.private, self.x.dtype)
+        private = buffers.zeros((self.n_sequences * self.sizes.private,), self.x.dtype)
 
         def run_block(first, stride, thread):
             self.plan.kernel.forward(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sknt.kernels import buffers
 from sknt.kernels.contract import Kernel
 from sknt.kernels.layout import Sizes
 
@@ -100,7 +101,7 @@ def join_states(
     parts: Parts, sizes: Sizes, values: Sequence[Any], n_sequences: int, dtype: Any
 ) -> Array:
     """Lay out states, or gradients (some may be None), as the kernels take them."""
-    states = np.zeros((n_sequences, sizes.state), dtype)
+    states = buffers.zeros((n_sequences, sizes.state), dtype)
     for part, value in _given(parts.states(), values):
         if not _is_zero(value):  # fresh memory takes no room until it is written to
             part.put(value, states, 0)
