@@ -17,14 +17,12 @@ import math
 from typing import Any, NamedTuple
 
 from sknt.kernels._compile import helper, stage
-from sknt.kernels.functions import exp, sigmoid, softplus, tanh
+from sknt.kernels.functions import exp, larger, last_place, sigmoid, softplus, tanh
 from sknt.kernels.layout import PORTION
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON
-
-CHUNK = 64
-"""Rows that are compared with the keys at once."""
+from sknt.ops.sparse import TIE
 
 ACCESSED = 0.005
 """As in ``sknt.memories.sam``."""
@@ -115,7 +113,7 @@ def history(d: Dims) -> dict[str, tuple[int, ...]]:
 def scratch(d: Dims) -> dict[str, tuple[int, ...]]:
     """Return the working memory of a step."""
     return {
-        "cosines": (d.read_heads, CHUNK),  # of every key with some rows
+        "cosines": (d.read_heads, d.rows),  # of every key with rows
         "columns": (2, d.portions),  # of the interface
         # Only in the backward pass:
         "weights": (d.nearest + 1,),  # gradients of a head's weights
@@ -371,45 +369,43 @@ def _write(d, interface, state):
 
 @stage
 def _find_nearest(d, interface, state, history, scratch):
-    """Find the rows nearest to each key, and their cosines, NTM eq. 6."""
-    n, k, width = min(d.rows, int(state.top[0]) + d.nearest), d.nearest, d.width
-    put, epsilon = plain(False), number(state.step, EPSILON)
-    for first in range(0, n, CHUNK):
-        size, memory = min(CHUNK, n - first), at(state.memory, first * width)
-        # Each product is summed in the same order, so that equal rows tie.
-        multiply_transposed(
-            *(d.read_heads, size, width, interface.key, width, memory, width),
-            *(scratch.cosines, CHUNK, put),
-        )
-        for r in range(d.read_heads):
-            cosines, norm = (
-                at(scratch.cosines, r * CHUNK),
-                _norm(width, at(interface.key, r * width)),
-            )
-            for i in range(size):
-                cosines[i] /= norm * state.norms[first + i] + epsilon
-            best, rows = at(history.cosines, r * k), at(state.read_rows, r * k)
-            for i in range(size):
-                _insert(k, first + i, cosines[i], rows, best)
+    """Find the rows nearest to each key, and their cosines."""
+    n, k = min(d.rows, int(state.top[0]) + d.nearest), d.nearest
+    _compare(d, n, interface.key, state, scratch)
+    lowest = -number(state.step, math.inf)
+    for r in range(d.read_heads):
+        cosines = at(scratch.cosines, r * d.rows)
+        for j in range(r * k, (r + 1) * k):
+            row = _first_nearest(n, cosines)
+            state.read_rows[j], history.cosines[j] = number(cosines, row), cosines[row]
+            cosines[row] = lowest
+
+
+@stage
+def _compare(d, n, key, state, scratch):
+    """Compute the cosines of all keys with the first n rows, NTM eq. 6; NaN becomes inf."""
+    width, put, cosines = d.width, plain(False), scratch.cosines
+    epsilon, most = number(cosines, EPSILON), number(cosines, math.inf)
+    multiply_transposed(
+        d.read_heads, n, width, key, width, state.memory, width, cosines, d.rows, put
+    )
+    for r in range(d.read_heads):
+        norm, cosine = _norm(width, at(key, r * width)), at(cosines, r * d.rows)
+        for i in range(n):
+            x = cosine[i] / (norm * state.norms[i] + epsilon)
+            cosine[i] = most if x != x else x
 
 
 @helper
-def _is_nearer(one, other):
-    """Compare cosines; NaN is before all others, as torch sorts it."""
-    return one > other or (one != one and other == other)
-
-
-@helper
-def _insert(k, row, cosine, rows, cosines):
-    """Insert a row, of which all lower ones have been, among the k nearest to a key."""
-    place = min(row, k)
-    if place == k and not _is_nearer(cosine, cosines[k - 1]):
-        return
-    while place > 0 and _is_nearer(cosine, cosines[place - 1]):
-        if place < k:
-            cosines[place], rows[place] = cosines[place - 1], rows[place - 1]
-        place -= 1
-    cosines[place], rows[place] = cosine, number(rows, row)
+def _first_nearest(n, cosines):
+    """Return the first row of those with the largest cosine, but for rounding."""
+    largest, row = cosines[0], 0
+    for i in range(n):
+        largest = larger(cosines[i], largest)
+    least = largest - number(cosines, TIE) * last_place(largest)
+    while row < n - 1 and not cosines[row] >= least:
+        row += 1
+    return row
 
 
 @stage
