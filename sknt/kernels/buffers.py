@@ -10,6 +10,8 @@ lock either: whichever thread removes an entry from the dictionary owns its memo
 thread, a fork or an interrupt may intervene between any two lines.
 """
 
+import math
+import mmap
 import weakref
 from typing import Any, NamedTuple
 
@@ -19,6 +21,8 @@ from numpy.typing import NDArray
 ALIGNMENT = 64
 KEPT_BYTES = 128 * 2**20
 """The most bytes that are kept for reuse, including those in use now."""
+LARGE_BYTES = 2**20
+"""From this size on, arrays of zeros are fresh memory of the operating system."""
 KEPT_ARRAYS = 64
 """The most arrays that are kept for reuse; each request looks through all of them."""
 
@@ -29,6 +33,18 @@ class _Kept(NamedTuple):
 
 
 _kept: dict[object, _Kept] = {}  # oldest first
+
+
+def zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Return an array of zeros; a large one takes memory only where it is written to.
+
+    NumPy's would reuse memory that the process has, and write zeros everywhere.
+    """
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    if n_bytes < LARGE_BYTES or not hasattr(mmap, "MAP_PRIVATE"):
+        return np.zeros(shape, dtype)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    return np.frombuffer(mmap.mmap(-1, n_bytes, flags=flags), dtype).reshape(shape)
 
 
 def take(size: int, dtype: Any) -> NDArray[Any]:

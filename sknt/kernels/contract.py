@@ -11,9 +11,15 @@ A memory's class names the module in its attribute ``kernel``. The module export
                        the projection, in their order
 ``history(d)``         what the backward pass needs of a step besides the interface
 ``scratch(d)``         working memory of a step, and of its backward pass
+``private(d)``         what a sequence carries from step to step besides the state
+                       (optional): it follows from the state, but it would take long to
+                       work it out in every step. Zeros before ``prepare``
 ``transposed``         names of parts of the state that are kept transposed, that is with
                        their last two axes exchanged (a tuple; optional)
 ``activate``           ``(d, raw, interface, scratch)``: apply the activations
+``prepare``            ``(d, state, blank)``: set the private parts, once for each sequence
+                       before its first step (optional). ``blank`` says that the bulky
+                       parts of the state are known to be zeros
 ``step``               ``(d, interface, state, reads, history, scratch)``: take a step.
                        ``state`` is changed in place, ``reads`` and ``history`` are set
 ``replay``             ``(d, interface, history, before, after)``: compute the state after
@@ -36,7 +42,9 @@ The functions from ``activate`` on are compiled by
 :func:`~sknt.kernels.contract.helper` or :func:`~sknt.kernels.contract.stage`, process one
 sequence, and get structs of pointers with the names of the parts (``state.memory``), which
 point to adjacent numbers in the order of the shape. Parts of different names are not
-adjacent, except for those of an interface.
+adjacent, except for those of an interface. Private parts are in the same struct as those of
+the state, in ``prepare`` and ``step`` alone; they have no gradients, and do not leave the
+kernels.
 """
 
 import importlib
@@ -48,7 +56,7 @@ from typing import Any, NamedTuple
 
 from sknt.kernels import driver
 from sknt.kernels._compile import helper, stage
-from sknt.kernels.pointers import structure
+from sknt.kernels.pointers import joint_structure, structure
 
 Shapes = Mapping[str, tuple[int, ...]]
 Describe = Callable[[Any], Shapes]
@@ -73,6 +81,7 @@ class Kernel(NamedTuple):
     interface: Describe
     history: Describe
     scratch: Describe
+    private: Describe
     projection: Callable[[Any], tuple[Any, Any]]
     transposed: frozenset[str]
     replays: bool  # whether a backward step needs the state before it
@@ -112,6 +121,7 @@ def _build(module: Any, memory: Any) -> Kernel:
     structures = {
         f"{kind}_parts": structure(kind, parts(d)) for kind, parts in describe.items()
     }
+    private = getattr(module, "private", _nothing)
     passes = driver.instantiate(
         module.__name__,
         sources=_sources(module),
@@ -119,13 +129,17 @@ def _build(module: Any, memory: Any) -> Kernel:
         step=module.step,
         replay=getattr(module, "replay", _keep_nothing),
         replays=hasattr(module, "replay"),
+        prepare=getattr(module, "prepare", _prepare_nothing),
+        prepares=hasattr(module, "prepare"),
         activate_backward=module.activate_backward,
         step_backward=module.step_backward,
+        whole_state_parts=joint_structure("whole", describe["state"](d), private(d)),
         **structures,
     )
     return Kernel(
         dims=module.dims,
         **describe,
+        private=private,
         projection=getattr(module, "projection", _projection),
         transposed=frozenset(getattr(module, "transposed", ())),
         replays=hasattr(module, "replay"),
@@ -144,8 +158,17 @@ def _projection(memory: Any) -> tuple[Any, Any]:
     return memory.projection.weight, memory.projection.bias
 
 
+def _nothing(d: Any) -> Shapes:
+    return {}
+
+
 @helper
 def _keep_nothing(d, interface, history, before, after):
+    pass
+
+
+@helper
+def _prepare_nothing(d, state, blank):
     pass
 
 

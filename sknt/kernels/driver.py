@@ -11,7 +11,7 @@ at the same time. ``rows[t]`` is the number of steps of all sequences before ste
 
 Arrays are as in :mod:`sknt.kernels.layout`; in addition, ``x`` is (B, T, n_inputs), ``y``
 (B, T, O), ``states`` (B, S) and ``saves`` (checkpoints, B, S), where S is the size of a
-state.
+state, and ``private`` (B, P) has the private parts of each sequence.
 """
 
 from types import FunctionType
@@ -26,12 +26,15 @@ from sknt.kernels.products import multiply
 # The memory's kernel, see sknt.kernels.contract:
 activate: Any = None
 step: Any = None
+prepare: Any = None
 replay: Any = None
 activate_backward: Any = None
 step_backward: Any = None
 replays: bool = True  # whether it has a replay, because step_backward needs earlier states
+prepares: bool = True  # whether it has a prepare
 # Pointers to the parts of a struct, from a pointer to its beginning and their places:
 state_parts: Any = None
+whole_state_parts: Any = None  # with the private parts, whose pointer and places follow
 interface_parts: Any = None
 history_parts: Any = None
 scratch_parts: Any = None
@@ -149,6 +152,23 @@ def _save_or_resume(sizes, block, span, batch, now, resumes):
             copy(sizes.state, saved, state)
 
 
+@_template(stage)
+def _prepare(sizes, block, batch, private, now, blank):
+    """Work out the private parts of the sequences that are still running."""
+    for i in range(now.n):
+        sequence = _sequence(block, i)
+        prepare(
+            sizes.memory,
+            whole_state_parts(
+                at(batch.states, sequence * sizes.state),
+                sizes.state_at,
+                at(private, sequence * sizes.private),
+                sizes.private_at,
+            ),
+            blank,
+        )
+
+
 @helper
 def _gather_inputs(sizes, layer, x, state, inputs):
     """Lay out a layer's inputs, in the order of its weights' columns."""
@@ -188,7 +208,7 @@ def _run_controller(sizes, block, span, batch, kept, weights, now):
 
 
 @_template(stage)
-def _run_memory(sizes, block, span, batch, kept, room, weights, now):
+def _run_memory(sizes, block, span, batch, private, kept, room, weights, now):
     """Map the controller's output to interfaces, and advance the memories by a step."""
     one, put = plain(1), plain(False)
     f, s, n_interface, stride = sizes.features, sizes.seen, sizes.interface, block.stride
@@ -207,10 +227,8 @@ def _run_memory(sizes, block, span, batch, kept, room, weights, now):
     seen = at(features, reads)
     multiply(now.n, n_interface, s, seen, stride * f, one, w, n_interface, raws, c_row, put)
     for i in range(now.n):
-        row, state = (
-            now.row + i * stride,
-            at(batch.states, _sequence(block, i) * sizes.state),
-        )
+        row, sequence = now.row + i * stride, _sequence(block, i)
+        state = at(batch.states, sequence * sizes.state)
         interface = at(kept.interface, row * n_interface)
         scratch = scratch_parts(room.memory, sizes.scratch_at)
         activate(
@@ -222,7 +240,12 @@ def _run_memory(sizes, block, span, batch, kept, room, weights, now):
         step(
             sizes.memory,
             interface_parts(interface, sizes.interface_at),
-            state_parts(state, sizes.state_at),
+            whole_state_parts(
+                state,
+                sizes.state_at,
+                at(private, sequence * sizes.private),
+                sizes.private_at,
+            ),
             at(state, sizes.reads_at),
             history_parts(at(kept.memory, row * sizes.history), sizes.history_at),
             scratch,
@@ -269,6 +292,8 @@ def forward(
     x,
     y,
     state,
+    private,
+    blank,
     history,
     saved,
     memory_trace,
@@ -278,7 +303,8 @@ def forward(
     """Run a block over a span of steps.
 
     The states are saved before every ``interval``-th step; with ``resumes``, they are
-    loaded from there at the beginning instead. The matrices are the transposed ones.
+    loaded from there at the beginning instead. ``private`` holds zeros, and ``blank`` says
+    that the bulky parts of the states do as well. The matrices are the transposed ones.
     Outputs and traces whose arrays are empty are not computed.
     """
     keeps_y, keeps_trace = y.shape[0] > 0, trace.shape[0] > 0
@@ -302,8 +328,10 @@ def forward(
             break
         if span.interval and t % span.interval == 0:
             _save_or_resume(sizes, block, span, batch, now, resumes)
+        if prepares and t == span.begin:
+            _prepare(sizes, block, batch, start(private), now, blank)
         _run_controller(sizes, block, span, batch, kept, weights, now)
-        _run_memory(sizes, block, span, batch, kept, room, weights, now)
+        _run_memory(sizes, block, span, batch, start(private), kept, room, weights, now)
         if keeps_trace:
             _keep_trace(sizes, block, batch, kept, now, keeps_bulky)
         if keeps_y:

@@ -30,6 +30,7 @@ from sknt.kernels.layout import (
 from sknt.kernels.parameters import Places, find_places, gather
 from sknt.kernels.states import (
     Parts,
+    are_blank,
     find_parts,
     join_states,
     join_trace,
@@ -128,7 +129,9 @@ class FusedSequences(torch.autograd.Function):
         n = len(plan.parts.states())
         state, parameters = tensors[:n], tensors[n:]
         ctx.n_first = [len(part) for part in state]
-        ctx.save_for_backward(x, *parameters)
+        # Kernels that never replay keep no copy of a state, but may have to start again.
+        starts_again = () if plan.kernel.replays else state
+        ctx.save_for_backward(x, *starts_again, *parameters)
         ctx.call = Call(plan, batch, Weights(plan.places, parameters), x)
         return ctx.call.run(state, traces, keeps=True)
 
@@ -136,9 +139,11 @@ class FusedSequences(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, d_outputs, *gradients):
         """Backpropagate to the inputs, the first state and the weights."""
-        x, *parameters = ctx.saved_tensors  # raises if one was changed in place
-        (_, sizes, parts, places), dtype = ctx.call.plan, ctx.call.x.dtype
+        (kernel, sizes, parts, places), dtype = ctx.call.plan, ctx.call.x.dtype
         n, needs_x = len(ctx.n_first), ctx.needs_input_grad[3]
+        x, *tensors = ctx.saved_tensors  # raises if one was changed in place
+        n_kept = 0 if kernel.replays else n
+        first, parameters = tensors[:n_kept], tensors[n_kept:]
         if d_outputs is None:
             d_outputs = x.new_zeros(*x.shape[:2], sizes.outputs)
         given = [None if part is None else part.numpy() for part in gradients]
@@ -147,7 +152,8 @@ class FusedSequences(torch.autograd.Function):
         if any(part is not None for part in given[n:]):
             d_trace = join_trace(parts, sizes, given[n:], x.shape[:2], dtype)
         d_x = np.zeros(x.shape if needs_x else (0, 0, 0), dtype)
-        d_weights = ctx.call.backward(carry, d_x, d_outputs.contiguous().numpy(), *d_trace)
+        d_outputs = d_outputs.contiguous().numpy()
+        d_weights = ctx.call.backward(first, carry, d_x, d_outputs, *d_trace)
         d_parameters = torch.empty(len(places.gradients), dtype=x.dtype)
         gather(d_weights, places.gradients, d_parameters.numpy())
         d_each = d_parameters.split([part.numel() for part in parameters])
@@ -204,13 +210,12 @@ class Call:
         """
         sizes, parts = self.sizes, self.plan.parts
         dtype, axes = self.x.dtype, self.x.shape[:2]
-        values = [part.detach().numpy() for part in state]
-        final = join_states(parts, sizes, values, self.n_sequences, dtype)
+        final, blank = self._join(state)
         outputs = np.zeros((*axes, sizes.outputs), dtype)
         trace = no_trace(dtype)
         if traces is not None:
             trace = make_trace(sizes, axes, dtype, with_bulky=traces == "states")
-        self.forward(final, outputs, *trace, keeps)
+        self.forward(final, blank, outputs, *trace, keeps)
         results = (
             torch.from_numpy(outputs),
             *split_states(parts, torch.from_numpy(final)),
@@ -219,29 +224,56 @@ class Call:
             return results
         return *results, *split_trace(parts, *map(torch.from_numpy, trace))
 
+    def _join(self, state: Sequence[Tensor]) -> tuple[Array, bool]:
+        """Lay out states, and tell whether their bulky parts are known to be zeros."""
+        parts, values = self.plan.parts, [part.detach().numpy() for part in state]
+        rows = join_states(parts, self.sizes, values, self.n_sequences, self.x.dtype)
+        return rows, are_blank(parts, values)
+
     def forward(
-        self, state: Array, outputs: Array, bulky: Array, trace: Array, keeps: bool
+        self,
+        state: Array,
+        blank: bool,
+        outputs: Array,
+        bulky: Array,
+        trace: Array,
+        keeps: bool,
     ) -> None:
         """Run all steps; ``state`` is overwritten by the final state."""
         n_kept, base, n_saved, interval = self.n_sequences, -1, 0, 0
         if keeps:
-            interval, n_rows = self.interval, int(self.batch.rows[-1])
-            n_saved = -(-self.n_steps // interval)
+            n_rows, replays = int(self.batch.rows[-1]), self.plan.kernel.replays
+            if replays:
+                interval = self.interval
+                n_saved = -(-self.n_steps // interval)
             size = history_size(self.sizes, n_rows) * self.x.itemsize
-            if size <= HISTORY_LIMIT or not self.plan.kernel.replays:
+            if size <= HISTORY_LIMIT or not replays:
                 n_kept, base = n_rows, 0
         self.saved = self._take(n_saved * self.n_sequences * self.sizes.state)
         history = self._take(history_size(self.sizes, n_kept))
         partition = blocks.make_partition(self.n_sequences)
         span = driver.Span(0, self.n_steps, base, interval, n_kept)
-        self._run(partition, span, False, state, history, outputs, bulky, trace)
+        self._run(partition, span, False, state, blank, history, outputs, bulky, trace)
         if base == 0:
             self.history = history
 
     def backward(
-        self, carry: Array, d_x: Array, d_outputs: Array, d_bulky: Array, d_trace: Array
+        self,
+        first: Sequence[Tensor],
+        carry: Array,
+        d_x: Array,
+        d_outputs: Array,
+        d_bulky: Array,
+        d_trace: Array,
     ) -> Array:
         """Backpropagate through all steps; ``carry`` becomes the first state's gradient.
+
+        Parameters
+        ----------
+        first : sequence of Tensor
+            The parts of the first state, if the kernel never replays.
+        carry, d_x, d_outputs, d_bulky, d_trace : ndarray
+            Gradients.
 
         Returns
         -------
@@ -258,7 +290,13 @@ class Call:
             spans = [(t, min(t + self.interval, self.n_steps)) for t in starts]
             n_kept = max(int(rows[stop] - rows[begin]) for begin, stop in spans)
             history = self._take(history_size(sizes, n_kept))
-            state = np.empty((self.n_sequences, sizes.state), self.x.dtype)
+            if kernel.replays:
+                state, blank = (
+                    np.empty((self.n_sequences, sizes.state), self.x.dtype),
+                    False,
+                )
+            else:
+                state, blank = self._join(first)
             no_outputs = d_outputs[:0], *no_trace(self.x.dtype)
         partition = blocks.make_partition(self.n_sequences)
         scratch = self._scratch(partition.n_threads, partition.block)
@@ -266,11 +304,14 @@ class Call:
         for begin, stop in reversed(spans):
             span = driver.Span(begin, stop, int(rows[begin]), self.interval, n_kept)
             if runs_again:
-                self._run(partition, span, True, state, history, *no_outputs)
+                again = span if kernel.replays else span._replace(interval=0)
+                self._run(
+                    *(partition, again, kernel.replays, state, blank, history, *no_outputs)
+                )
 
-            def backpropagate(first, stride, thread, span=span):
+            def backpropagate(block, n_blocks, thread, span=span):
                 kernel.backward(
-                    *(sizes, driver.Block(first, stride, order, rows), span),
+                    *(sizes, driver.Block(block, n_blocks, order, rows), span),
                     *(self.weights.matrices, d_x, d_outputs, carry, history, self.saved),
                     *(d_bulky, d_trace, scratch[thread], partition.block),
                 )
@@ -290,18 +331,20 @@ class Call:
         span: driver.Span,
         resumes: bool,
         state: Array,
+        blank: bool,
         history: Array,
         *results: Array,
     ) -> None:
         """Run the forward pass over a span of steps."""
         scratch = self._scratch(partition.n_threads, 0)
         outputs, bulky, trace = results
+        private = buffers.zeros((self.n_sequences * self.sizes.private,), self.x.dtype)
 
         def run_block(first, stride, thread):
             self.plan.kernel.forward(
                 *(self.sizes, driver.Block(first, stride, *self.batch), span, resumes),
-                *(self.weights.transposed, self.x, outputs, state, history, self.saved),
-                *(bulky, trace, scratch[thread]),
+                *(self.weights.transposed, self.x, outputs, state, private, blank),
+                *(history, self.saved, bulky, trace, scratch[thread]),
             )
 
         blocks.run(partition.n_blocks, partition.n_threads, run_block)

@@ -125,6 +125,17 @@ def larger(typing_context, x, y):
     return x(x, x), generate
 
 
+@intrinsic
+def last_place(typing_context, x):
+    """Return the distance from 1 to the next larger number of a number's type."""
+
+    def generate(context, builder, signature, args):
+        digits = 23 if signature.args[0] == types.float32 else 52
+        return context.get_constant(signature.return_type, 2.0**-digits)
+
+    return x(x), generate
+
+
 # Reordering their terms would cost the polynomials their accuracy.
 _exact = helper(fastmath={"contract"})
 

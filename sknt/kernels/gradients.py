@@ -21,6 +21,7 @@ def common_sizes(sizes: Sizes) -> Sizes:
         interface_at=nothing,
         history_at=nothing,
         scratch_at=nothing,
+        private_at=nothing,
     )
 
 

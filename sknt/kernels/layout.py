@@ -7,7 +7,8 @@ that sees them, the step's inputs).
 
 The parts of a state, an interface, a history and a scratch that belong to a memory are
 those that its kernel names, with their shapes (see :mod:`sknt.kernels.contract`). Where
-they start follows from the shapes alone, here.
+they start follows from the shapes alone, here. The same holds for the private parts of a
+sequence, which have a row of their own.
 
 A sequence's state is one row: the memory's own parts, then the reads (R, W), the hidden
 state (L, H) and the cell state (L, H).
@@ -86,6 +87,8 @@ class Sizes(NamedTuple):
     history: int
     scratch_at: tuple[int, ...]
     scratch: int
+    private_at: tuple[int, ...]
+    private: int
 
 
 class Network(NamedTuple):
@@ -117,8 +120,9 @@ def make_sizes(network: Network, kernel: Any, memory: Any) -> Sizes:
     if layers > 1:
         columns = max(columns, own + hidden + 1)
     seen = hidden + 1 + (inputs if sees_inputs else 0)
-    state, interface, history, scratch = (
+    state, private, interface, history, scratch = (
         place(kernel.state(memory)),
+        place(kernel.private(memory)),
         place(kernel.interface(memory), adjacent=True),
         place(kernel.history(memory)),
         place(kernel.scratch(memory)),
@@ -151,6 +155,8 @@ def make_sizes(network: Network, kernel: Any, memory: Any) -> Sizes:
         history=history.size,
         scratch_at=scratch.starts,
         scratch=scratch.size,
+        private_at=private.starts or (0,),  # a tuple in compiled code needs an element
+        private=private.size,
     )
 
 

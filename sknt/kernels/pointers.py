@@ -83,16 +83,36 @@ def structure(name: str, fields: Iterable[str]) -> Any:
         result = types.NamedUniTuple(pointer, len(parts._fields), parts)
 
         def generate(context, builder, signature, args):
-            first, starts = args
-            pointers = [
-                builder.gep(first, [builder.extract_value(starts, i)])
-                for i in range(len(parts._fields))
-            ]
+            pointers = _point(builder, *args, len(parts._fields))
             return context.make_tuple(builder, result, pointers)
 
         return result(pointer, places), generate
 
     return locate
+
+
+def joint_structure(name: str, fields: Iterable[str], others: Iterable[str]) -> Any:
+    """Build such a function for parts in two places, the others behind a second pointer."""
+    n = len([*fields])
+    parts: Any = namedtuple(name, [*fields, *others])  # type: ignore[misc]
+
+    @intrinsic
+    def locate(typing_context, pointer, places, other_pointer, other_places):
+        result = types.NamedUniTuple(pointer, len(parts._fields), parts)
+
+        def generate(context, builder, signature, args):
+            pointers = _point(builder, *args[:2], n)
+            pointers += _point(builder, *args[2:], len(parts._fields) - n)
+            return context.make_tuple(builder, result, pointers)
+
+        return result(pointer, places, other_pointer, other_places), generate
+
+    return locate
+
+
+def _point(builder: Any, first: Any, starts: Any, n: int) -> list[Any]:
+    """Return pointers to n parts."""
+    return [builder.gep(first, [builder.extract_value(starts, i)]) for i in range(n)]
 
 
 @helper

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sknt.kernels import buffers
 from sknt.kernels.contract import Kernel
 from sknt.kernels.layout import Sizes
 
@@ -100,10 +101,26 @@ def join_states(
     parts: Parts, sizes: Sizes, values: Sequence[Any], n_sequences: int, dtype: Any
 ) -> Array:
     """Lay out states, or gradients (some may be None), as the kernels take them."""
-    states = np.zeros((n_sequences, sizes.state), dtype)
+    states = buffers.zeros((n_sequences, sizes.state), dtype)
     for part, value in _given(parts.states(), values):
-        part.put(value, states, 0)
+        if not _is_zero(value):  # fresh memory takes no room until it is written to
+            part.put(value, states, 0)
     return states
+
+
+def are_blank(parts: Parts, values: Sequence[Any]) -> bool:
+    """Tell whether the bulky parts of states are known to be zeros.
+
+    They are if they are the same zero at different places, as in a new state.
+    """
+    bulky = values[: len(parts.bulky)]
+    return bool(bulky) and all(value.size and _is_zero(value) for value in bulky)
+
+
+def _is_zero(value: Any) -> bool:
+    """Tell whether an array is one zero, seen at all places."""
+    steps = [s for s, n in zip(value.strides, value.shape, strict=True) if n > 1]
+    return not any(steps) and not value.flat[0]
 
 
 def no_trace(dtype: Any) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ The functions that select, read and write rows are in :mod:`sknt.ops.sparse`; he
 are combined, with the parameters of the heads and the initial state.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -102,6 +102,8 @@ class SAMMemory(Memory):
     """
 
     bulky: ClassVar[tuple[str, ...]] = ("memory", "last_access")
+    kernel: ClassVar[str | None] = "sknt.kernels.memories.sam"
+    interface_type: ClassVar[Any] = SAMInterface
 
     def __init__(
         self,

@@ -10,10 +10,15 @@ References
    Writes", arXiv:1610.09027.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
 from sknt.ops.addressing import EPSILON
+
+TIE = 64
+"""Cosines that differ by less are equal, in units of the last place of 1."""
 
 
 @torch.no_grad()
@@ -31,11 +36,22 @@ def nearest_rows(key: Tensor, memory: Tensor, count: int) -> Tensor:
     -------
     rows : Tensor of shape (B, H, K)
         Nearest first; of rows equally near, the lowest first.
+
+    Notes
+    -----
+    Rows are equally near if their cosines are equal but for rounding (``TIE``). A vector
+    written to several rows of zeros, with different weights, makes their cosines equal;
+    rounding should not decide which of them is nearest. NaN is nearer than any number.
     """
-    # Not by a matrix product: it may round the same row differently at different places,
-    # and equal rows have to tie.
+    # Not by a matrix product: it may round the same row differently at different places.
     similarity = _cosine(key.unsqueeze(2), memory.unsqueeze(1))
-    return similarity.sort(dim=-1, descending=True, stable=True).indices[..., :count]
+    similarity = similarity.masked_fill(similarity.isnan(), math.inf)
+    tolerance, rows = TIE * torch.finfo(similarity.dtype).eps, []
+    for _ in range(count):
+        is_nearest = similarity >= similarity.amax(-1, keepdim=True) - tolerance
+        rows.append(is_nearest.byte().argmax(-1, keepdim=True))  # the first of them
+        similarity = similarity.scatter(-1, rows[-1], -math.inf)
+    return torch.cat(rows, dim=-1)
 
 
 @torch.no_grad()
