@@ -82,7 +82,7 @@ def test_every_parameter_has_its_own_place(controller):
     network = make_kernel_network(controller=controller, n_layers=2)
     plan, parameters = fused._describe(network.cell, network.readout)
     sizes = plan.sizes
-    weights = [np.zeros(shape) for shape in weight_shapes(sizes)]
+    weights = [np.zeros(shape) for shape in weight_shapes(sizes).values()]
     n_placed = 0
     for source, target in places(sizes, [p.detach().numpy() for p in parameters], weights):
         assert not target.any()

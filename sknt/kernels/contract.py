@@ -76,6 +76,7 @@ __all__ = ["NEEDED", "Kernel", "helper", "load_kernel", "loaded", "stage"]
 class Kernel(NamedTuple):
     """A memory's kernel, with the passes compiled for it."""
 
+    name: str
     dims: Callable[[Any], Any]
     state: Describe
     interface: Describe
@@ -137,6 +138,7 @@ def _build(module: Any, memory: Any) -> Kernel:
         **structures,
     )
     return Kernel(
+        name=module.__name__,
         dims=module.dims,
         **describe,
         private=private,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from sknt.kernels import controllers
 from sknt.kernels._compile import entry, helper, stage
-from sknt.kernels.layout import locate_history, locate_scratch, locate_weights
+from sknt.kernels.layout import kept_parts, room_parts, weight_parts
 from sknt.kernels.pointers import add, at, copy, number, plain, start
 from sknt.kernels.products import multiply
 
@@ -47,6 +47,7 @@ class Block(NamedTuple):
     stride: int
     order: Any  # (B,), sequences by length
     rows: Any  # (T + 1,), steps of all sequences before step t
+    room_at: tuple[int, ...]  # the places of the parts of the scratch
 
 
 class Span(NamedTuple):
@@ -57,6 +58,7 @@ class Span(NamedTuple):
     base: int  # row of the history of step ``begin``; < 0: each step overwrites the last
     interval: int  # states are saved before each so-many-th step; 0: never
     n_kept: int  # rows of the history
+    kept_at: tuple[int, ...]  # the places of its parts
 
 
 class Step(NamedTuple):
@@ -319,9 +321,9 @@ def forward(
         start(memory_trace),
         start(trace),
     )
-    weights = locate_weights(sizes, start(matrices))
-    kept = locate_history(sizes, span.n_kept, start(history))
-    room = locate_scratch(sizes, 0, start(scratch))
+    weights = weight_parts(start(matrices), sizes.weights_at)
+    kept = kept_parts(start(history), span.kept_at)
+    room = room_parts(start(scratch), block.room_at)
     for t in range(span.begin, span.stop):
         now = _at_step(block, span, t)
         if now.n == 0:
@@ -507,7 +509,6 @@ def backward(
     d_memory_trace,
     d_trace,
     scratch,
-    block_size,
 ):
     """Backpropagate through a block from the end of a span of steps to its beginning.
 
@@ -529,9 +530,9 @@ def backward(
         start(d_memory_trace),
         start(d_trace),
     )
-    weights = locate_weights(sizes, start(matrices))
-    kept = locate_history(sizes, span.n_kept, start(history))
-    room = locate_scratch(sizes, block_size, start(scratch))
+    weights = weight_parts(start(matrices), sizes.weights_at)
+    kept = kept_parts(start(history), span.kept_at)
+    room = room_parts(start(scratch), block.room_at)
     n_segments = (span.stop - span.begin + span.interval - 1) // span.interval
     for segment in range(n_segments - 1, -1, -1):
         low = span.begin + segment * span.interval

@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sknt.kernels import blocks, buffers, driver
+from sknt.kernels import blocks, buffers, driver, guards
 from sknt.kernels.contract import Kernel
 from sknt.kernels.gradients import common_sizes, weight_gradients
 from sknt.kernels.layout import (
     Network,
     Sizes,
-    history_size,
+    gaps,
+    history_shapes,
     make_sizes,
-    scratch_size,
+    place,
+    scratch_shapes,
 )
 from sknt.kernels.parameters import Places, find_places, gather
 from sknt.kernels.states import (
@@ -246,13 +248,14 @@ class Call:
             if replays:
                 interval = self.interval
                 n_saved = -(-self.n_steps // interval)
-            size = history_size(self.sizes, n_rows) * self.x.itemsize
+            size = place(history_shapes(self.sizes, n_rows)).size * self.x.itemsize
             if size <= HISTORY_LIMIT or not replays:
                 n_kept, base = n_rows, 0
         self.saved = self._take(n_saved * self.n_sequences * self.sizes.state)
-        history = self._take(history_size(self.sizes, n_kept))
+        kept = place(history_shapes(self.sizes, n_kept))
+        history = self._take(kept.size)
         partition = blocks.make_partition(self.n_sequences)
-        span = driver.Span(0, self.n_steps, base, interval, n_kept)
+        span = driver.Span(0, self.n_steps, base, interval, n_kept, kept.starts)
         self._run(partition, span, False, state, blank, history, outputs, bulky, trace)
         if base == 0:
             self.history = history
@@ -289,20 +292,20 @@ class Call:
             starts = range(0, self.n_steps, self.interval)
             spans = [(t, min(t + self.interval, self.n_steps)) for t in starts]
             n_kept = max(int(rows[stop] - rows[begin]) for begin, stop in spans)
-            history = self._take(history_size(sizes, n_kept))
+            history = self._take(place(history_shapes(sizes, n_kept)).size)
             if kernel.replays:
-                state, blank = (
-                    np.empty((self.n_sequences, sizes.state), self.x.dtype),
-                    False,
-                )
+                state, blank = self._take(self.n_sequences * sizes.state), False
+                state = state.reshape(self.n_sequences, sizes.state)
             else:
                 state, blank = self._join(first)
             no_outputs = d_outputs[:0], *no_trace(self.x.dtype)
         partition = blocks.make_partition(self.n_sequences)
-        scratch = self._scratch(partition.n_threads, partition.block)
+        room, scratch = self._scratch(partition.n_threads, partition.block)
+        kept_at = place(history_shapes(sizes, n_kept)).starts
         d_weights = np.zeros_like(self.weights.transposed)
         for begin, stop in reversed(spans):
-            span = driver.Span(begin, stop, int(rows[begin]), self.interval, n_kept)
+            base = int(rows[begin])
+            span = driver.Span(begin, stop, base, self.interval, n_kept, kept_at)
             if runs_again:
                 again = span if kernel.replays else span._replace(interval=0)
                 self._run(
@@ -311,17 +314,20 @@ class Call:
 
             def backpropagate(block, n_blocks, thread, span=span):
                 kernel.backward(
-                    *(sizes, driver.Block(block, n_blocks, order, rows), span),
+                    *(sizes, driver.Block(block, n_blocks, order, rows, room), span),
                     *(self.weights.matrices, d_x, d_outputs, carry, history, self.saved),
-                    *(d_bulky, d_trace, scratch[thread], partition.block),
+                    *(d_bulky, d_trace, scratch[thread]),
                 )
 
             def sum_gradients(part, n_parts, thread, n_rows=int(rows[stop]) - span.base):
                 weight_gradients(
-                    common_sizes(sizes), n_rows, part, n_parts, history, n_kept, d_weights
+                    *(common_sizes(sizes), n_rows, part, n_parts),
+                    *(history, n_kept, kept_at, d_weights),
                 )
 
             blocks.run(partition.n_blocks, partition.n_threads, backpropagate)
+            if guards.ENABLED:
+                self._check(scratch, partition.block, history, n_kept, carry)
             blocks.run(partition.n_threads, partition.n_threads, sum_gradients)
         return d_weights
 
@@ -336,24 +342,50 @@ class Call:
         *results: Array,
     ) -> None:
         """Run the forward pass over a span of steps."""
-        scratch = self._scratch(partition.n_threads, 0)
+        room, scratch = self._scratch(partition.n_threads, 0)
         outputs, bulky, trace = results
         private = buffers.zeros((self.n_sequences * self.sizes.private,), self.x.dtype)
 
         def run_block(first, stride, thread):
             self.plan.kernel.forward(
-                *(self.sizes, driver.Block(first, stride, *self.batch), span, resumes),
+                *(self.sizes, driver.Block(first, stride, *self.batch, room)),
+                *(span, resumes),
                 *(self.weights.transposed, self.x, outputs, state, private, blank),
                 *(history, self.saved, bulky, trace, scratch[thread]),
             )
 
         blocks.run(partition.n_blocks, partition.n_threads, run_block)
+        if guards.ENABLED:
+            self._check(scratch, 0, history, span.n_kept, state)
 
     def _take(self, size: int) -> Array:
-        return buffers.take(size, self.x.dtype)
+        array = buffers.take(size, self.x.dtype)
+        return guards.fill(array) if guards.ENABLED else array
 
-    def _scratch(self, threads: int, block: int) -> list[Array]:
-        """Return one scratch array per thread."""
+    def _scratch(self, threads: int, block: int) -> tuple[tuple[int, ...], list[Array]]:
+        """Return the places of the parts of a scratch, and one array per thread."""
+        room = place(self._scratch_shapes(block))
+        return room.starts, [self._take(room.size) for _ in range(threads)]
+
+    def _scratch_shapes(self, block: int) -> dict[str, tuple[int, ...]]:
         interval = self.interval if self.plan.kernel.replays else 0
-        size = scratch_size(self.sizes, block, interval)
-        return [self._take(size) for _ in range(threads)]
+        return scratch_shapes(self.sizes, block, interval)
+
+    def _check(
+        self, scratch: list[Array], block: int, history: Array, n_kept: int, states: Array
+    ) -> None:
+        """Check that nothing was written between the parts of arrays."""
+        kernel, sizes = self.plan.kernel, self.sizes
+        kept, room = history_shapes(sizes, n_kept), self._scratch_shapes(block)
+        first = dict(zip(kept, place(kept).starts, strict=True))["memory"]
+        of_steps = history[first : first + n_kept * sizes.history]
+        of_steps = of_steps.reshape(n_kept, sizes.history)
+        d = sizes.memory
+        for rows, shapes, what in (
+            (history, kept, "history of all"),
+            (of_steps, kernel.history(d), "history of a step"),
+            (states, kernel.state(d), "state"),
+            *((array, room, "scratch of a thread") for array in scratch),
+            *((array, kernel.scratch(d), "scratch") for array in scratch),
+        ):
+            guards.check(rows, gaps(shapes), f"the {what} in {kernel.name}")

@@ -4,7 +4,7 @@ They do not depend on the kind of memory: one function is compiled for all of th
 """
 
 from sknt.kernels._compile import entry, helper
-from sknt.kernels.layout import Sizes, locate_history, locate_weights
+from sknt.kernels.layout import Sizes, kept_parts, weight_parts
 from sknt.kernels.pointers import at, plain, start
 from sknt.kernels.products import multiply
 
@@ -33,7 +33,7 @@ def _part(n, part, n_parts):
 
 
 @entry
-def weight_gradients(sizes, n_rows, part, n_parts, history, n_kept, gradients):
+def weight_gradients(sizes, n_rows, part, n_parts, history, n_kept, kept_at, gradients):
     """Add the contribution of the history's first rows to the gradients of the weights.
 
     The gradients are those of the transposed matrices. Each of ``n_parts`` threads takes
@@ -42,8 +42,8 @@ def weight_gradients(sizes, n_rows, part, n_parts, history, n_kept, gradients):
     one, add = plain(1), plain(True)
     h, f, i, o = sizes.hidden, sizes.features, sizes.interface, sizes.outputs
     g, k, r, s = sizes.gates, sizes.columns, sizes.reads, sizes.seen
-    kept = locate_history(sizes, n_kept, start(history))
-    targets = locate_weights(sizes, start(gradients))
+    kept = kept_parts(start(history), kept_at)
+    targets = weight_parts(start(gradients), sizes.weights_at)
     for row in range(0, n_rows, PANEL):
         n = min(PANEL, n_rows - row)
         for layer in range(sizes.layers):

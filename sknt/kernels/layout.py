@@ -25,8 +25,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sknt.kernels._compile import helper
-from sknt.kernels.pointers import at
+from sknt.kernels.guards import GUARD
+from sknt.kernels.pointers import structure
 
 LSTM, GRU, FEED_FORWARD = 0, 1, 2
 
@@ -53,8 +53,17 @@ def place(shapes: Shapes, *, adjacent: bool = False) -> Fields:
         starts.append(size)
         size += math.prod(shape)
         if not adjacent:
-            size = -(-size // ALIGNMENT) * ALIGNMENT
+            size = -(-size // ALIGNMENT) * ALIGNMENT + GUARD
     return Fields(tuple(starts), size)
+
+
+def gaps(shapes: Shapes) -> dict[str, slice]:
+    """Return where there is nothing after each part, as :func:`place` places them."""
+    starts, size = place(shapes)
+    ends = zip(shapes.items(), starts, (*starts[1:], size), strict=True)
+    return {
+        name: slice(start + math.prod(shape), end) for (name, shape), start, end in ends
+    }
 
 
 class Sizes(NamedTuple):
@@ -81,6 +90,7 @@ class Sizes(NamedTuple):
     state: int
     # The memory's own sizes, and the places of its parts:
     memory: Any
+    weights_at: tuple[int, ...]
     state_at: tuple[int, ...]
     interface_at: tuple[int, ...]
     history_at: tuple[int, ...]
@@ -129,7 +139,7 @@ def make_sizes(network: Network, kernel: Any, memory: Any) -> Sizes:
     )
     hidden_at = state.size + reads
     cell_at = hidden_at + layers * hidden
-    return Sizes(
+    sizes = Sizes(
         controller=controller,
         layers=layers,
         hidden=hidden,
@@ -149,6 +159,7 @@ def make_sizes(network: Network, kernel: Any, memory: Any) -> Sizes:
         cell_at=cell_at,
         state=cell_at + layers * hidden,
         memory=memory,
+        weights_at=(),
         state_at=state.starts,
         interface_at=interface.starts,
         history_at=history.starts,
@@ -158,90 +169,57 @@ def make_sizes(network: Network, kernel: Any, memory: Any) -> Sizes:
         private_at=private.starts or (0,),  # a tuple in compiled code needs an element
         private=private.size,
     )
+    return sizes._replace(weights_at=place(weight_shapes(sizes)).starts)
 
 
-def weight_shapes(sizes: Sizes) -> list[tuple[int, ...]]:
+def weight_shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the weights of the controller, the interface and the readout."""
-    return [
-        (sizes.layers, sizes.gates, sizes.columns),
-        (sizes.interface, sizes.seen),
-        (sizes.outputs, sizes.reads + sizes.hidden + 1),
-    ]
+    return {
+        "controller": (sizes.layers, sizes.gates, sizes.columns),
+        "interface": (sizes.interface, sizes.seen),
+        "readout": (sizes.outputs, sizes.reads + sizes.hidden + 1),
+    }
 
 
-class Weights(NamedTuple):
-    """Pointers to the weights of the controller, the interface and the readout."""
+def history_shapes(sizes: Sizes, n: int) -> dict[str, tuple[int, ...]]:
+    """Return what the backward pass needs of n steps of sequences.
 
-    controller: Any
-    interface: Any
-    readout: Any
-
-
-@helper
-def locate_weights(sizes, first):
-    """Return pointers to the weights, from one to the first of all."""
-    interface = at(first, sizes.layers * sizes.gates * sizes.columns)
-    return Weights(first, interface, at(interface, sizes.interface * sizes.seen))
-
-
-class History(NamedTuple):
-    """What the backward pass needs of P steps of sequences, to be replaced by gradients."""
-
-    inputs: Any  # (L, P, K), a layer's inputs in the order of its weights' columns
-    gates: Any  # (L, P, G), the gates; later the gradients before activation
-    cells: Any  # (L, P, H), c_{t-1}
-    features: Any  # (P, F), [reads, h, 1] or [reads, h, 1, x]
-    raw: Any  # (P, I), the interface before activation; later the gradient
-    interface: Any  # (P, I)
-    outputs: Any  # (P, O), the outputs; later the gradients
-    memory: Any  # (P, history), the memory's own
+    Gradients take the place of some of it.
+    """
+    return {
+        # A layer's inputs, in the order of its weights' columns:
+        "inputs": (sizes.layers, n, sizes.columns),
+        # The gates; later the gradients before activation:
+        "gates": (sizes.layers, n, sizes.gates),
+        "cells": (sizes.layers, n, sizes.hidden),  # c_{t-1}
+        "features": (n, sizes.features),  # [reads, h, 1] or [reads, h, 1, x]
+        # The interface before activation; later the gradient:
+        "raw": (n, sizes.interface),
+        "interface": (n, sizes.interface),
+        "outputs": (n, sizes.outputs),  # later the gradients
+        "memory": (n, sizes.history),  # the memory's own
+    }
 
 
-def history_size(sizes: Sizes, n: int) -> int:
-    """Return how many numbers a history of n steps of sequences holds."""
-    of_a_layer = sizes.columns + sizes.gates + sizes.hidden
-    others = sizes.features + 2 * sizes.interface + sizes.outputs + sizes.history
-    return n * (sizes.layers * of_a_layer + others) + ALIGNMENT
+def scratch_shapes(sizes: Sizes, block: int, interval: int) -> dict[str, tuple[int, ...]]:
+    """Return the working memory for a step of a block of sequences.
+
+    For a forward pass, ``block`` is 0. ``interval`` is the number of steps whose states are
+    computed again.
+    """
+    return {
+        "memory": (sizes.scratch,),  # the memory's own
+        # Only in the backward pass:
+        "gradient": (sizes.interface,),  # to the interface
+        "cell": (sizes.hidden,),
+        "features": (block, sizes.features),  # gradients
+        "inputs": (block, sizes.columns),  # gradients
+        # The memory's part of the states before each step:
+        "states": (interval * block, sizes.reads_at),
+    }
 
 
-@helper
-def locate_history(sizes, n, first):
-    """Return pointers to the parts of a history of n steps of sequences."""
-    inputs = at(first, n * sizes.history)
-    gates = at(inputs, sizes.layers * n * sizes.columns)
-    cells = at(gates, sizes.layers * n * sizes.gates)
-    features = at(cells, sizes.layers * n * sizes.hidden)
-    raw = at(features, n * sizes.features)
-    interface = at(raw, n * sizes.interface)
-    outputs = at(interface, n * sizes.interface)
-    return History(inputs, gates, cells, features, raw, interface, outputs, first)
-
-
-class Scratch(NamedTuple):
-    """Working memory for one step of a block of sequences."""
-
-    memory: Any  # (scratch,), the memory's own
-    # Only in the backward pass:
-    gradient: Any  # (I,), to the interface
-    cell: Any  # (H,)
-    features: Any  # (block, F), gradients
-    inputs: Any  # (block, K), gradients
-    states: Any  # (interval * block, memory's part of a state), before each step
-
-
-def scratch_size(sizes: Sizes, block: int, interval: int) -> int:
-    """Return how many numbers the scratch holds, enough for either pass."""
-    of_a_sequence = sizes.features + sizes.columns + interval * sizes.reads_at
-    return sizes.scratch + sizes.interface + sizes.hidden + block * of_a_sequence
-
-
-@helper
-def locate_scratch(sizes, block, first):
-    """Return pointers to the parts of scratch for ``block`` sequences."""
-    gradient = at(first, sizes.scratch)
-    cell = at(gradient, sizes.interface)
-    features = at(cell, sizes.hidden)
-    inputs = at(features, block * sizes.features)
-    return Scratch(
-        first, gradient, cell, features, inputs, at(inputs, block * sizes.columns)
-    )
+_NO_SIZES: Any = Sizes(*[0] * len(Sizes._fields))  # type: ignore[arg-type]
+weight_parts = structure("Weights", weight_shapes(_NO_SIZES))
+kept_parts = structure("Kept", history_shapes(_NO_SIZES, 0))
+room_parts = structure("Room", scratch_shapes(_NO_SIZES, 0, 0))

@@ -4,6 +4,7 @@ All parameters one after the other are one vector, and so are all weights. Which
 the one is which number of the other is worked out once for a network.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknt.kernels._compile import entry
-from sknt.kernels.layout import FEED_FORWARD, GRU, Sizes, weight_shapes
+from sknt.kernels.layout import FEED_FORWARD, GRU, Sizes, place, weight_shapes
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
 Indices = NDArray[np.int32]
@@ -34,18 +35,21 @@ def find_places(sizes: Sizes, shapes: Sequence[tuple[int, ...]]) -> Places:
         numbers[stop - n : stop].reshape(shape)
         for stop, n, shape in zip(stops, n_parameters, shapes, strict=True)
     ]
-    weights = [np.full(shape, -1, np.int32) for shape in weight_shapes(sizes)]
-    for source, target in places(sizes, parameters, weights):
+    matrices = weight_shapes(sizes)
+    starts, size = place(matrices)
+    weights, transposed = np.full((2, size), -1, np.int32)
+    parts = [
+        weights[start : start + math.prod(shape)].reshape(shape)
+        for start, shape in zip(starts, matrices.values(), strict=True)
+    ]
+    for source, target in places(sizes, parameters, parts):
         target[...] = source
-    transposed = _join(part.swapaxes(-1, -2) for part in weights)
+    for start, part in zip(starts, parts, strict=True):
+        transposed[start : start + part.size] = part.swapaxes(-1, -2).ravel()
     gradients = np.empty(len(numbers), np.int32)
     used = np.flatnonzero(transposed >= 0)
     gradients[transposed[used]] = used
-    return Places(_join(weights), transposed, gradients)
-
-
-def _join(parts: Any) -> Indices:
-    return np.concatenate([part.ravel() for part in parts])
+    return Places(weights, transposed, gradients)
 
 
 @entry

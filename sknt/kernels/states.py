@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sknt.kernels import buffers
+from sknt.kernels import buffers, guards
 from sknt.kernels.contract import Kernel
-from sknt.kernels.layout import Sizes
+from sknt.kernels.layout import Sizes, gaps
 
 Array = NDArray[Any]
 
@@ -55,6 +55,7 @@ class Parts(NamedTuple):
     bulky: list[Part]
     rest: list[Part]
     interface: list[Part]
+    gaps: dict[str, slice]  # after each part of a memory's state
 
     def states(self) -> list[Part]:
         """All parts of a state, in the order of the kernels and of torch."""
@@ -79,7 +80,8 @@ def find_parts(kernel: Kernel, sizes: Sizes) -> Parts:
             sizes.interface_at, kernel.interface(sizes.memory).values(), strict=True
         )
     ]
-    return Parts(state[: kernel.bulky], state[kernel.bulky :], interface)
+    between = gaps(kernel.state(sizes.memory))
+    return Parts(state[: kernel.bulky], state[kernel.bulky :], interface, between)
 
 
 def split_states(parts: Parts, states: Tensor) -> list[Tensor]:
@@ -102,6 +104,8 @@ def join_states(
 ) -> Array:
     """Lay out states, or gradients (some may be None), as the kernels take them."""
     states = buffers.zeros((n_sequences, sizes.state), dtype)
+    if guards.ENABLED:
+        guards.fill_gaps(states, parts.gaps)
     for part, value in _given(parts.states(), values):
         if not _is_zero(value):  # fresh memory takes no room until it is written to
             part.put(value, states, 0)
