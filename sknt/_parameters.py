@@ -36,9 +36,11 @@ class SequenceParameters:
         # A view of the keys, so that memories registered later are included.
         constraint=[_MemoryNames(MEMORIES.keys()), None],
         network=True,
-        doc="""{"ntm", "sam"}, the name of a registered memory, or None, default="ntm"
-        Kind of external memory; None is the bare controller, the baseline that shows
-        whether memory helps.""",
+        doc="""{"ntm", "dnc", "dntm", "sam"}, the name of a registered memory, or None, \
+            default="ntm"
+        Kind of external memory: a Neural Turing Machine, a Differentiable Neural Computer,
+        a dynamic NTM or a sparse access memory. None is the bare controller, the baseline
+        that shows whether memory helps.""",
     )
     memory_size: int = parameter(
         default=128,
@@ -123,9 +125,10 @@ class SequenceParameters:
         doc="""dict or None, default=None
         Options specific to the memory; for ``"ntm"`` these are ``shift_range`` (1),
         ``memory_init`` ("random", "constant" or "learned"), ``interface_clip`` (20),
-        ``key_activation`` and ``add_activation`` ("tanh" or "linear"), for ``"sam"``
-        ``n_nearest`` (4) and ``interface_clip`` (20). A search sets them as
-        ``memory_params__shift_range``.""",
+        ``key_activation`` and ``add_activation`` ("tanh" or "linear"). A search sets them
+        as ``memory_params__shift_range``. Those of the others are documented with
+        :class:`sknt.memories.DNCMemory`, :class:`~sknt.memories.DNTMMemory` and
+        :class:`~sknt.memories.SAMMemory`.""",
     )
     return_sequences: bool = parameter(
         default=False,
