@@ -25,7 +25,7 @@ LIBRARIES = {
 UNDOCUMENTED = ("numba.core",)
 """Packages that are private without an underscore."""
 
-HOMES = {"sknt/_private.py", "sknt/kernels/_compile.py"}
+HOMES = {"sknt/_private.py", "sknt/kernels/_compile.py", "sknt/kernels/_libraries.py"}
 """The modules that import private names; all others take them from there."""
 
 MEMBERS = [
