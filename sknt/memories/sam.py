@@ -95,6 +95,10 @@ class SAMMemory(Memory):
     accessed, is decided by their numbers alone (the lowest first): a step's cost does not
     have to depend on how many there are.
 
+    A vector that is written to several rows of zeros, with different weights, makes these
+    rows equally near to any key. Cosines that are equal but for rounding therefore count as
+    equal, and the lowest row is the nearest.
+
     References
     ----------
     .. [1] Rae et al. (2016), "Scaling Memory-Augmented Neural Networks with Sparse Reads
