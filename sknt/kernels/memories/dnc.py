@@ -391,7 +391,7 @@ def _place_reads(d, interface, memory, history, scratch):
             followed = at(history.followed, (k * d.read_heads + r) * n)
             if d.sharpens:
                 exponent = interface.sharpness[2 * r + (1 if k >= writes else 0)]
-                sharpen(n, exponent, followed, scratch.sharpened)
+                sharpen(n, exponent, followed, scratch.row, scratch.sharpened)
                 followed = scratch.sharpened
             mode = modes[k if k < writes else k + 1]
             for i in range(n):
@@ -540,18 +540,22 @@ def _place_reads_backward(
             followed = at(history.followed, (k * reads + r) * n)
             d_followed = at(scratch.followed_gradient, ((v * 3 + part) * reads + r) * n)
             mode = modes[column]
-            for i in range(n):
-                d_followed[i] = mode * d_focus[i]
             if d.sharpens:
                 place = 2 * r + (1 if is_forward else 0)
-                exponent, sharpened = interface.sharpness[place], scratch.sharpened
-                total = sharpen(n, exponent, followed, sharpened)
+                exponent, logs, sharpened = (
+                    interface.sharpness[place],
+                    scratch.row,
+                    scratch.sharpened,
+                )
+                total = sharpen(n, exponent, followed, logs, sharpened)
                 d_modes[column] += _dot(n, d_focus, sharpened)
                 gradient.sharpness[place] += sharpen_backward(
-                    n, exponent, followed, sharpened, d_followed, d_followed, total
+                    n, exponent, followed, logs, sharpened, total, mode, d_focus, d_followed
                 )
             else:
                 d_modes[column] += _dot(n, d_focus, followed)
+                for i in range(n):
+                    d_followed[i] = mode * d_focus[i]
     for v in range(writes):
         middle = at(scratch.followed_gradient, (v * 3 + 1) * reads * n)
         copy(reads * n, before.read_weights, middle)

@@ -61,18 +61,20 @@ def link_backward(n, weights, precedence, old, d_links, d_weights, d_precedence)
 
     Gradients with respect to weightings and precedence are added.
     """
-    zero, one = number(old, 0.0), number(old, 1.0)
+    zero, one, first = number(old, 0.0), number(old, 1.0), plain(1)
+    accumulate = plain(True)
     for i in range(n):
-        before, d_row, written = at(old, i * n), at(d_links, i * n), weights[i]
-        d_row[i] = zero
-        d_written, left = zero, one - written
-        for j in range(n):
-            d_written += d_row[j] * (precedence[j] - before[j])
-        for j in range(n):
-            d_precedence[j] += written * d_row[j]
+        d_links[i * n + i] = zero
+    multiply(first, n, n, weights, n, first, d_links, n, d_precedence, n, accumulate)
+    multiply_transposed(first, n, n, precedence, n, d_links, n, d_weights, n, accumulate)
+    for i in range(n):
+        before, d_row = at(old, i * n), at(d_links, i * n)
+        d_written, left = zero, one - weights[i]
         for j in range(n):
             slope = d_row[j]
-            d_weights[j] -= slope * before[j]
+            share = slope * before[j]
+            d_written -= share
+            d_weights[j] -= share
             d_row[j] = slope * (left - weights[j])
         d_weights[i] += d_written
 
@@ -91,8 +93,11 @@ def precede_backward(n, weights, old, d_precedence, d_weights):
 
 
 @stage
-def sharpen(n, sharpness, followed, sharpened):
-    """Concentrate what links lead to; return the denominator of the powers' quotients."""
+def sharpen(n, sharpness, followed, logs, sharpened):
+    """Concentrate what links lead to; return the denominator of the powers' quotients.
+
+    ``logs`` becomes the logarithm of what links lead to, divided by the largest of them.
+    """
     zero, one, epsilon = (
         number(followed, 0.0),
         number(followed, 1.0),
@@ -101,9 +106,10 @@ def sharpen(n, sharpness, followed, sharpened):
     top, total = largest(n, followed), epsilon
     scale = one / ((zero if top < zero else top) + epsilon)
     for i in range(n):
-        x = followed[i] * scale
-        # NaN is not less and passes.
-        power = exp(sharpness * log(one if x <= zero else x))
+        x = followed[i]
+        logarithm = log(one if x <= zero else x * scale)  # NaN is not less and passes
+        logs[i] = logarithm
+        power = exp(sharpness * logarithm)
         power = zero if x <= zero else power
         sharpened[i] = power
         total += power
@@ -114,10 +120,11 @@ def sharpen(n, sharpness, followed, sharpened):
 
 
 @stage
-def sharpen_backward(n, sharpness, followed, sharpened, d_sharpened, d_followed, total):
+def sharpen_backward(n, sharpness, followed, logs, sharpened, total, mode, slopes, d_followed):
     """Backpropagate through :func:`sharpen`; return the gradient of the sharpness.
 
-    ``d_followed`` may be ``d_sharpened``. ``total`` is what :func:`sharpen` returned.
+    ``mode * slopes`` is the gradient with respect to ``sharpened``; ``logs`` and ``total``
+    come from the function.
     """
     zero, one, epsilon = (
         number(followed, 0.0),
@@ -126,22 +133,20 @@ def sharpen_backward(n, sharpness, followed, sharpened, d_sharpened, d_followed,
     )
     top, mean = largest(n, followed), zero
     for i in range(n):
-        mean += d_sharpened[i] * sharpened[i]
-    scale = one / ((zero if top < zero else top) + epsilon)
+        mean += slopes[i] * sharpened[i]
     d_sharpness, share, n_largest = zero, zero, zero
     for i in range(n):
-        x = followed[i] * scale
-        z = (d_sharpened[i] - mean) * sharpened[i]
-        d_sharpness += z * log(one if x <= zero else x)
+        z = (slopes[i] - mean) * sharpened[i]
+        d_sharpness += z * logs[i]
         share += z
         n_largest += one if followed[i] == top else zero
-    share *= sharpness / n_largest  # of the largest, by which all are divided
-    inverse, less = sharpness / total, sharpness - one
+    scale = mode / ((zero if top < zero else top) + epsilon)
+    factor, less = scale * sharpness / total, sharpness - one
+    share *= scale * sharpness / n_largest  # of the largest, by which all are divided
     for i in range(n):
         f = followed[i]
         # x^(s-1) anew: x^s / x would multiply the rounding of the smallest numbers.
-        power = exp(less * log(one if f <= zero else f * scale))
-        slope = inverse * (d_sharpened[i] - mean) * power
+        slope = factor * (slopes[i] - mean) * exp(less * logs[i])
         slope -= share if f == top else zero
-        d_followed[i] = zero if f <= zero else slope * scale
-    return d_sharpness
+        d_followed[i] = zero if f <= zero else slope
+    return mode * d_sharpness
