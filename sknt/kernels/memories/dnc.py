@@ -21,10 +21,10 @@ from sknt.kernels.ops.allocation import (
     use,
 )
 from sknt.kernels.ops.linkage import (
+    ROWS,
     follow,
-    follow_backward,
     link,
-    link_backward,
+    links_backward,
     precede,
     precede_backward,
     sharpen,
@@ -152,12 +152,12 @@ def scratch(d: Dims) -> dict[str, tuple[int, ...]]:
         "column_sums": (most_heads, d.width),
         "slopes": (d.width, d.rows),
         "content_gradient": (most_heads, d.rows),
-        # Of each write head: see follow_backward in sknt.kernels.ops.linkage
+        # Of each write head: see links_backward in sknt.kernels.ops.linkage
         "followed_gradient": (d.write_heads, 3, d.read_heads, d.rows),
         "allocated_gradient": (d.rows,),
         "usage_gradient": (d.rows,),
         "retention_gradient": (d.rows,),
-        "links": (d.rows, d.rows),
+        "links": (ROWS, d.rows),
         "memories": (d.write_heads + 1, d.width, d.rows),  # before each write, and after
     }
 
@@ -296,17 +296,15 @@ def activate_backward(d, raw, interface, gradient, scratch):
 @stage
 def step(d, interface, state, reads, history, scratch):
     """Allocate, write with each head in turn, link what was written, then read."""
-    n, width = d.rows, d.width
+    n, width, first = d.rows, d.width, plain(0)
     _use(d, interface, state, history, scratch)
     _place_writes(d, interface, state.memory, history, scratch)
-    if d.deallocates:
-        _free(d, history.retention, state.memory, state.memory)
     for v in range(d.write_heads):
-        _write_in_place(d, v, interface, history.write_weights, state.memory)
+        _write(d, v, interface, history, state.memory, state.memory)
     for v in range(d.write_heads):
         links, focus = at(state.links, v * n * n), at(history.write_weights, v * n)
         precedence = at(state.precedence, v * n)
-        link(n, focus, precedence, links, links)
+        link(n, first, n, focus, precedence, links, links)
         precede(n, focus, precedence, precedence)
         part = d.read_heads * n
         backward = at(history.followed, v * part)
@@ -400,7 +398,7 @@ def _place_reads(d, interface, memory, history, scratch):
 
 @stage
 def _free(d, retention, old, new):
-    """Clear the rows that were freed; ``new`` may be ``old``."""
+    """Clear the rows that were freed."""
     n = d.rows
     for w in range(d.width):
         before, after = at(old, w * n), at(new, w * n)
@@ -409,44 +407,35 @@ def _free(d, retention, old, new):
 
 
 @stage
-def _write(d, v, interface, weights, old, new):
-    """Write with one head, from the memory ``old`` to ``new``."""
-    n, one = d.rows, number(old, 1.0)
-    focus = at(weights, v * n)
+def _write(d, v, interface, history, old, new):
+    """Write with one head; before the first one writes, clear what was freed.
+
+    ``new`` may be ``old``.
+    """
+    n, one, frees = d.rows, number(old, 1.0), d.deallocates and v == 0
+    focus, retention = at(history.write_weights, v * n), history.retention
     for w in range(d.width):
         before, after = at(old, w * n), at(new, w * n)
-        e = interface.erase[v * d.width + w]
-        a = interface.add[v * d.width + w]
-        for i in range(n):
-            after[i] = before[i] * (one - focus[i] * e) + focus[i] * a
-
-
-@stage
-def _write_in_place(d, v, interface, weights, memory):
-    """Write with one head, into the memory itself: a loop that can be vectorised."""
-    n, one = d.rows, number(memory, 1.0)
-    focus = at(weights, v * n)
-    for w in range(d.width):
-        row = at(memory, w * n)
-        e = interface.erase[v * d.width + w]
-        a = interface.add[v * d.width + w]
-        for i in range(n):
-            row[i] = row[i] * (one - focus[i] * e) + focus[i] * a
+        e, a = interface.erase[v * d.width + w], interface.add[v * d.width + w]
+        if frees:
+            for i in range(n):
+                kept = before[i] * retention[i]
+                after[i] = kept * (one - focus[i] * e) + focus[i] * a
+        else:
+            for i in range(n):
+                after[i] = before[i] * (one - focus[i] * e) + focus[i] * a
 
 
 @stage
 def replay(d, interface, history, before, after):
     """Free, write and link once more, and take over the rest."""
-    n = d.rows
-    if d.deallocates:
-        _free(d, history.retention, before.memory, after.memory)
-    else:
-        copy(d.width * n, before.memory, after.memory)
+    n, first = d.rows, plain(0)
     for v in range(d.write_heads):
-        _write_in_place(d, v, interface, history.write_weights, after.memory)
+        old_memory = after.memory if v else before.memory
+        _write(d, v, interface, history, old_memory, after.memory)
         focus, precedence = at(history.write_weights, v * n), at(before.precedence, v * n)
         old, new = at(before.links, v * n * n), at(after.links, v * n * n)
-        link(n, focus, precedence, old, new)
+        link(n, first, n, focus, precedence, old, new)
         precede(n, focus, precedence, at(after.precedence, v * n))
     copy(n, history.usage, after.usage)
     copy(d.read_heads * n, history.read_weights, after.read_weights)
@@ -490,8 +479,8 @@ def _rewrite(d, interface, memory, history, scratch):
     else:
         copy(size, memory, scratch.memories)
     for v in range(d.write_heads):
-        old, new = at(scratch.memories, v * size), at(scratch.memories, (v + 1) * size)
-        _write(d, v, interface, history.write_weights, old, new)
+        old = at(scratch.memories, v * size) if v else memory
+        _write(d, v, interface, history, old, at(scratch.memories, (v + 1) * size))
 
 
 @stage
@@ -596,20 +585,27 @@ def _link_backward(d, before, history, d_state, scratch):
 
     Gradients with respect to the read weightings replace those after the step.
     """
-    n, put, accumulate = d.rows, plain(False), plain(True)
+    n, zero = d.rows, number(before.links, 0.0)
+    for i in range(d.read_heads * n):
+        d_state.read_weights[i] = zero
     for v in range(d.write_heads):
-        old, d_links = at(before.links, v * n * n), at(d_state.links, v * n * n)
         focus, d_focus = at(history.write_weights, v * n), at(d_state.write_weights, v * n)
         precedence = at(before.precedence, v * n)
         d_precedence = at(d_state.precedence, v * n)
-        slopes = at(scratch.followed_gradient, v * 3 * d.read_heads * n)
-        link(n, focus, precedence, old, scratch.links)
-        follow_backward(
-            n, d.read_heads, scratch.links, slopes, d_state.read_weights, d_links,
-            accumulate if v else put,
-        )
         precede_backward(n, focus, precedence, d_precedence, d_focus)
-        link_backward(n, focus, precedence, old, d_links, d_focus, d_precedence)
+        links_backward(
+            n,
+            d.read_heads,
+            focus,
+            precedence,
+            at(before.links, v * n * n),
+            at(scratch.followed_gradient, v * 3 * d.read_heads * n),
+            d_state.read_weights,
+            at(d_state.links, v * n * n),
+            d_focus,
+            d_precedence,
+            scratch.links,
+        )
 
 
 @stage

@@ -8,12 +8,19 @@ from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON
 
 
+ROWS = 16
+"""Rows of links that are processed at once in the backward pass, while they are cached."""
+
+
 @stage
-def link(n, weights, precedence, old, new):
-    """Compute the links after a write from those before, which may be in their place."""
+def link(n, first, stop, weights, precedence, old, new):
+    """Compute some rows of the links after a write from those before.
+
+    ``old`` and ``new``, which may be the same, point to the first of these rows.
+    """
     zero, one = number(old, 0.0), number(old, 1.0)
-    for i in range(n):
-        before, after, written = at(old, i * n), at(new, i * n), weights[i]
+    for i in range(first, stop):
+        before, after, written = at(old, (i - first) * n), at(new, (i - first) * n), weights[i]
         left = one - written
         for j in range(n):
             after[j] = (left - weights[j]) * before[j] + written * precedence[j]
@@ -40,35 +47,54 @@ def follow(n, n_heads, links, weights, backward, forward):
 
 
 @stage
-def follow_backward(n, n_heads, links, slopes, d_weights, d_links, adds):
-    """Backpropagate through :func:`follow`, to weightings and links.
+def links_backward(
+    n,
+    n_heads,
+    weights,
+    precedence,
+    old,
+    slopes,
+    d_reads,
+    d_links,
+    d_weights,
+    d_precedence,
+    rows,
+):
+    """Backpropagate through :func:`follow` and :func:`link`, a few rows at a time.
 
-    ``slopes`` (3, n_heads, n) holds the gradient with respect to ``forward``, the weightings
-    and the gradient with respect to ``backward``. ``adds`` says whether to add to
-    ``d_weights``; the links' gradient is always added.
+    ``slopes`` (3, n_heads, n) holds the gradient with respect to ``forward``, the read
+    weightings and the gradient with respect to ``backward``. The gradient with respect to
+    the links before takes the place of that with respect to the links after; the others are
+    added: ``d_reads`` (n_heads, n), ``d_weights`` and ``d_precedence``. ``rows`` is working
+    memory, (ROWS, n).
     """
-    one, accumulate, part = plain(1), plain(True), n_heads * n
-    multiply(n_heads, n, n, slopes, n, one, links, n, d_weights, n, adds)
-    d_backward = at(slopes, 2 * part)
-    multiply_transposed(n_heads, n, n, d_backward, n, links, n, d_weights, n, accumulate)
-    both = 2 * n_heads
-    multiply(n, n, both, slopes, one, n, at(slopes, part), n, d_links, n, accumulate)
+    one, accumulate, part, both = plain(1), plain(True), n_heads * n, 2 * n_heads
+    zero, d_backward = number(old, 0.0), at(slopes, 2 * part)
+    first = 0
+    while first < n:
+        stop = min(first + ROWS, n)
+        k, before, d_rows = stop - first, at(old, first * n), at(d_links, first * n)
+        mine = at(slopes, first)
+        link(n, first, stop, weights, precedence, before, rows)
+        multiply(n_heads, n, k, mine, n, one, rows, n, d_reads, n, accumulate)
+        d_mine = at(d_reads, first)
+        multiply_transposed(n_heads, k, n, d_backward, n, rows, n, d_mine, n, accumulate)
+        multiply(k, n, both, mine, one, n, at(slopes, part), n, d_rows, n, accumulate)
+        for i in range(k):
+            d_rows[i * n + first + i] = zero
+        written, d_written = at(weights, first), at(d_weights, first)
+        multiply(one, n, k, written, n, one, d_rows, n, d_precedence, n, accumulate)
+        multiply_transposed(one, k, n, precedence, n, d_rows, n, d_written, n, accumulate)
+        _link_backward(n, first, stop, weights, before, d_rows, d_weights)
+        first = stop
 
 
 @stage
-def link_backward(n, weights, precedence, old, d_links, d_weights, d_precedence):
-    """Backpropagate through :func:`link`, from links after a write to those before.
-
-    Gradients with respect to weightings and precedence are added.
-    """
-    zero, one, first = number(old, 0.0), number(old, 1.0), plain(1)
-    accumulate = plain(True)
-    for i in range(n):
-        d_links[i * n + i] = zero
-    multiply(first, n, n, weights, n, first, d_links, n, d_precedence, n, accumulate)
-    multiply_transposed(first, n, n, precedence, n, d_links, n, d_weights, n, accumulate)
-    for i in range(n):
-        before, d_row = at(old, i * n), at(d_links, i * n)
+def _link_backward(n, first, stop, weights, old, d_links, d_weights):
+    """Backpropagate through the first term of :func:`link`."""
+    zero, one = number(old, 0.0), number(old, 1.0)
+    for i in range(first, stop):
+        before, d_row = at(old, (i - first) * n), at(d_links, (i - first) * n)
         d_written, left = zero, one - weights[i]
         for j in range(n):
             slope = d_row[j]
