@@ -14,6 +14,7 @@ import torch
 from foreign_memories import FOREIGN, ShiftRegister, Stack
 from helpers import leaves
 from matplotlib import pyplot
+from network_helpers import WITH_KERNEL
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch.autograd import gradcheck
@@ -282,7 +283,7 @@ def test_a_fit_changes_every_weight_and_records_where_its_gradients_come_from(me
     weights = dict(model.net_.module_.named_parameters())
     for name, weight in start.net_.module_.named_parameters():
         assert not torch.equal(weights[name], weight), name
-    assert model.backend_ == ("fused" if memory == "ntm" else "reference")
+    assert model.backend_ == ("fused" if memory in WITH_KERNEL else "reference")
     network = model.net_.module_
     network(torch.randn(2, 3, network.n_inputs))[0].square().sum().backward()
     known = gradient_norms(network).keys()

@@ -276,7 +276,10 @@ def activate_backward(d, raw, interface, gradient, scratch):
             m = interface.mask[i]
             gradient.mask[i] *= (m - floor) * (one - m) * scale
     for head in range(d.read_heads):
-        mode, d_mode = at(interface.modes, head * d.modes), at(gradient.modes, head * d.modes)
+        mode, d_mode = (
+            at(interface.modes, head * d.modes),
+            at(gradient.modes, head * d.modes),
+        )
         total = zero
         for i in range(d.modes):
             total += d_mode[i] * mode[i]
@@ -312,7 +315,15 @@ def step(d, interface, state, reads, history, scratch):
         follow(n, d.read_heads, links, state.read_weights, backward, forward)
     _place_reads(d, interface, state.memory, history, scratch)
     multiply_transposed(
-        d.read_heads, width, n, history.read_weights, n, state.memory, n, reads, width,
+        d.read_heads,
+        width,
+        n,
+        history.read_weights,
+        n,
+        state.memory,
+        n,
+        reads,
+        width,
         plain(False),
     )
     copy(n, history.usage, state.usage)
@@ -327,11 +338,19 @@ def _use(d, interface, state, history, scratch):
     for v in range(d.write_heads):
         scratch.ones[v] = one
     retain(
-        n, d.write_heads, scratch.ones, state.write_weights, scratch.factors,
+        n,
+        d.write_heads,
+        scratch.ones,
+        state.write_weights,
+        scratch.factors,
         scratch.untouched,
     )
     retain(
-        n, d.read_heads, interface.free_gate, state.read_weights, scratch.factors,
+        n,
+        d.read_heads,
+        interface.free_gate,
+        state.read_weights,
+        scratch.factors,
         history.retention,
     )
     use(n, state.usage, scratch.untouched, history.retention, history.usage)
@@ -376,7 +395,12 @@ def _place_reads(d, interface, memory, history, scratch):
     """Weigh where each read head reads: by content, or along the links."""
     n, writes = d.rows, d.write_heads
     compare(
-        d, d.read_heads, interface.key, interface.mask, d.masks != 0, memory,
+        d,
+        d.read_heads,
+        interface.key,
+        interface.mask,
+        d.masks != 0,
+        memory,
         _lookup_room(scratch),
     )
     weigh(d, d.read_heads, interface.strength, scratch.cosines, history.content)
@@ -452,9 +476,7 @@ def step_backward(d, interface, before, history, d_state, d_reads, gradient, scr
     _rewrite(d, interface, before.memory, history, scratch)
     memory = at(scratch.memories, d.write_heads * d.width * n)
     _read_backward(d, memory, history, d_state, d_reads)
-    _place_reads_backward(
-        d, interface, before, memory, history, d_state, gradient, scratch
-    )
+    _place_reads_backward(d, interface, before, memory, history, d_state, gradient, scratch)
     _link_backward(d, before, history, d_state, scratch)
     for v in range(d.write_heads - 1, -1, -1):
         old = at(scratch.memories, v * d.width * n)
@@ -488,12 +510,30 @@ def _read_backward(d, memory, history, d_state, d_reads):
     """Backpropagate from what was read to the weightings and the memory."""
     one, accumulate, n, width = plain(1), plain(True), d.rows, d.width
     multiply(
-        d.read_heads, n, width, d_reads, width, one, memory, n, d_state.read_weights, n,
+        d.read_heads,
+        n,
+        width,
+        d_reads,
+        width,
+        one,
+        memory,
+        n,
+        d_state.read_weights,
+        n,
         accumulate,
     )
     multiply(
-        width, n, d.read_heads, d_reads, one, width, history.read_weights, n,
-        d_state.memory, n, accumulate,
+        width,
+        n,
+        d.read_heads,
+        d_reads,
+        one,
+        width,
+        history.read_weights,
+        n,
+        d_state.memory,
+        n,
+        accumulate,
     )
 
 
@@ -549,7 +589,14 @@ def _place_reads_backward(
         middle = at(scratch.followed_gradient, (v * 3 + 1) * reads * n)
         copy(reads * n, before.read_weights, middle)
     _look_up_backward(
-        d, plain(False), interface, memory, history.content, d_state.memory, gradient, scratch
+        d,
+        plain(False),
+        interface,
+        memory,
+        history.content,
+        d_state.memory,
+        gradient,
+        scratch,
     )
 
 
@@ -672,13 +719,24 @@ def _place_writes_backward(d, interface, memory, history, d_state, gradient, scr
             d_allocated[i] = taken * (d_focus[i] + d_usage[i])
             d_content[i] = looked_up * d_focus[i]
         allocate_backward(
-            n, at(history.usage, v * n), at(history.order, v * n), d_allocated, d_usage,
+            n,
+            at(history.usage, v * n),
+            at(history.order, v * n),
+            d_allocated,
+            d_usage,
             scratch.row,
         )
     for i in range(n):
         d_state.usage[i] += d_usage[i]
     _look_up_backward(
-        d, plain(True), interface, memory, history.content, d_state.memory, gradient, scratch
+        d,
+        plain(True),
+        interface,
+        memory,
+        history.content,
+        d_state.memory,
+        gradient,
+        scratch,
     )
 
 
@@ -690,9 +748,7 @@ def _use_backward(d, interface, before, history, d_state, gradient, scratch):
     d_untouched, d_retention = scratch.usage_gradient, scratch.retention_gradient
     for v in range(d.write_heads):
         scratch.ones[v] = one
-    retain(
-        n, d.write_heads, scratch.ones, before.write_weights, scratch.factors, untouched
-    )
+    retain(n, d.write_heads, scratch.ones, before.write_weights, scratch.factors, untouched)
     for i in range(n):
         written, used, slope = one - untouched[i], before.usage[i], d_usage[i]
         d_retention[i] += slope * (used + written - used * written)
@@ -702,14 +758,32 @@ def _use_backward(d, interface, before, history, d_state, gradient, scratch):
     for i in range(d.write_heads * n):
         d_state.write_weights[i] = zero
     retain_backward(
-        n, d.write_heads, scratch.ones, before.write_weights, scratch.factors, d_untouched,
-        scratch.ones_gradient, d_state.write_weights, scratch.row,
+        n,
+        d.write_heads,
+        scratch.ones,
+        before.write_weights,
+        scratch.factors,
+        d_untouched,
+        scratch.ones_gradient,
+        d_state.write_weights,
+        scratch.row,
     )
     retain(
-        n, d.read_heads, interface.free_gate, before.read_weights, scratch.factors,
+        n,
+        d.read_heads,
+        interface.free_gate,
+        before.read_weights,
+        scratch.factors,
         scratch.untouched,
     )
     retain_backward(
-        n, d.read_heads, interface.free_gate, before.read_weights, scratch.factors,
-        d_retention, gradient.free_gate, d_state.read_weights, scratch.row,
+        n,
+        d.read_heads,
+        interface.free_gate,
+        before.read_weights,
+        scratch.factors,
+        d_retention,
+        gradient.free_gate,
+        d_state.read_weights,
+        scratch.row,
     )

@@ -22,7 +22,9 @@ def retain(n, n_heads, gates, weights, factors, product):
 
 
 @stage
-def retain_backward(n, n_heads, gates, weights, factors, d_product, d_gates, d_weights, row):
+def retain_backward(
+    n, n_heads, gates, weights, factors, d_product, d_gates, d_weights, row
+):
     """Backpropagate through :func:`retain`; gradients are added.
 
     Nothing is divided by a factor, which may be 0. ``factors`` is overwritten, ``row``

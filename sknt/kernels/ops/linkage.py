@@ -7,7 +7,6 @@ from sknt.kernels.pointers import at, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON
 
-
 ROWS = 16
 """Rows of links that are processed at once in the backward pass, while they are cached."""
 
@@ -20,7 +19,11 @@ def link(n, first, stop, weights, precedence, old, new):
     """
     zero, one = number(old, 0.0), number(old, 1.0)
     for i in range(first, stop):
-        before, after, written = at(old, (i - first) * n), at(new, (i - first) * n), weights[i]
+        before, after, written = (
+            at(old, (i - first) * n),
+            at(new, (i - first) * n),
+            weights[i],
+        )
         left = one - written
         for j in range(n):
             after[j] = (left - weights[j]) * before[j] + written * precedence[j]
@@ -146,7 +149,9 @@ def sharpen(n, sharpness, followed, logs, sharpened):
 
 
 @stage
-def sharpen_backward(n, sharpness, followed, logs, sharpened, total, mode, slopes, d_followed):
+def sharpen_backward(
+    n, sharpness, followed, logs, sharpened, total, mode, slopes, d_followed
+):
     """Backpropagate through :func:`sharpen`; return the gradient of the sharpness.
 
     ``mode * slopes`` is the gradient with respect to ``sharpened``; ``logs`` and ``total``

@@ -50,9 +50,7 @@ def compare(d, n_heads, key, mask, is_masked, memory, room):
         share = mask[i] * mask[i] if is_masked else whole
         room.columns[i] = share
         room.keys[i] = key[i] * share
-    multiply(
-        n_heads, n, width, room.keys, width, one, memory, n, room.cosines, n, put
-    )
+    multiply(n_heads, n, width, room.keys, width, one, memory, n, room.cosines, n, put)
     multiply(
         n_heads, n, width, room.columns, width, one, room.squares, n, room.row_norms, n, put
     )
@@ -137,6 +135,8 @@ def compare_backward(
     multiply(
         width, n, n_heads, room.keys, one, width, room.products, n, d_memory, n, accumulate
     )
-    multiply(width, n, n_heads, room.columns, one, width, room.norms, n, room.slopes, n, put)
+    multiply(
+        width, n, n_heads, room.columns, one, width, room.norms, n, room.slopes, n, put
+    )
     for i in range(width * n):
         d_memory[i] += two * memory[i] * room.slopes[i]
