@@ -1,10 +1,22 @@
 """Networks and comparisons that the tests of the kernels share."""
 
+import pytest
 import torch
 from helpers import leaves
+from network_helpers import WITH_KERNEL
 from torch.testing import assert_close
 
-from sknt.nn import SequenceNetwork
+from sknt.nn import CONTROLLERS, SequenceNetwork
+
+EACH_MEMORY = pytest.mark.parametrize("memory", WITH_KERNEL)
+# All controllers with the first memory: the others change nothing about controllers.
+EACH_PAIR = pytest.mark.parametrize(
+    ("memory", "controller"),
+    [
+        *((WITH_KERNEL[0], controller) for controller in CONTROLLERS),
+        *((memory, "lstm") for memory in WITH_KERNEL[1:]),
+    ],
+)
 
 
 def make_kernel_network(**options):

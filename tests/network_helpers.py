@@ -18,8 +18,12 @@ ANY_NETWORK = pytest.mark.parametrize(
     ("memory", "controller"), [*itertools.product([*MEMORIES, None], CONTROLLERS)]
 )
 ANY_MEMORY = pytest.mark.parametrize("memory", MEMORIES)
+<<<<<<< HEAD
 SMOOTH = [memory for memory in MEMORIES if memory != "dntm"]
 """Memories whose gradient is that of what they compute: a D-NTM's usage has none."""
+=======
+WITH_KERNEL = [name for name, memory in MEMORIES.items() if "kernel" in vars(memory)]
+>>>>>>> w17-dnc
 
 
 def randomize(module):
@@ -33,9 +37,14 @@ def randomize(module):
     return module
 
 
+def backend_of(memory):
+    """The path that the fixture ``backend`` asks for, where the memory has a choice."""
+    return make_network.backend if memory in WITH_KERNEL else "auto"
+
+
 def make_network(memory="ntm", **options):
     sizes = {"memory_size": N_ROWS, "word_size": WORD, "hidden_size": HIDDEN}
-    sizes["backend"] = make_network.backend if memory == "ntm" else "auto"
+    sizes["backend"] = backend_of(memory)
     network = SequenceNetwork(N_INPUTS, N_OUTPUTS, memory=memory, **(sizes | options))
     return randomize(network).double()
 

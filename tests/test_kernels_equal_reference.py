@@ -5,7 +5,10 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from helpers import leaves
 from kernel_helpers import (
+    EACH_MEMORY,
+    EACH_PAIR,
     assert_gradients_close,
     assert_same,
     make_batch,
@@ -15,7 +18,6 @@ from kernel_helpers import (
 from torch.testing import assert_close
 
 from sknt.nn import SequenceNetwork
-from sknt.nn.unroll import map_state
 
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
@@ -78,16 +80,26 @@ def test_a_controller_alone_has_the_references_gradients(controller, n_layers, n
     assert_gradients_close(fused_gradients, gradients)
 
 
-@pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
-def test_in_double_precision_the_paths_differ_only_by_rounding(controller):
+@EACH_PAIR
+def test_in_double_precision_the_paths_differ_only_by_rounding(memory, controller):
     network = make_kernel_network(
-        controller=controller, n_layers=2, n_write_heads=2
+        memory=memory, controller=controller, n_layers=2, n_write_heads=2
     ).double()
     x, lengths = make_batch()
     expected = results_and_gradients(network, "reference", x.double(), lengths, traces=True)
     assert_close(
         results_and_gradients(network, "fused", x.double(), lengths, traces=True), expected
     )
+
+
+@EACH_MEMORY
+def test_in_single_precision_the_paths_differ_only_by_rounding(memory):
+    network = make_kernel_network(memory=memory, n_read_heads=2)
+    x, lengths = make_batch()
+    expected = results_and_gradients(network, "reference", x, lengths, traces=True)
+    actual = results_and_gradients(network, "fused", x, lengths, traces=True)
+    assert_close(actual[0], expected[0], rtol=1e-4, atol=1e-5)
+    assert_gradients_close(actual[1], expected[1], 1e-3)
 
 
 def test_lengths_of_any_integer_type_and_strided_inputs_are_taken():
@@ -100,23 +112,23 @@ def test_lengths_of_any_integer_type_and_strided_inputs_are_taken():
     )
 
 
-def test_a_penalty_on_heads_trains_the_same_weights_as_on_the_reference_path():
-    network = make_kernel_network(n_read_heads=2)
+@EACH_MEMORY
+def test_a_penalty_trains_the_same_weights_as_on_the_reference_path(memory):
+    network = make_kernel_network(memory=memory, n_read_heads=2)
     x, lengths = make_batch()
 
     def gradients(backend):
         network.backend = backend
-        _, _, trace = network(x, lengths, return_states=True)
-        blur = (1 - trace.states.memory.read_weights.square().sum(-1)).sum()
-        told = trace.interfaces
-        loss = blur + 0.03 * (told.erase.square().sum() + told.add.square().sum())
+        _, _, trace = network(x, lengths, return_states="heads")
+        loss = network.penalty(trace).sum()
         return torch.autograd.grad(loss, list(network.cell.parameters()))
 
     assert_gradients_close(gradients("fused"), gradients("reference"))
 
 
-def test_a_state_from_one_path_is_accepted_by_the_other():
-    network = make_kernel_network(controller="gru", n_layers=2)
+@EACH_MEMORY
+def test_a_state_from_one_path_is_accepted_by_the_other(memory):
+    network = make_kernel_network(memory=memory, controller="gru", n_layers=2)
     x, _ = make_batch(n_steps=6)
     network.backend = "reference"
     whole, _ = network(x)
@@ -125,4 +137,5 @@ def test_a_state_from_one_path_is_accepted_by_the_other():
     rest, final = network(x[:, 3:], state=state)
     assert_close(rest, whole[:, 3:], rtol=1e-4, atol=1e-5)
     assert type(final) is type(state)
-    assert map_state(lambda s: s, final).memory.memory.shape == state.memory.memory.shape
+    for one, other in zip(leaves(final), leaves(state), strict=True):
+        assert one.shape == other.shape

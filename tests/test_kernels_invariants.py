@@ -2,7 +2,10 @@
 
 import pytest
 import torch
+from helpers import leaves
 from kernel_helpers import (
+    EACH_MEMORY,
+    EACH_PAIR,
     assert_gradients_close,
     assert_same,
     make_batch,
@@ -16,9 +19,11 @@ from sknt.kernels import blocks, engine
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
-@pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
-def test_a_recomputed_history_gives_the_same_to_the_bit(monkeypatch, controller):
-    network = make_kernel_network(controller=controller, n_layers=2, n_write_heads=2)
+@EACH_PAIR
+def test_a_recomputed_history_gives_the_same_to_the_bit(monkeypatch, memory, controller):
+    network = make_kernel_network(
+        memory=memory, controller=controller, n_layers=2, n_write_heads=2
+    )
     x, lengths = make_batch(n_sequences=9, n_steps=23)
     kept = results_and_gradients(network, "fused", x, lengths, traces=True)
     monkeypatch.setattr(engine, "HISTORY_LIMIT", 0)
@@ -31,9 +36,12 @@ def test_a_recomputed_history_gives_the_same_to_the_bit(monkeypatch, controller)
 
 @pytest.mark.parametrize("n_sequences", [1, 5, 40])
 @pytest.mark.parametrize("limit", [0, engine.HISTORY_LIMIT])
-def test_the_number_of_threads_does_not_change_a_bit(monkeypatch, n_sequences, limit):
+@EACH_MEMORY
+def test_the_number_of_threads_does_not_change_a_bit(
+    monkeypatch, memory, n_sequences, limit
+):
     monkeypatch.setattr(engine, "HISTORY_LIMIT", limit)
-    network = make_kernel_network(memory_size=20, n_read_heads=2)
+    network = make_kernel_network(memory=memory, memory_size=20, n_read_heads=2)
     x, lengths = make_batch(n_sequences, 12)
     results = []
     for n in (1, 2, 3):
@@ -43,8 +51,9 @@ def test_the_number_of_threads_does_not_change_a_bit(monkeypatch, n_sequences, l
     assert_same(results[0], results[2])
 
 
-def test_the_rest_of_a_batch_does_not_change_a_bit_of_an_output():
-    network = make_kernel_network(hidden_size=21, word_size=5)
+@EACH_MEMORY
+def test_the_rest_of_a_batch_does_not_change_a_bit_of_an_output(memory):
+    network = make_kernel_network(memory=memory, hidden_size=21, word_size=5)
     x, lengths = make_batch(n_sequences=37, n_steps=9)
     with torch.no_grad():
         outputs, _ = network(x, lengths)
@@ -54,9 +63,10 @@ def test_the_rest_of_a_batch_does_not_change_a_bit_of_an_output():
 
 
 @pytest.mark.parametrize("limit", [0, engine.HISTORY_LIMIT])
-def test_passes_that_overlap_do_not_disturb_each_other(monkeypatch, limit):
+@EACH_MEMORY
+def test_passes_that_overlap_do_not_disturb_each_other(monkeypatch, memory, limit):
     monkeypatch.setattr(engine, "HISTORY_LIMIT", limit)
-    network = make_kernel_network()
+    network = make_kernel_network(memory=memory)
     batches = [make_batch(), make_batch()]
     parameters = list(network.parameters())
     expected = [
@@ -68,13 +78,48 @@ def test_passes_that_overlap_do_not_disturb_each_other(monkeypatch, limit):
         assert_close(torch.autograd.grad(loss, parameters, allow_unused=True), gradients)
 
 
-def test_a_second_backward_pass_gives_the_same_gradients():
-    network = make_kernel_network()
+@EACH_MEMORY
+def test_a_second_backward_pass_gives_the_same_gradients(memory):
+    network = make_kernel_network(memory=memory)
     parameters = list(network.parameters())
     loss = network(*make_batch())[0].square().sum()
     first = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
     second = torch.autograd.grad(loss, parameters, allow_unused=True)
     assert_close(second, first, rtol=1e-5, atol=1e-6)
+
+
+@EACH_MEMORY
+def test_two_halves_give_what_the_whole_gives(memory):
+    network = make_kernel_network(memory=memory, n_read_heads=2, n_write_heads=2).double()
+    x = torch.randn(4, 10, 3, dtype=torch.float64)
+    parameters = list(network.parameters())
+    whole, final = network(x)
+    first, state = network(x[:, :6])
+    second, last = network(x[:, 6:], state=state)
+    assert_close(torch.cat([first, second], dim=1), whole)
+    for one, other in zip(leaves(last), leaves(final), strict=True):
+        assert_close(one, other)
+    expected = torch.autograd.grad(whole.square().sum(), parameters)
+    halves = first.square().sum() + second.square().sum()
+    assert_close(torch.autograd.grad(halves, parameters), expected)
+
+
+@pytest.mark.parametrize("limit", [0, engine.HISTORY_LIMIT])
+@EACH_MEMORY
+def test_nan_stays_in_its_sequence_from_its_step_on(monkeypatch, memory, limit):
+    monkeypatch.setattr(engine, "HISTORY_LIMIT", limit)
+    network = make_kernel_network(memory=memory, n_write_heads=2)
+    x, lengths = make_batch(n_steps=6)
+    lengths[:] = 6
+    clean, _ = network(x, lengths)
+    x[1, 3, 0] = float("nan")
+    outputs, _ = network(x, lengths)
+    affected = torch.zeros(outputs.shape, dtype=torch.bool)
+    affected[1, 3:] = True
+    assert torch.equal(outputs[~affected], clean[~affected])
+    assert outputs[affected].isnan().all()
+    outputs.sum().backward()
+    assert all(p.grad.isnan().any() for p in network.cell.controller.parameters())
 
 
 def test_parameters_changed_between_the_passes_are_noticed():
@@ -98,8 +143,9 @@ def test_gradients_of_gradients_are_refused():
 
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 @pytest.mark.parametrize("spread", [1e-20, 1.0, 1e3])
-def test_neither_large_nor_small_numbers_give_nan(scale, spread):
-    network = make_kernel_network(memory_params={"interface_clip": None})
+@EACH_MEMORY
+def test_neither_large_nor_small_numbers_give_nan(memory, scale, spread):
+    network = make_kernel_network(memory=memory, memory_params={"interface_clip": None})
     with torch.no_grad():
         for parameter in network.cell.parameters():
             parameter.mul_(spread)

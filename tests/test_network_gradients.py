@@ -6,7 +6,11 @@ from helpers import leaves
 from network_helpers import (
     ANY_NETWORK,
     LENGTHS,
+<<<<<<< HEAD
     SMOOTH,
+=======
+    backend_of,
+>>>>>>> w17-dnc
     gradients,
     is_present,
     make_inputs,
@@ -44,7 +48,7 @@ def test_gradients_equal_finite_differences(memory, controller, n_layers, n_head
         controller=controller,
         hidden_size=2,
         n_layers=n_layers,
-        backend=make_network.backend if memory == "ntm" else "auto",
+        backend=backend_of(memory),
     )
     network.double()
     with torch.no_grad():  # saturated gates would leave no gradient to compare

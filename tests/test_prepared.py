@@ -1,17 +1,23 @@
 """A network prepared for many batches: the same results, nothing done twice or stale."""
 
 import copy
+import itertools
 
 import pytest
 import torch
 from helpers import leaves
+from network_helpers import WITH_KERNEL
 
 from sknt.kernels import engine
 from sknt.kernels.engine import make_plan
 from sknt.nn import CONTROLLERS, SequenceNetwork
 
 NETWORKS = pytest.mark.parametrize(
-    ("memory", "backend"), [("ntm", "fused"), ("ntm", "reference"), (None, "reference")]
+    ("memory", "backend"),
+    [
+        *itertools.product(WITH_KERNEL, ["fused", "reference"]),
+        (None, "reference"),
+    ],
 )
 LENGTHS = torch.tensor([3, 5, 1, 4])
 

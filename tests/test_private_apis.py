@@ -37,6 +37,27 @@ MEMBERS = [
         ["_locator_classes"],
     ),
     (
+        "numba",
+        lambda: named("numba.core.codegen.JITCodeLibrary"),
+        [
+            "_ensure_finalized",
+            "_finalize_dynamic_globals",
+            "_finalize_final_module",
+            "_optimize_final_module",
+            "_optimize_functions",
+        ],
+    ),
+    (
+        "numba",
+        lambda: named("numba.njit")(lambda: 0).targetctx.codegen().create_library("a"),
+        ["_codegen", "_final_module", "_finalized"],
+    ),
+    (
+        "numba",
+        lambda: named("numba.njit")(lambda: 0).targetctx.codegen(),
+        ["_data_layout"],
+    ),
+    (
         "scikit-learn",
         lambda: named("sklearn.callback.CallbackSupportMixin"),
         ["_init_callback_context"],

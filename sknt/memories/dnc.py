@@ -5,7 +5,7 @@ are combined, with the parameters of the heads and the initial state.
 """
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -109,6 +109,8 @@ class DNCMemory(Memory):
     """
 
     bulky: ClassVar[tuple[str, ...]] = ("memory", "links")
+    kernel: ClassVar[str | None] = "sknt.kernels.memories.dnc"
+    interface_type: ClassVar[Any] = DNCInterface
 
     def __init__(
         self,
