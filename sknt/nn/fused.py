@@ -242,7 +242,8 @@ def _name_results(
     n_parts = len(plan.parts.states())
     final, steps = _name_state(cell, example, *parts[:n_parts]), parts[n_parts:]
     if n_hops > 1:
-        outputs, *steps = (part[:, n_hops - 1 :: n_hops] for part in (outputs, *steps))
+        outputs = outputs[:, n_hops - 1 :: n_hops]
+        steps = tuple(part[:, n_hops - 1 :: n_hops] for part in steps)
     if not steps:
         return outputs, final, None
     states = _name_state(cell, example, *steps[:n_parts])

@@ -197,7 +197,9 @@ def activate_backward(d, raw, interface, gradient, scratch):
         for head in range(d.heads):
             gradient.gamma[head] *= one - exp(one - interface.gamma[head])
             start = head * d.shifts
-            _softmax_backward(d.shifts, at(interface.shift, start), at(gradient.shift, start))
+            _softmax_backward(
+                d.shifts, at(interface.shift, start), at(gradient.shift, start)
+            )
     unclipped = d.clip == math.inf  # and then NaN has a gradient, too
     for i in range(d.columns):
         x = columns[i]
@@ -265,7 +267,7 @@ def _most_probable(n, probabilities):
     row, largest = 0, probabilities[0]
     for i in range(1, n):
         p = probabilities[i]
-        if p > largest or (p != p and largest == largest):  # noqa: PLR0124
+        if p > largest or (p != p and largest == largest):
             row, largest = i, p
     return row
 
@@ -347,7 +349,9 @@ def _weights(d, history):
 def _keys_with_rows(d, interface, memory, scratch):
     """Compute the cosines of all keys with all rows."""
     n, width, one, put = d.rows, d.width, plain(1), plain(False)
-    multiply(d.heads, n, width, interface.key, width, one, memory, n, scratch.cosines, n, put)
+    multiply(
+        d.heads, n, width, interface.key, width, one, memory, n, scratch.cosines, n, put
+    )
     _compare(d, memory, interface, scratch)
 
 
@@ -434,8 +438,8 @@ def _write_backward(d, v, interface, weights, contents, d_state, gradient):
     """Backpropagate through a write to the previous contents, ``contents``."""
     n, zero = d.rows, number(contents, 0.0)
     focus, mix = at(weights, (d.read_heads + v) * n), interface.mix[v]
-    d_focus, d_contents = at(d_state.write_weights, v * n), at(d_state.memory, d.address * n)
-    d_mix = zero
+    d_focus, d_mix = at(d_state.write_weights, v * n), zero
+    d_contents = at(d_state.memory, d.address * n)
     for w in range(d.content):
         before, d_after, j = at(contents, w * n), at(d_contents, w * n), v * d.content + w
         e, new = interface.erase[j], interface.candidate[j] + mix * interface.given[j]
