@@ -18,12 +18,9 @@ ANY_NETWORK = pytest.mark.parametrize(
     ("memory", "controller"), [*itertools.product([*MEMORIES, None], CONTROLLERS)]
 )
 ANY_MEMORY = pytest.mark.parametrize("memory", MEMORIES)
-<<<<<<< HEAD
 SMOOTH = [memory for memory in MEMORIES if memory != "dntm"]
 """Memories whose gradient is that of what they compute: a D-NTM's usage has none."""
-=======
 WITH_KERNEL = [name for name, memory in MEMORIES.items() if "kernel" in vars(memory)]
->>>>>>> w17-dnc
 
 
 def randomize(module):

@@ -33,20 +33,22 @@ def test_addresses_are_part_of_each_row_and_never_written_within_a_sequence():
     memory = network.cell.memory
     x = make_inputs()
     _, _, trace = network(x, return_states=True)
-    contents = trace.states.memory.memory
-    before = torch.cat([torch.zeros_like(contents[:, :1]), contents[:, :-1]], dim=1)
-    addresses = memory.addresses.expand(*before.shape[:2], -1, -1)
-    rows = torch.cat([addresses, before], dim=-1)  # reads see the last step's contents
-    expected = trace.states.memory.read_weights @ rows
+    rows = trace.states.memory.memory
+    first = network.initial_state(len(x)).memory.memory
+    before = torch.cat([first[:, None], rows[:, :-1]], dim=1)
+    addresses = memory.addresses.expand(*rows.shape[:2], -1, -1)
+    assert torch.equal(before[..., : memory.address_size], addresses)
+    expected = trace.states.memory.read_weights @ before  # reads see the last step's rows
     assert_close(trace.states.reads, expected)
-    assert contents[:, -1].abs().max() > 0.1
+    assert (first[..., memory.address_size :] == 0).all()
+    assert rows[:, -1, :, memory.address_size :].abs().max() > 0.1
 
 
 @pytest.mark.parametrize(("word_size", "expected"), [(2, 1), (3, 1), (5, 2), (20, 8)])
 def test_the_address_is_40_percent_of_a_row_by_default(word_size, expected):
     memory = DNTMMemory(4, 5, word_size, 1, 1, n_inputs=2)
     assert memory.addresses.shape == (5, expected)
-    assert memory.initial_state(3).memory.shape == (3, 5, word_size - expected)
+    assert memory.initial_state(3).memory.shape == (3, 5, word_size)
 
 
 @pytest.mark.parametrize("addressing", ["soft", "hard"])
@@ -55,8 +57,9 @@ def test_the_nop_row_is_never_written_and_reads_as_zeros(addressing, monkeypatch
     memory = network.cell.memory
     state = with_keys(network, make_keys(4, 0) if addressing == "hard" else [-1] * 4)
     _, state, trace = network(make_inputs(), state=state, return_states=True)
-    assert (trace.states.memory.memory[:, :, -1] == 0).all()
-    assert trace.states.memory.memory[:, :, :-1].abs().max() > 0.1
+    contents = trace.states.memory.memory[..., memory.address_size :]
+    assert (contents[:, :, -1] == 0).all()
+    assert contents[:, :, :-1].abs().max() > 0.1
 
     on_the_last = torch.zeros(4, 4, 6, dtype=torch.float64)
     on_the_last[..., -1] = 1
@@ -68,8 +71,10 @@ def test_the_nop_row_is_never_written_and_reads_as_zeros(addressing, monkeypatch
 
 
 def test_without_a_nop_row_the_last_one_is_like_any_other():
-    _, state = make_dntm(nop=False)(make_inputs())
-    assert state.memory.memory[:, -1].abs().max() > 1e-3
+    network = make_dntm(nop=False)
+    _, state = network(make_inputs())
+    contents = state.memory.memory[..., network.cell.memory.address_size :]
+    assert contents[:, -1].abs().max() > 1e-3
 
 
 # Addressing

@@ -45,7 +45,7 @@ def assert_equal_to_reference(network, x, keys):
         for name, actual in {
             "outputs": outputs,
             "reads": trace.states.reads,
-            "content": states.memory,
+            "content": states.memory[..., memory.address_size :],
             "usage": states.usage,
             "weightings": weightings,
             "log_probability": states.log_probability,

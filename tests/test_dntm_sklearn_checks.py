@@ -1,4 +1,7 @@
-"""scikit-learn's own checks with a D-NTM, soft and hard."""
+"""scikit-learn's own checks with a D-NTM that chooses single rows.
+
+Soft ones are checked along with the other memories.
+"""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -7,14 +10,20 @@ from sknt import NTMSequenceClassifier, NTMSequenceRegressor
 
 pytestmark = pytest.mark.slow
 
-SIZES = {"memory": "dntm", "memory_size": 6, "word_size": 4, "hidden_size": 16}
+SMALL = {
+    "memory": "dntm",
+    "memory_params": {"addressing": "hard"},
+    "memory_size": 6,
+    "word_size": 4,
+    "hidden_size": 16,
+}
 
 
 @parametrize_with_checks(
     [
-        Estimator(max_epochs=n_epochs, memory_params={"addressing": addressing}, **SIZES)
-        for addressing in ("soft", "hard")
-        for Estimator, n_epochs in ((NTMSequenceClassifier, 5), (NTMSequenceRegressor, 30))
+        NTMSequenceClassifier(max_epochs=5, **SMALL),
+        # REINFORCE's gradient is unbiased but noisy: it takes more and larger steps.
+        NTMSequenceRegressor(max_epochs=60, learning_rate=0.03, **SMALL),
     ]
 )
 def test_scikit_learn_compatible(estimator, check):

@@ -14,11 +14,7 @@ import torch
 from foreign_memories import FOREIGN, ShiftRegister, Stack
 from helpers import leaves
 from matplotlib import pyplot
-<<<<<<< HEAD
-from network_helpers import SMOOTH
-=======
-from network_helpers import WITH_KERNEL
->>>>>>> w17-dnc
+from network_helpers import SMOOTH, WITH_KERNEL
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch.autograd import gradcheck
@@ -287,12 +283,7 @@ def test_a_fit_changes_every_weight_and_records_where_its_gradients_come_from(me
     weights = dict(model.net_.module_.named_parameters())
     for name, weight in start.net_.module_.named_parameters():
         assert not torch.equal(weights[name], weight), name
-<<<<<<< HEAD
-    has_kernel = "kernel" in vars(MEMORIES[memory])
-    assert model.backend_ == ("fused" if has_kernel else "reference")
-=======
     assert model.backend_ == ("fused" if memory in WITH_KERNEL else "reference")
->>>>>>> w17-dnc
     network = model.net_.module_
     network(torch.randn(2, 3, network.n_inputs))[0].square().sum().backward()
     known = gradient_norms(network).keys()
@@ -411,12 +402,7 @@ def test_an_estimator_refuses_an_unregistered_memory_and_names_the_registered_on
 def test_only_its_own_files_and_the_kernels_know_the_ntm():
     package = Path(sknt.__file__).parent
     allowed = {"memories/__init__.py", "memories/ntm.py", "nn/fused.py"}
-<<<<<<< HEAD
-    allowed.add("memories/dntm.py")  # has a split_interface of its own
-    own = r"\b(NTMMemory|NTMState|NTMInterface|split_interface)\b(?!`)"
-=======
     own = r"\b(NTMMemory|NTMState|NTMInterface)\b(?!`)"
->>>>>>> w17-dnc
     for path in package.rglob("*.py"):
         name = path.relative_to(package).as_posix()
         if name not in allowed and not name.startswith("kernels/"):

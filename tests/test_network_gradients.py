@@ -6,11 +6,8 @@ from helpers import leaves
 from network_helpers import (
     ANY_NETWORK,
     LENGTHS,
-<<<<<<< HEAD
     SMOOTH,
-=======
     backend_of,
->>>>>>> w17-dnc
     gradients,
     is_present,
     make_inputs,

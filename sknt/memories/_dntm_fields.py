@@ -10,11 +10,11 @@ _OF_ALL_HEADS = ("key", "strength", "recency", "gate", "shift", "gamma")
 class DNTMState(NamedTuple):
     """What the memory carries from step to step.
 
-    The read heads come first wherever there is one number or row for each head. The sums
-    grow only where rows are drawn at random.
+    The read heads come first wherever there is one number or row for each head. Addresses
+    stay as they are at first. The sums grow only where rows are drawn at random.
     """
 
-    memory: Tensor  # C, the rows' contents (batch, memory_size, word_size - address_size)
+    memory: Tensor  # rows [a_i ; c_i], address and content (batch, memory_size, word_size)
     usage: Tensor  # v (batch, n_heads, memory_size), without a gradient
     read_weights: Tensor  # (batch, n_read_heads, memory_size), one-hot if it is hard
     write_weights: Tensor  # (batch, n_write_heads, memory_size), likewise

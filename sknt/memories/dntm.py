@@ -6,7 +6,7 @@ last. How choices of rows are drawn and trained is in :mod:`sknt.memories._draws
 """
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -97,6 +97,8 @@ class DNTMMemory(Memory):
     """
 
     bulky: ClassVar[tuple[str, ...]] = ("memory",)
+    kernel: ClassVar[str | None] = "sknt.kernels.memories.dntm"
+    interface_type: ClassVar[Any] = DNTMInterface
     uses_inputs: ClassVar[bool] = True
     acts: Tensor  # 1 for each row with an effect, (memory_size,)
 
@@ -205,12 +207,13 @@ class DNTMMemory(Memory):
     def _first_state(self, keys: Tensor) -> DNTMState:
         n_sequences, n_heads = len(keys), self.n_read_heads + self.n_write_heads
         content_size = self.word_size - self.address_size
+        addresses = self.addresses.expand(n_sequences, -1, -1)
         weights = keys.new_zeros(n_sequences, n_heads, self.memory_size)
         usage, sums = weights, keys.new_zeros(n_sequences, n_heads)
         if self.initial_logits is not None:
             weights = torch.softmax(self.initial_logits, -1).expand(n_sequences, -1, -1)
         return DNTMState(
-            keys.new_zeros(n_sequences, self.memory_size, content_size),
+            F.pad(addresses, (0, content_size)),
             usage,
             weights[:, : self.n_read_heads],
             weights[:, self.n_read_heads :],
@@ -245,29 +248,29 @@ class DNTMMemory(Memory):
 
     def step(self, interface: DNTMInterface, state: DNTMState) -> tuple[Tensor, DNTMState]:
         """Address with all heads, read, then write with each write head in turn."""
-        addresses = self.addresses.expand(len(state.memory), -1, -1)
-        rows = torch.cat([addresses, state.memory], dim=-1)  # [a_i ; c_i]
+        rows = state.memory
         similarity = ops.cosine_similarity(interface.key, rows)
         scores = interface.strength * similarity  # z
-        logits = scores - interface.recency * state.usage
-        usage = torch.lerp(scores, state.usage, USAGE_DECAY).detach()
+        used = state.usage.detach()
+        logits = scores - interface.recency * used
+        usage = torch.lerp(scores.detach(), used, USAGE_DECAY)
         if self.shift_range:
             logits = self._move(logits, interface, state)
         weights, state = self._focus(logits, state)
 
         acting = weights * self.acts
         reads = ops.read(acting[:, : self.n_read_heads], rows)
-        content = torch.relu(interface.candidate + interface.mix * interface.given)
-        memory = state.memory
+        new = torch.relu(interface.candidate + interface.mix * interface.given)
+        addresses, content = rows.tensor_split([self.address_size], dim=-1)
         for head in range(self.n_write_heads):
-            memory = ops.write(
-                memory,
+            content = ops.write(
+                content,
                 acting[:, self.n_read_heads + head],
                 interface.erase[:, head],
-                content[:, head],
+                new[:, head],
             )
         return reads, state._replace(
-            memory=memory,
+            memory=torch.cat([addresses, content], dim=-1),
             usage=usage,
             read_weights=weights[:, : self.n_read_heads],
             write_weights=weights[:, self.n_read_heads :],

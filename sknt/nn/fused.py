@@ -40,6 +40,8 @@ def unsupported(cell: Any, readout: Any) -> str | None:
         return f"there are no kernels for the controller {type(cell.controller).__name__}"
     layers = [*cell.memory.modules()][1:] if has_memory else []
     for layer in [*layers, readout]:
+        if next(layer.parameters(), None) is None:
+            continue  # such as statistics, in which no step takes part
         if type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks:
             return "a layer is parametrized or has hooks, which the kernels would bypass"
     return None
@@ -49,7 +51,8 @@ def unsuitable(cell: Any, readout: Any, x: Tensor) -> str | None:
     """Return why the kernels cannot take a batch, or None if they can."""
     tensors = [x, next(cell.controller.parameters()), readout.weight]
     if isinstance(cell, MemoryCell):
-        tensors += [*cell.memory.parameters(), *cell.memory.buffers()]
+        tensors += [*cell.memory.parameters()]
+        tensors += [b for b in cell.memory.buffers() if b.is_floating_point()]
     if any(tensor.device.type != "cpu" for tensor in tensors):
         return "the kernels run on the CPU alone"
     dtypes = {tensor.dtype for tensor in tensors}
@@ -152,6 +155,9 @@ def run_fused(
     """
     from sknt.kernels.engine import Call, FusedSequences, Weights, make_batch
 
+    n_hops = cell.memory.n_hops if isinstance(cell, MemoryCell) else 1
+    if n_hops > 1:
+        x, lengths = x.repeat_interleave(n_hops, dim=1), n_hops * lengths
     batch = make_batch(lengths.numpy())
     example = cell.initial_state(1) if state is None else state
     if laid_out is None:
@@ -160,14 +166,14 @@ def run_fused(
         tensors = [x, *first, *parameters]
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             results = FusedSequences.apply(plan, batch, traces, x, *first, *parameters)
-            return _name_results(cell, plan, example, *results)
+            return _name_results(cell, plan, example, n_hops, *results)
         weights = Weights(plan.places, parameters)
     else:
         plan, weights, first = laid_out
         if state is not None:
             first = _flatten(cell, plan, state)
     results = Call(plan, batch, weights, x).run(first, traces, keeps=False)
-    return _name_results(cell, plan, example, *results)
+    return _name_results(cell, plan, example, n_hops, *results)
 
 
 def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
@@ -222,11 +228,17 @@ def _flatten(cell: Any, plan: Any, state: Any) -> list[Tensor]:
 
 
 def _name_results(
-    cell: Any, plan: Any, example: Any, outputs: Tensor, *parts: Tensor
+    cell: Any, plan: Any, example: Any, n_hops: int, outputs: Tensor, *parts: Tensor
 ) -> tuple[Tensor, Any, Trace | None]:
-    """Make states and a trace from the parts that the kernels return."""
+    """Make states and a trace from the parts that the kernels return.
+
+    Of the hops of each step, the outputs and the trace are those of the last.
+    """
     n_parts = len(plan.parts.states())
     final, steps = _name_state(cell, example, *parts[:n_parts]), parts[n_parts:]
+    if n_hops > 1:
+        outputs = outputs[:, n_hops - 1 :: n_hops]
+        steps = tuple(part[:, n_hops - 1 :: n_hops] for part in steps)
     if not steps:
         return outputs, final, None
     states = _name_state(cell, example, *steps[:n_parts])
