@@ -171,8 +171,8 @@ class _Cache(caching.FunctionCache):
         if compiled is None:
             _say_once(
                 "compiling",
-                "sknt is compiling the fused kernels for this machine, which takes about "
-                "a minute; they are kept in %s",
+                "sknt is compiling the fused kernels for this machine, which takes up to "
+                "half a minute; they are kept in %s",
                 self.cache_path,
             )
         return compiled
@@ -241,8 +241,8 @@ class _NoCache(caching.NullCache):
     def load_overload(self, sig: Any, target_context: Any) -> None:
         _say_once(
             "compiling",
-            "sknt is compiling the fused kernels, which takes about a minute, and cannot "
-            "keep them for later processes (%s); set NUMBA_CACHE_DIR to a directory that "
+            "sknt is compiling the fused kernels, which takes up to half a minute, and "
+            "cannot keep them for later processes (%s); set NUMBA_CACHE_DIR to a directory that "
             "can be written to",
             self._error,
         )

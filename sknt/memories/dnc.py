@@ -14,12 +14,10 @@ from torch.nn import functional as F
 from sknt import ops
 from sknt.memories._base import Memory, Trace
 from sknt.memories._checks import check_choice, check_clip, check_flag
+from sknt.ops.lookup import MASK_FLOOR
 
 CONSTANT_FILL = 1e-6
 """Value of every element of a constant initial memory (Collier & Beel 2018)."""
-
-MASK_FLOOR = 0.01
-"""μ, the least that a column counts in a masked lookup: there is always one to compare."""
 
 READ_STRENGTH, CONTENT_MODE = 3.0, 1.0
 """Added to the initial biases of read strengths and modes: look up, and sharply."""

@@ -17,6 +17,9 @@ from torch import Tensor
 
 from sknt.ops.addressing import EPSILON
 
+MASK_FLOOR = 0.01
+"""μ, the least that a column counts in a masked lookup: there is always one to compare."""
+
 
 def masked_cosine(key: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
     """Cosine of every head's key with every memory row, in the columns of its mask.

@@ -39,7 +39,7 @@ from sknt.kernels.ops.lookup import (
 )
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
-from sknt.memories.dnc import MASK_FLOOR
+from sknt.ops.lookup import MASK_FLOOR
 
 
 class Dims(NamedTuple):

@@ -574,9 +574,10 @@ def _compare_backward(d, interface, gradient, scratch):
             d_key_norm -= slope * cosine[i] * row_norms[i]
             d_norms[i] -= slope * cosine[i] * key_norm
         gradient.strength[head] += d_strength
-        scale = zero if key_norm == zero else d_key_norm / key_norm
+        length = key_norm if key_norm > zero else number(row_norms, 1.0)
         for w in range(head * width, (head + 1) * width):
-            gradient.key[w] += scale * interface.key[w]
+            # Divided first: the quotient of the norms alone can overflow.
+            gradient.key[w] += d_key_norm * (interface.key[w] / length)
     for i in range(n):
         d_norms[i] = zero if row_norms[i] == zero else d_norms[i] / row_norms[i]
 
