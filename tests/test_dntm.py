@@ -8,9 +8,9 @@ from torch.autograd import gradcheck
 from torch.testing import assert_close
 
 from sknt.memories import DNTMInterface, DNTMMemory, make_memory
-from sknt.memories._draws import make_keys
 from sknt.nn import SequenceNetwork
 from sknt.nn.unroll import map_state
+from sknt.ops.draws import make_keys
 
 pytestmark = pytest.mark.usefixtures("torch_seed")
 

@@ -7,7 +7,7 @@ from dntm_helpers import make_dntm, with_keys
 from numpy.testing import assert_allclose
 from reference_dntm import plain_weights, run
 
-from sknt.memories._draws import make_keys
+from sknt.ops.draws import make_keys
 
 pytestmark = pytest.mark.usefixtures("torch_seed")
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from reference_dntm import scramble as scramble_one
 
-from sknt.memories._draws import LIMIT, choose, make_keys, scramble, uniforms
+from sknt.ops.draws import LIMIT, choose, make_keys, scramble, uniforms
 
 
 def test_scrambling_is_a_permutation_and_the_same_in_plain_integers():

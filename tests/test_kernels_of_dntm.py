@@ -14,8 +14,8 @@ from torch.testing import assert_close
 
 from sknt.kernels import engine
 from sknt.kernels.memories import dntm as kernel
-from sknt.memories._draws import LIMIT, choose, make_keys, uniforms
 from sknt.nn.unroll import map_state
+from sknt.ops.draws import LIMIT, choose, make_keys, uniforms
 
 pytestmark = pytest.mark.usefixtures("torch_seed")
 

@@ -242,8 +242,8 @@ class _NoCache(caching.NullCache):
         _say_once(
             "compiling",
             "sknt is compiling the fused kernels, which takes up to half a minute, and "
-            "cannot keep them for later processes (%s); set NUMBA_CACHE_DIR to a directory that "
-            "can be written to",
+            "cannot keep them for later processes (%s); set NUMBA_CACHE_DIR to a directory "
+            "that can be written to",
             self._error,
         )
 

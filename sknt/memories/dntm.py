@@ -1,7 +1,7 @@
 """The Dynamic Neural Turing Machine's memory (Gulcehre, Chandar, Cho & Bengio 2016).
 
 Rows have a learned address beside their content, and heads avoid the rows that they used
-last. How choices of rows are drawn and trained is in :mod:`sknt.memories._draws` and
+last. How choices of rows are drawn and trained is in :mod:`sknt.ops.draws` and
 :mod:`sknt.memories._reinforce`.
 """
 
@@ -23,15 +23,12 @@ from sknt.memories._checks import (
     check_shift_range,
 )
 from sknt.memories._dntm_fields import DNTMInterface, DNTMState, make_fields
-from sknt.memories._draws import LIMIT, choose, make_keys, scramble, uniforms
 from sknt.memories._reinforce import RewardStatistics, reinforce_loss
 from sknt.ops.addressing import EPSILON
+from sknt.ops.draws import LIMIT, choose, make_keys, scramble, uniforms
 
 ADDRESS_SHARE = 0.4
 """Part of a row that is its address, unless ``address_size`` says otherwise."""
-
-USAGE_DECAY = 0.1
-"""What is left after a step of how much a head has used the rows."""
 
 READ_STRENGTH, READ_RECENCY, WRITE_STRENGTH, WRITE_RECENCY = 3.0, -2.0, 3.0, 2.0
 """Added to the initial biases of the heads' strengths and recency gates."""
@@ -100,6 +97,7 @@ class DNTMMemory(Memory):
     kernel: ClassVar[str | None] = "sknt.kernels.memories.dntm"
     interface_type: ClassVar[Any] = DNTMInterface
     uses_inputs: ClassVar[bool] = True
+    usage_decay: ClassVar[float] = 0.1  # what is left of a head's usage after a step
     acts: Tensor  # 1 for each row with an effect, (memory_size,)
 
     def __init__(
@@ -253,7 +251,7 @@ class DNTMMemory(Memory):
         scores = interface.strength * similarity  # z
         used = state.usage.detach()
         logits = scores - interface.recency * used
-        usage = torch.lerp(scores.detach(), used, USAGE_DECAY)
+        usage = torch.lerp(scores.detach(), used, self.usage_decay)
         if self.shift_range:
             logits = self._move(logits, interface, state)
         weights, state = self._focus(logits, state)

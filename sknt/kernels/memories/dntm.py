@@ -19,9 +19,8 @@ from sknt.kernels.layout import PORTION
 from sknt.kernels.memories.ntm import _compare, _largest, _of_head, _shift
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
-from sknt.memories._draws import LIMIT
-from sknt.memories.dntm import USAGE_DECAY
 from sknt.ops.addressing import EPSILON
+from sknt.ops.draws import LIMIT
 
 TINY = 1e-30
 """Smaller probabilities count as this in logarithms; it is no subnormal number."""
@@ -43,6 +42,7 @@ class Dims(NamedTuple):
     shifts: int  # 2 * shift_range + 1; 0: heads do not move
     columns: int  # of the interface
     portions: int  # the same in whole portions
+    decay: float  # of usage
     clip: float  # inf for none
     is_hard: int  # 1: heads may choose one row each
 
@@ -65,6 +65,7 @@ def dims(memory: Any) -> Dims:
         shifts=2 * memory.shift_range + 1 if memory.shift_range else 0,
         columns=columns,
         portions=-(-columns // PORTION) * PORTION,
+        decay=memory.usage_decay,
         clip=float("inf" if memory.interface_clip is None else memory.interface_clip),
         is_hard=int(memory.addressing == "hard"),
     )
@@ -243,7 +244,7 @@ def _softmax_backward(n, probabilities, gradient):
 
 @helper
 def _scramble(bits):
-    """Permute the whole numbers below 2**32, as ``sknt.memories._draws`` does."""
+    """Permute the whole numbers below 2**32, as ``sknt.ops.draws`` does."""
     bits = ((bits ^ (bits >> 16)) * 0x21F0AAAD) & _MASK
     bits = ((bits ^ (bits >> 15)) * 0x735A2D97) & _MASK
     return bits ^ (bits >> 15)
@@ -398,7 +399,7 @@ def _take_over(d, weights, state):
 def _address(d, interface, state, history, scratch):
     """Turn cosines into probabilities, and update the usage."""
     n, logits, shifted = d.rows, scratch.logits, scratch.shifted
-    epsilon, decay = number(logits, EPSILON), number(logits, USAGE_DECAY)
+    epsilon, decay = number(logits, EPSILON), number(logits, d.decay)
     for head in range(d.heads):
         cosine, usage = at(scratch.cosines, head * n), at(state.usage, head * n)
         strength, recency = interface.strength[head], interface.recency[head]
