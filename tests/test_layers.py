@@ -2,7 +2,10 @@
 
 import ast
 
+import torch
 from helpers import ROOT
+
+from sknt.memories import MEMORIES
 
 # From the top down: a module imports only from layers below its own.
 LAYERS = [
@@ -20,6 +23,29 @@ LAYERS = [
     ["sknt.ops"],
     ["sknt.data", "sknt.datasets", "sknt._runtime", "sknt._private", "sknt._declaration"],
 ]
+
+
+ENGINE = (
+    *("blocks", "buffers", "contract", "controllers", "driver", "engine", "gradients"),
+    *("guards", "layout", "parameters", "states"),
+)
+"""Modules of the kernels that serve every memory."""
+
+
+def test_the_engine_knows_no_field_of_any_memory():
+    names = set()
+    for memory in MEMORIES.values():
+        own = {"n_inputs": 3} if memory.uses_inputs else {}
+        made = memory(5, 6, 4, 1, 1, **own)
+        inputs = (torch.zeros(1, 3),) if memory.uses_inputs else ()
+        interface = made.interface(torch.zeros(1, 5), *inputs)
+        names |= {*made.initial_state(1)._fields, *interface._fields}
+    assert {"links", "read_weights", "erase", "last_access", "usage"} <= names
+    names -= {"add", "given", "key", "memory", "step"}  # words with other meanings, too
+    for module in ENGINE:
+        tree = ast.parse((ROOT / "sknt" / "kernels" / f"{module}.py").read_text())
+        used = {getattr(node, "id", getattr(node, "attr", None)) for node in ast.walk(tree)}
+        assert not names & used, module
 
 
 def layer_of(module):
