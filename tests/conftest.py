@@ -14,6 +14,19 @@ import torch
 # even where another library's upgrade keeps sknt from being imported.
 
 
+OTHERS = ("dnc", "dntm", "sam")
+"""Memories beside the NTM."""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of other memories than the NTM, which compile kernels of their own."""
+    for item in items:
+        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        of_module = any(f"_{memory}" in item.path.stem for memory in OTHERS)
+        if of_module or any(isinstance(v, str) and v in OTHERS for v in values):
+            item.add_marker("other_memory")
+
+
 @pytest.fixture
 def sequences():
     """60 sequences of 2 to 6 steps with 2 features; the label is the first step's sign."""
