@@ -103,7 +103,7 @@ def load_kernel(module_name: str, memory: Any) -> Kernel:
     ImportError
         If there is no such module.
     TypeError
-        If it does not define what it has to.
+        If it does not define what it has to, or its parts are not those of the memory.
     """
     if module_name not in loaded:
         module = importlib.import_module(module_name)
@@ -118,6 +118,8 @@ def load_kernel(module_name: str, memory: Any) -> Kernel:
 
 def _build(module: Any, memory: Any) -> Kernel:
     d = module.dims(memory)
+    if memory is not None:
+        _check_parts(module, d, memory)
     describe = {kind: _with_a_part(getattr(module, kind)) for kind in KINDS}
     structures = {
         f"{kind}_parts": structure(kind, parts(d)) for kind, parts in describe.items()
@@ -151,6 +153,27 @@ def _build(module: Any, memory: Any) -> Kernel:
     )
 
 
+def _check_parts(module: Any, d: Any, memory: Any) -> None:
+    """Refuse parts that are not those of the torch memory, in names, order or shapes."""
+    state, transposed = memory.initial_state(1), getattr(module, "transposed", ())
+    given = {
+        name: (*shape[:-2], *shape[:-3:-1]) if name in transposed else tuple(shape)
+        for name, shape in module.state(d).items()
+    }
+    wanted = {name: tuple(part.shape[1:]) for name, part in state._asdict().items()}
+    if [*given.items()] != [*wanted.items()]:
+        raise TypeError(
+            f"the kernel {module.__name__} has a state of {given}; the memory's is {wanted}"
+        )
+    fields = getattr(memory.interface_type, "_fields", None)
+    if tuple(module.interface(d)) != fields:
+        raise TypeError(
+            f"the kernel {module.__name__} has an interface of "
+            f"{tuple(module.interface(d))}, but the fields of {type(memory).__name__}."
+            f"interface_type are {fields}"
+        )
+
+
 def _with_a_part(describe: Describe) -> Describe:
     """Add a part without numbers where there is none, because a struct needs one."""
     return lambda d: describe(d) or {"nothing": (0,)}
@@ -178,5 +201,11 @@ def _sources(module: ModuleType) -> tuple[Path, ...]:
     """Return the files that a kernel's functions come from, besides the engine's."""
     compiled = [value for value in vars(module).values() if hasattr(value, "py_func")]
     names = {module.__name__, *(value.py_func.__module__ for value in compiled)}
-    paths = {Path(sys.modules[name].__file__ or "") for name in names}
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in names}
+    if without := sorted(name for name, file in files.items() if not file):
+        raise TypeError(
+            f"{', '.join(without)} is no file, but compiled kernels are kept until their "
+            "files change; save the kernel as a module"
+        )
+    paths = {Path(str(file)) for file in files.values()}
     return tuple(sorted(path for path in paths if path.parent != Path(__file__).parent))

@@ -89,6 +89,11 @@ def make_plan(
         Those of the parameters, in the order of :func:`sknt.kernels.parameters.places`.
     """
     sizes = make_sizes(network, kernel, memory)
+    if (n_columns := shapes[-4][0]) != sizes.interface:
+        raise TypeError(
+            f"the kernel {kernel.name} has {sizes.interface} columns of an interface; the "
+            f"projection has {n_columns}"
+        )
     parts, places = find_parts(kernel, sizes), find_places(sizes, shapes)
     return Plan(kernel, sizes, parts, places)
 

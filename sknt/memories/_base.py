@@ -49,10 +49,17 @@ class Memory(nn.Module):
         traces of a step are those after the last time. 1 by default.
     has_auxiliary_loss : bool
         Whether :meth:`auxiliary_loss` is added to the loss in training. False by default.
+    kernel : str or None
+        The module with the memory's compiled kernel (see :mod:`sknt.kernels.contract`);
+        None, if there is none. A subclass does not inherit it.
+    interface_type : type or None
+        With a kernel: the NamedTuple that :meth:`interface` returns.
     """
 
     n_read_heads: int
     word_size: int
+    kernel: ClassVar[str | None] = None
+    interface_type: ClassVar[Any] = None
     bulky: ClassVar[tuple[str, ...]] = ()
     uses_inputs: ClassVar[bool] = False
     n_hops: int = 1
