@@ -6,6 +6,7 @@ import torch
 from sam_helpers import ANY_SIZES, dense, hidden_outputs, make_sam, numpy, run
 
 from sknt.memories.sam import SAMInterface
+from sknt.nn import SequenceNetwork
 from sknt.nn.unroll import map_state
 
 
@@ -110,3 +111,16 @@ def test_the_number_of_a_step_and_of_a_row_is_exact_in_single_precision():
     # Row 0 is the least recent, and then the first that was not accessed in this step.
     assert state[0].write_rows[0, 0, -1] == 0
     assert state[1].write_rows[0, 0, -1] == state[0].read_rows.max() + 1
+
+
+@pytest.mark.parametrize("row", [-1.0, 6.0, 0.5, float("nan")])
+@pytest.mark.parametrize("backend", ["fused", "reference"])
+def test_a_state_with_rows_that_there_are_not_is_refused(backend, row):
+    network = SequenceNetwork(3, 2, memory="sam", memory_size=6, backend=backend)
+    x = torch.randn(2, 4, 3)
+    state = network(x)[1]
+    rows = torch.full_like(state.memory.read_rows, row)
+    bad = state._replace(memory=state.memory._replace(read_rows=rows))
+    with pytest.raises(ValueError, match=r"state\.memory\.read_rows .* from 0 to 5"):
+        network(x, state=bad)
+    network(x, state=state)

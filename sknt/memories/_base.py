@@ -126,6 +126,18 @@ class Memory(nn.Module):
         """
         raise NotImplementedError
 
+    def check_state(self, state: Any) -> None:
+        """Refuse a state that no step returns, though its shapes are right.
+
+        It is called with states that are given to a network. By default, all are accepted;
+        a memory whose state has numbers of rows must see to it that there are such rows.
+
+        Raises
+        ------
+        ValueError
+            Names the field, and what it should hold.
+        """
+
     def slim(self, state: Any) -> Any:
         """Leave the bulky fields out of a state: their second axis then has length 0."""
         fields = {name: getattr(state, name) for name in self.bulky}

@@ -162,6 +162,17 @@ class SAMMemory(Memory):
         biases.write_gate.add_(WRITE_GATE)
         biases.interpolation_gate.add_(INTERPOLATION_GATE)
 
+    def check_state(self, state: SAMState) -> None:
+        """Refuse numbers of rows that there are not."""
+        n = self.memory_size
+        for name in ("read_rows", "write_rows"):
+            rows = getattr(state, name)
+            if not bool(((rows >= 0) & (rows < n) & (rows == rows.floor())).all()):
+                raise ValueError(
+                    f"state.memory.{name} holds numbers that are no rows; give whole "
+                    f"numbers from 0 to {n - 1}, such as a network returns them"
+                )
+
     def initial_state(self, batch_size: int) -> SAMState:
         """Return rows of zeros, of which none has been accessed, one copy per sequence."""
         zero = self.projection.weight.new_zeros(())

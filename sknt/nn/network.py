@@ -328,6 +328,8 @@ class SequenceNetwork(nn.Module):
                     "from a state; leave state out or use bidirectional=False"
                 )
             check_state(state, self.initial_state(1), len(x))
+            if isinstance(self.cell, MemoryCell):
+                self.cell.memory.check_state(state.memory)
         if self.patch_size > 1:
             x, lengths = to_patches(x, lengths, self.patch_size)
         outputs, state, trace = self._run_forward(x, lengths, state, traces, prepared)
