@@ -4,8 +4,10 @@ import pytest
 import torch
 from helpers import leaves
 from network_helpers import WITH_KERNEL
+from numba import njit
 from torch.testing import assert_close
 
+from sknt.kernels._libraries import compile_as_whole
 from sknt.nn import CONTROLLERS, SequenceNetwork
 
 EACH_MEMORY = pytest.mark.parametrize("memory", WITH_KERNEL)
@@ -17,6 +19,13 @@ EACH_PAIR = pytest.mark.parametrize(
         *((memory, "lstm") for memory in WITH_KERNEL[1:]),
     ],
 )
+
+
+def compiled(function, **options):
+    """Compile a function that uses parts of kernels, put together as in an entry."""
+    dispatcher = njit(function, **options)
+    compile_as_whole(dispatcher)
+    return dispatcher
 
 
 def make_kernel_network(**options):

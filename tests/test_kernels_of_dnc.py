@@ -5,8 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from kernel_helpers import assert_gradients_close, make_batch, results_and_gradients
-from numba import njit
+from kernel_helpers import (
+    assert_gradients_close,
+    compiled,
+    make_batch,
+    results_and_gradients,
+)
 from torch.testing import assert_close
 
 from sknt import ops
@@ -54,7 +58,7 @@ def test_any_configuration_gives_the_references_results_and_gradients(seed):
     assert_gradients_close(actual[1], expected[1], 1e-7)
 
 
-@njit
+@compiled
 def sorted_and_allocated(usage):
     n = len(usage)
     order, allocation = np.empty_like(usage), np.empty_like(usage)

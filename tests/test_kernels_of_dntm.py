@@ -9,7 +9,7 @@ import pytest
 import torch
 from dntm_helpers import make_dntm, with_keys
 from helpers import leaves
-from numba import njit
+from kernel_helpers import compiled
 from torch.testing import assert_close
 
 from sknt.kernels import engine
@@ -108,7 +108,7 @@ def test_single_precision_draws_the_same_rows():
 # Choices
 
 
-@njit
+@compiled
 def draw_one_by_one(probabilities, keys, counts, head):
     rows = np.empty(len(keys), np.int64)
     for i in range(len(keys)):

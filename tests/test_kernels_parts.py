@@ -4,8 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from kernel_helpers import make_kernel_network
-from numba import njit
+from kernel_helpers import compiled, make_kernel_network
 
 from sknt.kernels import functions
 from sknt.kernels.layout import weight_shapes
@@ -17,8 +16,8 @@ from sknt.nn import fused
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
-def compiled(function):
-    @njit
+def for_each(function):
+    @compiled
     def each(x, y):
         for i in range(len(x)):
             y[i] = function(x[i])
@@ -37,7 +36,7 @@ def compiled(function):
     ],
 )
 def test_elementary_functions_are_exact_to_rounding(name, expected, limits):
-    apply = compiled(getattr(functions, name))
+    apply = for_each(getattr(functions, name))
     rng = np.random.RandomState(0)
     x = rng.uniform(*limits, size=2000)
     tiny = 10.0 ** rng.uniform(-30, 0, size=2000)
@@ -49,12 +48,12 @@ def test_elementary_functions_are_exact_to_rounding(name, expected, limits):
         np.testing.assert_allclose(result, expected(given.astype(float)), rtol=tolerance)
 
 
-@njit
+@compiled
 def product(m, n, k, a, a_row, a_column, b, c, adds):
     multiply(m, n, k, start(a), a_row, a_column, start(b), n, start(c), n, adds)
 
 
-@njit
+@compiled
 def product_transposed(m, n, k, a, b, c):
     multiply_transposed(m, n, k, start(a), k, start(b), k, start(c), n, plain(False))
 

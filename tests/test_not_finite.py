@@ -1,11 +1,12 @@
 """Both paths agree on what is not finite, so that a guard against it fires on either."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from numba import njit
+from kernel_helpers import compiled
 
 from sknt.kernels import functions
 from sknt.nn import SequenceNetwork
@@ -153,7 +154,7 @@ def test_elementary_functions_of_what_is_not_finite_are_the_mathematical_ones(dt
         expected["log"][1] = np.nan
     for name, results in expected.items():
         function = getattr(functions, name)
-        apply = njit(lambda x, function=function: function(x))
+        apply = compiled(lambda x, function=function: function(x))
         np.testing.assert_allclose([apply(v) for v in x], results, rtol=1e-6, atol=1e-20)
 
 
@@ -162,7 +163,7 @@ def test_elementary_functions_of_what_is_not_finite_are_the_mathematical_ones(dt
 def test_the_largest_of_numbers_is_nan_wherever_nan_is(dtype, n):
     larger = functions.larger
 
-    @njit(fastmath={"reassoc", "contract", "nsz"})
+    @partial(compiled, fastmath={"reassoc", "contract", "nsz"})
     def largest(values):
         result = values[0]
         for value in values:
