@@ -202,16 +202,19 @@ def test_nan_passes_through_as_in_the_reference(where):
 
 
 @pytest.mark.parametrize("value", [math.nan, -1.0, 9.0, 1e30, math.inf])
-def test_numbers_that_are_no_rows_or_steps_are_harmless(value):
+def test_numbers_that_are_no_rows_are_refused_and_no_steps_harmless(value):
     network = make_sam_network()
     x, lengths = make_batch()
     with torch.no_grad():
         _, state = network(x)
         for name in ("read_rows", "write_rows", "last_access", "step"):
             bad = torch.full_like(getattr(state.memory, name), value)
-            memory = state.memory._replace(**{name: bad})
-            outputs, _ = network(x, lengths, state._replace(memory=memory))
-            assert outputs.isfinite().all()
+            given = state._replace(memory=state.memory._replace(**{name: bad}))
+            if name.endswith("rows"):
+                with pytest.raises(ValueError, match=f"state.memory.{name} holds numbers"):
+                    network(x, lengths, given)
+            else:
+                assert network(x, lengths, given)[0].isfinite().all()
 
 
 def test_what_is_kept_of_the_steps_does_not_grow_with_the_rows(monkeypatch):
