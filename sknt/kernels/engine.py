@@ -248,16 +248,16 @@ class Call:
     ) -> None:
         """Run all steps; ``state`` is overwritten by the final state."""
         n_kept, base, n_saved, interval = self.n_sequences, -1, 0, 0
+        kept = place(history_shapes(self.sizes, n_kept))
         if keeps:
             n_rows, replays = int(self.batch.rows[-1]), self.plan.kernel.replays
             if replays:
                 interval = self.interval
                 n_saved = -(-self.n_steps // interval)
-            size = place(history_shapes(self.sizes, n_rows)).size * self.x.itemsize
-            if size <= HISTORY_LIMIT or not replays:
-                n_kept, base = n_rows, 0
+            whole = place(history_shapes(self.sizes, n_rows))
+            if whole.size * self.x.itemsize <= HISTORY_LIMIT or not replays:
+                n_kept, base, kept = n_rows, 0, whole
         self.saved = self._take(n_saved * self.n_sequences * self.sizes.state)
-        kept = place(history_shapes(self.sizes, n_kept))
         history = self._take(kept.size)
         partition = blocks.make_partition(self.n_sequences)
         span = driver.Span(0, self.n_steps, base, interval, n_kept, kept.starts)
@@ -297,7 +297,9 @@ class Call:
             starts = range(0, self.n_steps, self.interval)
             spans = [(t, min(t + self.interval, self.n_steps)) for t in starts]
             n_kept = max(int(rows[stop] - rows[begin]) for begin, stop in spans)
-            history = self._take(place(history_shapes(sizes, n_kept)).size)
+        kept_at, size = place(history_shapes(sizes, n_kept))
+        if history is None:
+            history = self._take(size)
             if kernel.replays:
                 state, blank = self._take(self.n_sequences * sizes.state), False
                 state = state.reshape(self.n_sequences, sizes.state)
@@ -306,7 +308,6 @@ class Call:
             no_outputs = d_outputs[:0], *no_trace(self.x.dtype)
         partition = blocks.make_partition(self.n_sequences)
         room, scratch = self._scratch(partition.n_threads, partition.block)
-        kept_at = place(history_shapes(sizes, n_kept)).starts
         d_weights = np.zeros_like(self.weights.transposed)
         for begin, stop in reversed(spans):
             base = int(rows[begin])

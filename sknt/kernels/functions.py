@@ -220,13 +220,61 @@ def sigmoid_all(n, x):
 
 
 @helper
+def tanh_backward(n, squashed, gradient):
+    """Backpropagate through the hyperbolic tangents of n numbers, in place."""
+    one = number(squashed, 1.0)
+    for i in range(n):
+        gradient[i] *= one - squashed[i] * squashed[i]
+
+
+@helper
+def sigmoid_backward(n, squashed, gradient):
+    """Backpropagate through the logistic sigmoids of n numbers, in place."""
+    one = number(squashed, 1.0)
+    for i in range(n):
+        gradient[i] *= squashed[i] * (one - squashed[i])
+
+
+@helper
+def clip(n, padded, limit, x, y):
+    """Set y to n numbers clipped to ± a limit, followed by zeros up to ``padded``.
+
+    NaN stays NaN.
+    """
+    zero, most = number(x, 0.0), number(x, limit)
+    for i in range(n):
+        z = x[i]
+        z = -most if z < -most else z
+        y[i] = most if z > most else z
+    for i in range(n, padded):
+        y[i] = zero
+
+
+@helper
+def clip_backward(n, limit, gradient, x):
+    """Replace n numbers by the gradient with respect to them, 0 where they were clipped."""
+    zero, most = number(x, 0.0), number(x, limit)
+    unclipped = limit == math.inf  # and then NaN has a gradient, too
+    for i in range(n):
+        z = x[i]
+        x[i] = gradient[i] if unclipped or (-most <= z and z <= most) else zero
+
+
+@helper
+def largest(n, values):
+    """Return the largest of n numbers, and NaN if one of them is."""
+    best = values[0]
+    for i in range(n):
+        best = larger(values[i], best)
+    return best
+
+
+@helper
 def softmax(n, x, y):
     """Set y to the softmax of n numbers."""
-    largest, total = x[0], number(x, 0.0)
+    highest, total = largest(n, x), number(x, 0.0)
     for i in range(n):
-        largest = larger(x[i], largest)
-    for i in range(n):
-        e = exp(x[i] - largest)
+        e = exp(x[i] - highest)
         y[i] = e
         total += e
     for i in range(n):
@@ -235,7 +283,10 @@ def softmax(n, x, y):
 
 @helper
 def softmax_backward(n, y, d_y, d_x):
-    """Set d_x to the gradient with respect to the arguments of a softmax."""
+    """Set d_x to the gradient with respect to the arguments of a softmax.
+
+    It may take the place of d_y.
+    """
     mean = number(y, 0.0)
     for i in range(n):
         mean += d_y[i] * y[i]

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from sknt.memories._heads import split_columns
+
 _OF_ALL_HEADS = ("key", "strength", "recency", "gate", "shift", "gamma")
 
 
@@ -62,10 +64,7 @@ class Fields(NamedTuple):
 
     def split(self, columns: Tensor) -> DNTMInterface:
         """Split columns, (..., n_columns), into the fields."""
-        parts = columns.split(self.sizes, dim=-1)
-        return DNTMInterface(
-            *(p.unflatten(-1, shape) for p, shape in zip(parts, self.shapes, strict=True))
-        )
+        return DNTMInterface(*split_columns(columns, self.shapes))
 
     def parts(self, n_read_heads: int) -> dict[str, dict[str, slice]]:
         """Name the rows of both projections by head and field: "read head 0: key"."""

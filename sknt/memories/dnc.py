@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from sknt import ops
 from sknt.memories._base import Memory, Trace
 from sknt.memories._checks import check_choice, check_clip, check_flag
+from sknt.memories._heads import split_columns, weightings_of_heads
 from sknt.ops.lookup import MASK_FLOOR
 
 CONSTANT_FILL = 1e-6
@@ -156,8 +157,8 @@ class DNCMemory(Memory):
             "add": (writes, word_size),
         }
         self._shapes = [(len(owners), width) for owners, width in self._fields.values()]
-        self._field_sizes = [count * width for count, width in self._shapes]
-        self.projection = nn.Linear(controller_size, sum(self._field_sizes))
+        n_columns = sum(count * width for count, width in self._shapes)
+        self.projection = nn.Linear(controller_size, n_columns)
         nn.init.xavier_uniform_(self.projection.weight, gain=1.4)
         nn.init.normal_(self.projection.bias, std=0.01)
         self._initialize_heads()
@@ -226,10 +227,7 @@ class DNCMemory(Memory):
 
     def split_interface(self, columns: Tensor) -> DNCInterface:
         """Split the columns of an interface, (..., n_columns), into its fields."""
-        parts = columns.split(self._field_sizes, dim=-1)
-        return DNCInterface(
-            *(p.unflatten(-1, shape) for p, shape in zip(parts, self._shapes, strict=True))
-        )
+        return DNCInterface(*split_columns(columns, self._shapes))
 
     def step(self, interface: DNCInterface, state: DNCState) -> tuple[Tensor, DNCState]:
         """Allocate, write with each head in turn, link what was written, then read."""
@@ -287,14 +285,7 @@ class DNCMemory(Memory):
 
     def weightings(self, trace: Trace) -> dict[str, Tensor]:
         """Return where each head wrote and read, and which rows were in use."""
-        states = trace.states
-        kinds = {"write": states.write_weights, "read": states.read_weights}
-        heads = {
-            f"{kind} head {head}": weights[:, :, head]
-            for kind, weights in kinds.items()
-            for head in range(weights.shape[2])
-        }
-        return heads | {"usage": states.usage}
+        return weightings_of_heads(trace.states) | {"usage": trace.states.usage}
 
     def parts(self) -> dict[str, dict[str, slice]]:
         """Name the rows of the projection by head and field: "read head 0: free_gate"."""

@@ -23,6 +23,7 @@ from sknt.memories._checks import (
     check_shift_range,
 )
 from sknt.memories._dntm_fields import DNTMInterface, DNTMState, make_fields
+from sknt.memories._heads import weightings_of_heads
 from sknt.memories._reinforce import RewardStatistics, reinforce_loss
 from sknt.ops.addressing import EPSILON
 from sknt.ops.draws import LIMIT, choose, make_keys, scramble, uniforms
@@ -307,13 +308,7 @@ class DNTMMemory(Memory):
 
     def weightings(self, trace: Trace) -> dict[str, Tensor]:
         """Return where each write head wrote and each read head read."""
-        states = trace.states
-        kinds = {"write": states.write_weights, "read": states.read_weights}
-        return {
-            f"{kind} head {head}": weights[:, :, head]
-            for kind, weights in kinds.items()
-            for head in range(weights.shape[2])
-        }
+        return weightings_of_heads(trace.states)
 
     def parts(self) -> dict[str, dict[str, slice]]:
         """Name the rows of both projections by head and field: "read head 0: key"."""

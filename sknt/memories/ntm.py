@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from sknt import ops
 from sknt.memories._base import Memory, Trace
 from sknt.memories._checks import check_choice, check_clip, check_shift_range
+from sknt.memories._heads import split_columns, weightings_of_heads
 
 CONSTANT_FILL = 1e-6
 """Value of every element of a constant initial memory (Collier & Beel 2018)."""
@@ -138,8 +139,8 @@ class NTMMemory(Memory):
             (n_write_heads, word_size),
             (n_write_heads, word_size),
         )
-        self._field_sizes = [count * width for count, width in self._fields]
-        self.projection = nn.Linear(controller_size, sum(self._field_sizes))
+        n_columns = sum(count * width for count, width in self._fields)
+        self.projection = nn.Linear(controller_size, n_columns)
         nn.init.xavier_uniform_(self.projection.weight, gain=1.4)
         nn.init.normal_(self.projection.bias, std=0.01)
         # The logit that singles out one of N rows in a softmax grows with ln N.
@@ -206,14 +207,7 @@ class NTMMemory(Memory):
 
     def split_interface(self, columns: Tensor) -> NTMInterface:
         """Split the columns of an interface, (..., n_columns), into its fields."""
-        return NTMInterface(
-            *(
-                part.unflatten(-1, field)
-                for part, field in zip(
-                    columns.split(self._field_sizes, dim=-1), self._fields, strict=True
-                )
-            )
-        )
+        return NTMInterface(*split_columns(columns, self._fields))
 
     def step(self, interface: NTMInterface, state: NTMState) -> tuple[Tensor, NTMState]:
         """Address with all heads, read, then write with each write head in turn."""
@@ -240,13 +234,7 @@ class NTMMemory(Memory):
 
     def weightings(self, trace: Trace) -> dict[str, Tensor]:
         """Return where each write head wrote and each read head read."""
-        states = trace.states
-        kinds = {"write": states.write_weights, "read": states.read_weights}
-        return {
-            f"{kind} head {head}": weights[:, :, head]
-            for kind, weights in kinds.items()
-            for head in range(weights.shape[2])
-        }
+        return weightings_of_heads(trace.states)
 
     def parts(self) -> dict[str, dict[str, slice]]:
         """Name the rows of the projection by head and field: "read head 0: gate"."""

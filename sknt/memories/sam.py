@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from sknt import ops
 from sknt.memories._base import Memory, Trace
 from sknt.memories._checks import check_clip, check_n_nearest, check_rows_of_heads
+from sknt.memories._heads import split_columns
 
 USUAL_N_NEAREST = 4
 """Number of rows that a head reads, unless the memory has fewer."""
@@ -141,8 +142,8 @@ class SAMMemory(Memory):
             (n_write_heads, 1),
             (n_write_heads, word_size),
         )
-        self._field_sizes = [count * width for count, width in self._fields]
-        self.projection = nn.Linear(controller_size, sum(self._field_sizes))
+        n_columns = sum(count * width for count, width in self._fields)
+        self.projection = nn.Linear(controller_size, n_columns)
         nn.init.xavier_uniform_(self.projection.weight, gain=1.4)
         nn.init.normal_(self.projection.bias, std=0.01)
         self._initialize_heads()
@@ -208,14 +209,7 @@ class SAMMemory(Memory):
 
     def _split(self, columns: Tensor) -> SAMInterface:
         """Split the columns of an interface, (..., n_columns), into its fields."""
-        return SAMInterface(
-            *(
-                part.unflatten(-1, field)
-                for part, field in zip(
-                    columns.split(self._field_sizes, dim=-1), self._fields, strict=True
-                )
-            )
-        )
+        return SAMInterface(*split_columns(columns, self._fields))
 
     def step(self, interface: SAMInterface, state: SAMState) -> tuple[Tensor, SAMState]:
         """Write with all heads, then read the new memory."""

@@ -6,11 +6,19 @@ W row width. The memory is kept transposed, (W, N); links are (V, N, N), so that
 runs over adjacent numbers.
 """
 
-import math
 from typing import Any, NamedTuple
 
 from sknt.kernels._compile import helper, stage
-from sknt.kernels.functions import exp, sigmoid, softplus
+from sknt.kernels.functions import (
+    clip,
+    clip_backward,
+    exp,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    softmax_backward,
+    softplus,
+)
 from sknt.kernels.layout import PORTION
 from sknt.kernels.ops.allocation import (
     allocate,
@@ -184,20 +192,6 @@ def _lookup_room(scratch):
 
 
 @stage
-def _softmax(n, raw, probabilities):
-    """Compute the softmax of a few numbers."""
-    highest, total = raw[0], number(raw, 0.0)
-    for i in range(n):
-        highest = raw[i] if raw[i] > highest else highest
-    for i in range(n):
-        e = exp(raw[i] - highest)
-        probabilities[i] = e
-        total += e
-    for i in range(n):
-        probabilities[i] /= total
-
-
-@stage
 def activate(d, raw, interface, scratch):
     """Clip the raw interface and apply its activations.
 
@@ -205,14 +199,9 @@ def activate(d, raw, interface, scratch):
     loop over few would not be vectorised.
     """
     columns, n, own = raw.key, d.portions, interface.key
-    zero, one, clip = number(columns, 0.0), number(columns, 1.0), number(columns, d.clip)
+    zero, one = number(columns, 0.0), number(columns, 1.0)
     clipped, squashed = scratch.columns, at(scratch.columns, n)
-    for i in range(d.columns):
-        x = columns[i]
-        x = -clip if x < -clip else x  # NaN stays NaN
-        clipped[i] = clip if x > clip else x
-    for i in range(d.columns, n):
-        clipped[i] = zero
+    clip(d.columns, n, d.clip, columns, clipped)
     for i in range(n):
         squashed[i] = sigmoid(clipped[i])
     n_keys, n_adds, n_reads = d.heads * d.width, d.write_heads * d.width, d.read_heads
@@ -232,7 +221,7 @@ def activate(d, raw, interface, scratch):
         interface.mask[i] = floor + rest * squashed[mask + i]
     for head in range(n_reads):
         start = modes + head * d.modes
-        _softmax(d.modes, at(clipped, start), at(own, start))
+        softmax(d.modes, at(clipped, start), at(own, start))
     one_plus, used = scratch.one_plus, d.heads + n_sharp
     copy(d.heads, at(clipped, strength), one_plus)
     copy(n_sharp, at(clipped, sharpness), at(one_plus, d.heads))
@@ -246,14 +235,6 @@ def activate(d, raw, interface, scratch):
 
 
 @helper
-def _sigmoid_backward(n, squashed, gradient):
-    """Backpropagate through the logistic sigmoids of n numbers."""
-    one = number(squashed, 1.0)
-    for i in range(n):
-        gradient[i] *= squashed[i] * (one - squashed[i])
-
-
-@helper
 def _oneplus_backward(n, values, gradient):
     """Backpropagate through ``1 + softplus`` of n numbers."""
     one = number(values, 1.0)
@@ -264,9 +245,7 @@ def _oneplus_backward(n, values, gradient):
 @stage
 def activate_backward(d, raw, interface, gradient, scratch):
     """Backpropagate through the activations, from the interface to ``raw``'s place."""
-    columns, d_columns = raw.key, gradient.key
-    zero, one, clip = number(columns, 0.0), number(columns, 1.0), number(columns, d.clip)
-    floor = number(columns, MASK_FLOOR)
+    one, floor = number(raw.key, 1.0), number(raw.key, MASK_FLOOR)
     scale = one / (one - floor)
     _oneplus_backward(d.heads, interface.strength, gradient.strength)
     if d.sharpens:
@@ -280,17 +259,10 @@ def activate_backward(d, raw, interface, gradient, scratch):
             at(interface.modes, head * d.modes),
             at(gradient.modes, head * d.modes),
         )
-        total = zero
-        for i in range(d.modes):
-            total += d_mode[i] * mode[i]
-        for i in range(d.modes):
-            d_mode[i] = (d_mode[i] - total) * mode[i]
+        softmax_backward(d.modes, mode, d_mode, d_mode)
     n_gates = d.read_heads + 2 * d.write_heads + d.write_heads * d.width
-    _sigmoid_backward(n_gates, interface.free_gate, gradient.free_gate)
-    unclipped = d.clip == math.inf  # and then NaN has a gradient, too
-    for i in range(d.columns):
-        x = columns[i]
-        columns[i] = d_columns[i] if unclipped or (-clip <= x and x <= clip) else zero
+    sigmoid_backward(n_gates, interface.free_gate, gradient.free_gate)
+    clip_backward(d.columns, d.clip, gradient.key, raw.key)
 
 
 # Forward

@@ -7,16 +7,25 @@ numbers; its first W - C lines, the addresses, are never written. A row without 
 the last one: reads and writes end before it.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
 
 from sknt.kernels._compile import helper, stage
-from sknt.kernels.functions import exp, log, sigmoid, softplus
+from sknt.kernels.functions import (
+    clip,
+    clip_backward,
+    exp,
+    largest,
+    log,
+    sigmoid,
+    sigmoid_backward,
+    softmax_backward,
+    softplus,
+)
 from sknt.kernels.layout import PORTION
-from sknt.kernels.memories.ntm import _compare, _largest, _of_head, _shift
+from sknt.kernels.memories.ntm import _compare, _of_head, _shift
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON
@@ -152,7 +161,7 @@ def activate(d, raw, interface, scratch):
     would not be vectorised.
     """
     columns, told, n = raw.key, interface.key, d.portions
-    zero, one, clip = number(columns, 0.0), number(columns, 1.0), number(columns, d.clip)
+    one = number(columns, 1.0)
     clipped, squashed = scratch.columns, at(scratch.columns, n)
     first, moving = d.heads * d.width, 1 if d.shifts else 0
     strengths, recencies = at(clipped, first), first + d.heads
@@ -162,12 +171,7 @@ def activate(d, raw, interface, scratch):
     erasers = gates + d.heads * (2 * moving + d.shifts)
     written = d.write_heads * d.content
     mixes = erasers + 2 * written
-    for i in range(d.columns):
-        x = columns[i]
-        x = -clip if x < -clip else x  # NaN stays NaN
-        clipped[i] = clip if x > clip else x
-    for i in range(d.columns, n):
-        clipped[i] = zero
+    clip(d.columns, n, d.clip, columns, clipped)
     for i in range(n):
         squashed[i] = sigmoid(clipped[i])
     copy(d.columns, clipped, told)
@@ -186,57 +190,34 @@ def activate(d, raw, interface, scratch):
 @stage
 def activate_backward(d, raw, interface, gradient, scratch):
     """Backpropagate through the activations, from the interface to ``raw``'s place."""
-    columns, d_columns = raw.key, gradient.key
-    zero, one, clip = number(columns, 0.0), number(columns, 1.0), number(columns, d.clip)
-    _sigmoid_backward(d.heads, interface.recency, gradient.recency)
-    _sigmoid_backward(d.write_heads * d.content, interface.erase, gradient.erase)
-    _sigmoid_backward(d.write_heads, interface.mix, gradient.mix)
+    one = number(raw.key, 1.0)
+    sigmoid_backward(d.heads, interface.recency, gradient.recency)
+    sigmoid_backward(d.write_heads * d.content, interface.erase, gradient.erase)
+    sigmoid_backward(d.write_heads, interface.mix, gradient.mix)
     for head in range(d.heads):
         gradient.strength[head] *= one - exp(one - interface.strength[head])
     if d.shifts:
-        _sigmoid_backward(d.heads, interface.gate, gradient.gate)
+        sigmoid_backward(d.heads, interface.gate, gradient.gate)
         for head in range(d.heads):
             gradient.gamma[head] *= one - exp(one - interface.gamma[head])
             start = head * d.shifts
-            _softmax_backward(
-                d.shifts, at(interface.shift, start), at(gradient.shift, start)
-            )
-    unclipped = d.clip == math.inf  # and then NaN has a gradient, too
-    for i in range(d.columns):
-        x = columns[i]
-        columns[i] = d_columns[i] if unclipped or (-clip <= x and x <= clip) else zero
-
-
-@helper
-def _sigmoid_backward(n, squashed, gradient):
-    """Backpropagate through the logistic sigmoids of n numbers."""
-    one = number(squashed, 1.0)
-    for i in range(n):
-        gradient[i] *= squashed[i] * (one - squashed[i])
+            d_shift = at(gradient.shift, start)
+            softmax_backward(d.shifts, at(interface.shift, start), d_shift, d_shift)
+    clip_backward(d.columns, d.clip, gradient.key, raw.key)
 
 
 @helper
 def _softmax(n, logits, probabilities):
     """Turn n logits into probabilities, which may take their place."""
     one, total = number(logits, 1.0), number(logits, 0.0)
-    largest = _largest(n, logits)
+    highest = largest(n, logits)
     for i in range(n):
-        e = exp(logits[i] - largest)
+        e = exp(logits[i] - highest)
         probabilities[i] = e
         total += e
     scale = one / total
     for i in range(n):
         probabilities[i] *= scale
-
-
-@helper
-def _softmax_backward(n, probabilities, gradient):
-    """Turn the gradient of n probabilities into that of their logits."""
-    mean = number(gradient, 0.0)
-    for i in range(n):
-        mean += gradient[i] * probabilities[i]
-    for i in range(n):
-        gradient[i] = (gradient[i] - mean) * probabilities[i]
 
 
 # Choice of rows
@@ -325,7 +306,7 @@ def _choose_backward(d, head, key, history, d_state, d_focus, d_logits):
     probabilities = at(history.probabilities, head * n)
     if d.is_hard == 0 or key == -one:
         copy(n, d_focus, d_logits)
-        _softmax_backward(n, probabilities, d_logits)
+        softmax_backward(n, probabilities, d_logits, d_logits)
     elif key > zero:
         chosen, entropy = at(history.weights, head * n), _entropy(n, probabilities)
         d_log, d_entropy = d_state.log_probability[head], d_state.entropy[head]
@@ -521,7 +502,7 @@ def _move_backward(d, head, interface, last, content, d_last, d_logits, gradient
         d_last[i] = (one - gate) * slope
         d_logits[i] = gate * slope
     gradient.gate[head] += d_gate
-    _softmax_backward(n, content, d_logits)
+    softmax_backward(n, content, d_logits, d_logits)
 
 
 @stage

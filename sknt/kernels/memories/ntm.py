@@ -10,7 +10,20 @@ import math
 from typing import Any, NamedTuple
 
 from sknt.kernels._compile import helper, stage
-from sknt.kernels.functions import exp, larger, log, sigmoid, softplus, tanh
+from sknt.kernels.functions import (
+    clip,
+    clip_backward,
+    exp,
+    largest,
+    log,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    softmax_backward,
+    softplus,
+    tanh,
+    tanh_backward,
+)
 from sknt.kernels.layout import PORTION
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
@@ -121,16 +134,11 @@ def activate(d, raw, interface, scratch):
     loop over few would not be vectorised.
     """
     columns, n = raw.key, d.portions
-    zero, one, clip = number(columns, 0.0), number(columns, 1.0), number(columns, d.clip)
+    one = number(columns, 1.0)
     clipped, squashed = scratch.columns, at(scratch.columns, n)
     erase, add = d.columns - 2 * d.write_heads * d.width, d.write_heads * d.width
     gate = d.heads * (d.width + 1)
-    for i in range(d.columns):
-        x = columns[i]
-        x = -clip if x < -clip else x  # NaN stays NaN
-        clipped[i] = clip if x > clip else x
-    for i in range(d.columns, n):
-        clipped[i] = zero
+    clip(d.columns, n, d.clip, columns, clipped)
     for i in range(n):
         squashed[i] = sigmoid(clipped[i])
     copy(d.heads, at(squashed, gate), interface.gate)
@@ -145,15 +153,7 @@ def activate(d, raw, interface, scratch):
     gammas = at(shifts, d.heads * d.shifts)
     for head in range(d.heads):
         shift, out = at(shifts, head * d.shifts), at(interface.shift, head * d.shifts)
-        largest, total = shift[0], zero
-        for i in range(d.shifts):
-            largest = shift[i] if shift[i] > largest else largest
-        for i in range(d.shifts):
-            e = exp(shift[i] - largest)
-            out[i] = e
-            total += e
-        for i in range(d.shifts):
-            out[i] /= total
+        softmax(d.shifts, shift, out)
         interface.strength[head] = softplus(strengths[head])
         interface.gamma[head] = one + softplus(gammas[head])
 
@@ -161,39 +161,22 @@ def activate(d, raw, interface, scratch):
 @stage
 def activate_backward(d, raw, interface, gradient, scratch):
     """Backpropagate through the activations, from the interface to ``raw``'s place."""
-    columns, d_columns = raw.key, gradient.key
-    zero, one, clip = number(columns, 0.0), number(columns, 1.0), number(columns, d.clip)
+    one = number(raw.key, 1.0)
     if d.squashes_keys:
-        _tanh_backward(d.heads * d.width, interface.key, gradient.key)
+        tanh_backward(d.heads * d.width, interface.key, gradient.key)
     for head in range(d.heads):
         shift, d_shift = (
             at(interface.shift, head * d.shifts),
             at(gradient.shift, head * d.shifts),
         )
-        total = zero
-        for i in range(d.shifts):
-            total += d_shift[i] * shift[i]
-        for i in range(d.shifts):
-            d_shift[i] = (d_shift[i] - total) * shift[i]
+        softmax_backward(d.shifts, shift, d_shift, d_shift)
         gradient.gate[head] *= interface.gate[head] * (one - interface.gate[head])
         gradient.strength[head] *= one - exp(-interface.strength[head])
         gradient.gamma[head] *= one - exp(one - interface.gamma[head])
-    for i in range(d.write_heads * d.width):
-        gradient.erase[i] *= interface.erase[i] * (one - interface.erase[i])
+    sigmoid_backward(d.write_heads * d.width, interface.erase, gradient.erase)
     if d.squashes_adds:
-        _tanh_backward(d.write_heads * d.width, interface.add, gradient.add)
-    unclipped = d.clip == math.inf  # and then NaN has a gradient, too
-    for i in range(d.columns):
-        x = columns[i]
-        columns[i] = d_columns[i] if unclipped or (-clip <= x and x <= clip) else zero
-
-
-@helper
-def _tanh_backward(n, squashed, gradient):
-    """Backpropagate through the hyperbolic tangents of n numbers."""
-    one = number(squashed, 1.0)
-    for i in range(n):
-        gradient[i] *= one - squashed[i] * squashed[i]
+        tanh_backward(d.write_heads * d.width, interface.add, gradient.add)
+    clip_backward(d.columns, d.clip, gradient.key, raw.key)
 
 
 @stage
@@ -263,15 +246,6 @@ def _compare(d, memory, interface, scratch):
 
 
 @helper
-def _largest(n, values):
-    """Return the largest of n numbers, and NaN if one of them is."""
-    largest = values[0]
-    for i in range(n):
-        largest = larger(values[i], largest)
-    return largest
-
-
-@helper
 def _shift(d, head, interface, content, previous, circular, shifted):
     """Interpolate a head's content weighting with the previous one, and shift it."""
     n, reach = d.rows, d.shifts // 2
@@ -315,9 +289,9 @@ def _address(d, interface, state, history, scratch):
         focus = at(weights, head * n)
         last = _of_head(d, state.read_weights, state.write_weights, head)
         strength, gamma = interface.strength[head], interface.gamma[head]
-        largest, total = strength * _largest(n, cosine), zero
+        highest, total = strength * largest(n, cosine), zero
         for i in range(n):  # NTM eq. 5
-            e = exp(strength * cosine[i] - largest)
+            e = exp(strength * cosine[i] - highest)
             looked_up[i] = e
             total += e
         scale = one / total
@@ -326,9 +300,9 @@ def _address(d, interface, state, history, scratch):
         _shift(d, head, interface, looked_up, last, circular, shifted)
         for i in range(n):
             shifted[i] = gamma * log(shifted[i] + epsilon)
-        largest, total = _largest(n, shifted), zero
+        highest, total = largest(n, shifted), zero
         for i in range(n):  # NTM eq. 9
-            e = exp(shifted[i] - largest)
+            e = exp(shifted[i] - highest)
             focus[i] = e
             total += e
         scale = one / total

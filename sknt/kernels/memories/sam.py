@@ -17,7 +17,18 @@ import math
 from typing import Any, NamedTuple
 
 from sknt.kernels._compile import helper, stage
-from sknt.kernels.functions import exp, larger, last_place, sigmoid, softplus, tanh
+from sknt.kernels.functions import (
+    clip,
+    clip_backward,
+    exp,
+    larger,
+    last_place,
+    sigmoid,
+    sigmoid_backward,
+    softplus,
+    tanh,
+    tanh_backward,
+)
 from sknt.kernels.layout import PORTION
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
@@ -230,16 +241,10 @@ def activate(d, raw, interface, scratch):
     All columns are computed for each activation: a loop over few would not be vectorised.
     """
     columns, n = raw.key, d.portions
-    zero, clip = number(columns, 0.0), number(columns, d.clip)
     clipped, squashed = scratch.columns, at(scratch.columns, n)
     strengths, gates = d.read_heads * d.width, d.read_heads * (d.width + 1)
     adds = gates + 2 * d.write_heads
-    for i in range(d.columns):
-        x = columns[i]
-        x = -clip if x < -clip else x  # NaN stays NaN
-        clipped[i] = clip if x > clip else x
-    for i in range(d.columns, n):
-        clipped[i] = zero
+    clip(d.columns, n, d.clip, columns, clipped)
     for i in range(d.read_heads):
         interface.strength[i] = softplus(clipped[strengths + i])
     for i in range(n):
@@ -252,38 +257,18 @@ def activate(d, raw, interface, scratch):
     copy(d.write_heads * d.width, at(squashed, adds), interface.add)
 
 
-@helper
-def _tanh_backward(n, squashed, gradient):
-    """Backpropagate through the hyperbolic tangents of n numbers."""
-    one = number(squashed, 1.0)
-    for i in range(n):
-        gradient[i] *= one - squashed[i] * squashed[i]
-
-
-@helper
-def _sigmoid_backward(n, squashed, gradient):
-    """Backpropagate through the logistic sigmoids of n numbers."""
-    one = number(squashed, 1.0)
-    for i in range(n):
-        gradient[i] *= squashed[i] * (one - squashed[i])
-
-
 @stage
 def activate_backward(d, raw, interface, gradient, scratch):
     """Backpropagate through the activations, from the interface to ``raw``'s place."""
-    columns, d_columns = raw.key, gradient.key
-    zero, one, clip = number(columns, 0.0), number(columns, 1.0), number(columns, d.clip)
-    _tanh_backward(d.read_heads * d.width, interface.key, gradient.key)
+    one = number(raw.key, 1.0)
+    tanh_backward(d.read_heads * d.width, interface.key, gradient.key)
     for i in range(d.read_heads):
         gradient.strength[i] *= one - exp(-interface.strength[i])
     gates = interface.interpolation_gate
-    _sigmoid_backward(d.write_heads, interface.write_gate, gradient.write_gate)
-    _sigmoid_backward(d.write_heads, gates, gradient.interpolation_gate)
-    _tanh_backward(d.write_heads * d.width, interface.add, gradient.add)
-    unclipped = d.clip == math.inf  # and then NaN has a gradient, too
-    for i in range(d.columns):
-        x = columns[i]
-        columns[i] = d_columns[i] if unclipped or (-clip <= x and x <= clip) else zero
+    sigmoid_backward(d.write_heads, interface.write_gate, gradient.write_gate)
+    sigmoid_backward(d.write_heads, gates, gradient.interpolation_gate)
+    tanh_backward(d.write_heads * d.width, interface.add, gradient.add)
+    clip_backward(d.columns, d.clip, gradient.key, raw.key)
 
 
 # A step

@@ -1,8 +1,7 @@
 """In which order rows were written, and how to follow it (``sknt.ops.linkage``)."""
 
 from sknt.kernels._compile import stage
-from sknt.kernels.functions import exp, log
-from sknt.kernels.ops.lookup import largest
+from sknt.kernels.functions import exp, largest, log
 from sknt.kernels.pointers import at, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON

@@ -6,8 +6,8 @@
 import math
 from typing import Any, NamedTuple
 
-from sknt.kernels._compile import helper, stage
-from sknt.kernels.functions import exp, larger
+from sknt.kernels._compile import stage
+from sknt.kernels.functions import exp, largest
 from sknt.kernels.pointers import at, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON
@@ -28,15 +28,6 @@ class Lookup(NamedTuple):
     key_sums: Any  # (n_heads, W)
     column_sums: Any  # (n_heads, W)
     slopes: Any  # (W, N)
-
-
-@helper
-def largest(n, values):
-    """Return the largest of n numbers, and NaN if one of them is."""
-    best = values[0]
-    for i in range(n):
-        best = larger(values[i], best)
-    return best
 
 
 @stage
