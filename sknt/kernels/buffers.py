@@ -51,16 +51,20 @@ def take(size: int, dtype: Any) -> NDArray[Any]:
     """Return an uninitialised 1-D array; its memory is reused once nothing refers to it."""
     n_bytes = size * np.dtype(dtype).itemsize
     memory = _find(n_bytes)
+    is_new = memory is None
+    if memory is None:
+        memory = _allocate(n_bytes)
     # A view of the memory would not do: views of that view would refer to the memory alone.
     array: NDArray[Any] = np.frombuffer(memory.data, dtype, size)
     if len(memory) <= KEPT_BYTES:
         _kept[object()] = _Kept(memory, weakref.ref(array))
-        _forget_the_oldest()
+        if is_new:
+            _forget_the_oldest()
     return array
 
 
-def _find(n_bytes: int) -> NDArray[np.uint8]:
-    """Take the smallest free memory that is large enough and not far too large."""
+def _find(n_bytes: int) -> NDArray[np.uint8] | None:
+    """Take the smallest free memory that is large enough and not far too large, if any."""
     fitting = [
         (key, kept)
         for key, kept in _kept.copy().items()
@@ -70,7 +74,11 @@ def _find(n_bytes: int) -> NDArray[np.uint8]:
         kept = _kept.pop(key, None)
         if kept is not None:  # otherwise another thread was faster
             return kept.memory
-    # Allocate somewhat more, so that a slightly longer batch can reuse it.
+    return None
+
+
+def _allocate(n_bytes: int) -> NDArray[np.uint8]:
+    """Allocate somewhat more memory, so that a slightly longer batch can reuse it."""
     n_bytes += n_bytes // 8
     memory = np.empty(n_bytes + 2 * ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT

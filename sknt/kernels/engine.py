@@ -27,6 +27,8 @@ from sknt.kernels.layout import (
     history_shapes,
     make_sizes,
     place,
+    place_history,
+    place_scratch,
     scratch_shapes,
 )
 from sknt.kernels.parameters import Places, find_places, gather
@@ -115,18 +117,109 @@ class Weights:
     """
 
     def __init__(self, places: Places, parameters: Sequence[Tensor]):
-        joined = torch.cat([part.detach().reshape(-1) for part in parameters]).numpy()
-        self.matrices = buffers.take(len(places.weights), joined.dtype)
-        self.transposed = buffers.take(len(places.weights), joined.dtype)
-        gather(joined, places.weights, self.matrices)
-        gather(joined, places.transposed, self.transposed)
+        joined = torch.cat([part.detach().view(-1) for part in parameters]).numpy()
+        both = buffers.take(len(places.weights), joined.dtype)
+        gather(joined, places.weights, both)
+        self.matrices, self.transposed = both.reshape(2, -1)
+
+
+class Pass:
+    """A forward pass over a batch, kept for its backward pass.
+
+    Parameters
+    ----------
+    plan : Plan
+    batch : Batch
+    x : Tensor of shape (batch, n_timesteps, n_inputs)
+    state, parameters : sequence of Tensor
+        As :meth:`Call.run` and :class:`Weights` take them.
+    traces : {"states", "heads"} or None
+
+    Attributes
+    ----------
+    outputs : Tensor
+    states : Tensor of shape (batch, state)
+        The final states in rows.
+    steps : list of Tensor
+        The parts of the trace, if there is one.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        batch: Batch,
+        x: Tensor,
+        state: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        traces: str | None,
+    ):
+        # Kernels that never replay keep no copy of a state, but may have to start again.
+        self.first = () if plan.kernel.replays else state
+        self.shapes = [part.shape for part in parameters]
+        self.call = Call(plan, batch, Weights(plan.places, parameters), x)
+        self.outputs, self.states, self.steps = self.call.run(state, traces, keeps=True)
+
+    def backward(
+        self,
+        d_outputs: Tensor | None,
+        d_states: Tensor | None,
+        d_steps: Sequence[Tensor | None],
+        needs_x: bool,
+    ) -> tuple[Tensor | None, list[Tensor], list[Tensor]]:
+        """Backpropagate to the inputs, the first state and the parameters.
+
+        Parameters
+        ----------
+        d_outputs, d_states, d_steps
+            Gradients with respect to the outputs, the final states and the parts of the
+            trace; None for zeros.
+        needs_x : bool
+            Whether the gradient with respect to the inputs is wanted.
+
+        Returns
+        -------
+        d_x : Tensor or None
+        d_state, d_parameters : list of Tensor
+        """
+        (_, sizes, parts, places), x = self.call.plan, self.call.x
+        if d_outputs is None:
+            d_outputs = torch.zeros_like(self.outputs)
+        carry = buffers.zeros((len(x), sizes.state), x.dtype)
+        if d_states is not None:
+            carry[...] = d_states.numpy()
+        if guards.ENABLED:
+            guards.fill_gaps(carry, parts.gaps)
+        d_trace = no_trace(x.dtype)
+        if any(part is not None for part in d_steps):
+            given = [None if part is None else part.numpy() for part in d_steps]
+            d_trace = join_trace(parts, sizes, given, x.shape[:2], x.dtype)
+        d_x = np.zeros(x.shape if needs_x else (0, 0, 0), x.dtype)
+        d_outputs = d_outputs.contiguous()
+        d_weights = self.call.backward(
+            self.first, carry, d_x, d_outputs.numpy(), *d_trace
+        )
+        d_parameters = torch.empty(len(places.gradients), dtype=d_outputs.dtype)
+        gather(d_weights, places.gradients, d_parameters.numpy())
+        each = d_parameters.split([shape.numel() for shape in self.shapes])
+        return (
+            torch.from_numpy(d_x) if needs_x else None,
+            split_states(parts, torch.from_numpy(carry)),
+            [d.view(shape) for d, shape in zip(each, self.shapes, strict=True)],
+        )
+
+
+def of_first(n_first: int, gradient: Tensor) -> Tensor:
+    """Return the gradient of a part of the first state, which all sequences may share."""
+    if n_first == len(gradient):
+        return gradient
+    return gradient.sum(0, keepdim=True)
 
 
 class FusedSequences(torch.autograd.Function):
     """Padded sequences through a controller, a memory and a readout, with gradients.
 
-    ``apply(plan, batch, traces, x, *state, *parameters)`` returns what :meth:`Call.run`
-    does.
+    ``apply(plan, batch, traces, x, *state, *parameters)`` returns the outputs, the final
+    states in rows and the parts of the trace.
     """
 
     @staticmethod
@@ -136,46 +229,20 @@ class FusedSequences(torch.autograd.Function):
         n = len(plan.parts.states())
         state, parameters = tensors[:n], tensors[n:]
         ctx.n_first = [len(part) for part in state]
-        # Kernels that never replay keep no copy of a state, but may have to start again.
-        starts_again = () if plan.kernel.replays else state
-        ctx.save_for_backward(x, *starts_again, *parameters)
-        ctx.call = Call(plan, batch, Weights(plan.places, parameters), x)
-        return ctx.call.run(state, traces, keeps=True)
+        ctx.kept = Pass(plan, batch, x, state, parameters, traces)
+        ctx.save_for_backward(x, *ctx.kept.first, *parameters)
+        return ctx.kept.outputs, ctx.kept.states, *ctx.kept.steps
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, d_outputs, *gradients):
+    def backward(ctx, d_outputs, d_states, *d_steps):
         """Backpropagate to the inputs, the first state and the weights."""
-        (kernel, sizes, parts, places), dtype = ctx.call.plan, ctx.call.x.dtype
-        n, needs_x = len(ctx.n_first), ctx.needs_input_grad[3]
-        x, *tensors = ctx.saved_tensors  # raises if one was changed in place
-        n_kept = 0 if kernel.replays else n
-        first, parameters = tensors[:n_kept], tensors[n_kept:]
-        if d_outputs is None:
-            d_outputs = x.new_zeros(*x.shape[:2], sizes.outputs)
-        given = [None if part is None else part.numpy() for part in gradients]
-        carry = join_states(parts, sizes, given[:n], len(x), dtype)
-        d_trace = no_trace(dtype)
-        if any(part is not None for part in given[n:]):
-            d_trace = join_trace(parts, sizes, given[n:], x.shape[:2], dtype)
-        d_x = np.zeros(x.shape if needs_x else (0, 0, 0), dtype)
-        d_outputs = d_outputs.contiguous().numpy()
-        d_weights = ctx.call.backward(first, carry, d_x, d_outputs, *d_trace)
-        d_parameters = torch.empty(len(places.gradients), dtype=x.dtype)
-        gather(d_weights, places.gradients, d_parameters.numpy())
-        d_each = d_parameters.split([part.numel() for part in parameters])
-        d_state = [
-            d if len(d) == n_first else d.sum(0, keepdim=True)
-            for d, n_first in zip(
-                split_states(parts, torch.from_numpy(carry)), ctx.n_first, strict=True
-            )
-        ]
-        return (
-            *(None, None, None),
-            torch.from_numpy(d_x) if needs_x else None,
-            *d_state,
-            *(d.view(p.shape) for d, p in zip(d_each, parameters, strict=True)),
+        _ = ctx.saved_tensors  # raises if one was changed in place
+        d_x, d_state, d_parameters = ctx.kept.backward(
+            d_outputs, d_states, d_steps, ctx.needs_input_grad[3]
         )
+        d_first = map(of_first, ctx.n_first, d_state)
+        return None, None, None, d_x, *d_first, *d_parameters
 
 
 class Call:
@@ -194,7 +261,7 @@ class Call:
 
     def run(
         self, state: Sequence[Tensor], traces: str | None, keeps: bool
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Run all steps.
 
         Parameters
@@ -211,11 +278,13 @@ class Call:
         Returns
         -------
         outputs : Tensor of shape (batch, n_timesteps, n_outputs)
-        *rest : Tensor
-            The parts of the final state; with a trace, also its parts and those of its
-            interfaces.
+        states : Tensor of shape (batch, state)
+            The final states in rows, as :func:`sknt.kernels.states.split_states` takes
+            them.
+        steps : list of Tensor
+            With a trace, the parts of its states and of its interfaces.
         """
-        sizes, parts = self.sizes, self.plan.parts
+        sizes = self.sizes
         dtype, axes = self.x.dtype, self.x.shape[:2]
         final, blank = self._join(state)
         outputs = np.zeros((*axes, sizes.outputs), dtype)
@@ -223,13 +292,10 @@ class Call:
         if traces is not None:
             trace = make_trace(sizes, axes, dtype, with_bulky=traces == "states")
         self.forward(final, blank, outputs, *trace, keeps)
-        results = (
-            torch.from_numpy(outputs),
-            *split_states(parts, torch.from_numpy(final)),
-        )
-        if traces is None:
-            return results
-        return *results, *split_trace(parts, *map(torch.from_numpy, trace))
+        steps: list[Tensor] = []
+        if traces is not None:
+            steps = split_trace(self.plan.parts, *map(torch.from_numpy, trace))
+        return torch.from_numpy(outputs), torch.from_numpy(final), steps
 
     def _join(self, state: Sequence[Tensor]) -> tuple[Array, bool]:
         """Lay out states, and tell whether their bulky parts are known to be zeros."""
@@ -248,13 +314,13 @@ class Call:
     ) -> None:
         """Run all steps; ``state`` is overwritten by the final state."""
         n_kept, base, n_saved, interval = self.n_sequences, -1, 0, 0
-        kept = place(history_shapes(self.sizes, n_kept))
+        kept = place_history(self.sizes, n_kept)
         if keeps:
             n_rows, replays = int(self.batch.rows[-1]), self.plan.kernel.replays
             if replays:
                 interval = self.interval
                 n_saved = -(-self.n_steps // interval)
-            whole = place(history_shapes(self.sizes, n_rows))
+            whole = place_history(self.sizes, n_rows)
             if whole.size * self.x.itemsize <= HISTORY_LIMIT or not replays:
                 n_kept, base, kept = n_rows, 0, whole
         self.saved = self._take(n_saved * self.n_sequences * self.sizes.state)
@@ -297,7 +363,7 @@ class Call:
             starts = range(0, self.n_steps, self.interval)
             spans = [(t, min(t + self.interval, self.n_steps)) for t in starts]
             n_kept = max(int(rows[stop] - rows[begin]) for begin, stop in spans)
-        kept_at, size = place(history_shapes(sizes, n_kept))
+        kept_at, size = place_history(sizes, n_kept)
         if history is None:
             history = self._take(size)
             if kernel.replays:
@@ -370,19 +436,19 @@ class Call:
 
     def _scratch(self, threads: int, block: int) -> tuple[tuple[int, ...], list[Array]]:
         """Return the places of the parts of a scratch, and one array per thread."""
-        room = place(self._scratch_shapes(block))
+        room = place_scratch(self.sizes, *self._scratch_size(block))
         return room.starts, [self._take(room.size) for _ in range(threads)]
 
-    def _scratch_shapes(self, block: int) -> dict[str, tuple[int, ...]]:
-        interval = self.interval if self.plan.kernel.replays else 0
-        return scratch_shapes(self.sizes, block, interval)
+    def _scratch_size(self, block: int) -> tuple[int, int]:
+        return block, self.interval if self.plan.kernel.replays else 0
 
     def _check(
         self, scratch: list[Array], block: int, history: Array, n_kept: int, states: Array
     ) -> None:
         """Check that nothing was written between the parts of arrays."""
         kernel, sizes = self.plan.kernel, self.sizes
-        kept, room = history_shapes(sizes, n_kept), self._scratch_shapes(block)
+        kept = history_shapes(sizes, n_kept)
+        room = scratch_shapes(sizes, *self._scratch_size(block))
         first = dict(zip(kept, place(kept).starts, strict=True))["memory"]
         of_steps = history[first : first + n_kept * sizes.history]
         of_steps = of_steps.reshape(n_kept, sizes.history)

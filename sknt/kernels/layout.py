@@ -23,6 +23,7 @@ The biases are columns of the weights, with 1 as their input:
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sknt.kernels.guards import GUARD
@@ -220,6 +221,18 @@ def scratch_shapes(sizes: Sizes, block: int, interval: int) -> dict[str, tuple[i
 
 
 _NO_SIZES: Any = Sizes(*[0] * len(Sizes._fields))  # type: ignore[arg-type]
+@lru_cache(maxsize=256)
+def place_history(sizes: Sizes, n: int) -> Fields:
+    """Return where the parts of a history of n steps of sequences start."""
+    return place(history_shapes(sizes, n))
+
+
+@lru_cache(maxsize=256)
+def place_scratch(sizes: Sizes, block: int, interval: int) -> Fields:
+    """Return where the parts of a scratch start."""
+    return place(scratch_shapes(sizes, block, interval))
+
+
 weight_parts = structure("Weights", weight_shapes(_NO_SIZES))
 kept_parts = structure("Kept", history_shapes(_NO_SIZES, 0))
 room_parts = structure("Room", scratch_shapes(_NO_SIZES, 0, 0))

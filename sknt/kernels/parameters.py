@@ -21,8 +21,7 @@ Indices = NDArray[np.int32]
 class Places(NamedTuple):
     """Where numbers come from; -1 for those that are always 0."""
 
-    weights: Indices  # of each weight, its place among the parameters
-    transposed: Indices  # the same for the transposed matrices
+    weights: Indices  # of each weight, and of each in the transposed matrices, a parameter
     gradients: Indices  # of each parameter, its place among the transposed matrices
 
 
@@ -37,7 +36,8 @@ def find_places(sizes: Sizes, shapes: Sequence[tuple[int, ...]]) -> Places:
     ]
     matrices = weight_shapes(sizes)
     starts, size = place(matrices)
-    weights, transposed = np.full((2, size), -1, np.int32)
+    both = np.full((2, size), -1, np.int32)
+    weights, transposed = both
     parts = [
         weights[start : start + math.prod(shape)].reshape(shape)
         for start, shape in zip(starts, matrices.values(), strict=True)
@@ -49,7 +49,7 @@ def find_places(sizes: Sizes, shapes: Sequence[tuple[int, ...]]) -> Places:
     gradients = np.empty(len(numbers), np.int32)
     used = np.flatnonzero(transposed >= 0)
     gradients[transposed[used]] = used
-    return Places(weights, transposed, gradients)
+    return Places(both.ravel(), gradients)
 
 
 @entry

@@ -24,29 +24,37 @@ class Part(NamedTuple):
     """A part of a state or an interface."""
 
     start: int
+    stop: int
     shape: tuple[int, ...]  # in the kernels
     transposed: bool  # whether torch has the last two axes the other way round
+    torch_shape: tuple[int, ...]
+    torch_strides: tuple[int, ...]
 
     def view(self, rows: Tensor, origin: int) -> Tensor:
         """Return the part of rows of numbers which begin at ``origin``, as torch has it."""
-        strides = [math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))]
-        shape = (*rows.shape[:-1], *self.shape)
-        part = rows.as_strided(shape, (*rows.stride()[:-1], *strides), self.start - origin)
-        return part.mT if self.transposed else part
+        *axes, _ = rows.shape
+        *strides, _ = rows.stride()
+        return rows.as_strided(
+            (*axes, *self.torch_shape), (*strides, *self.torch_strides), self.start - origin
+        )
 
     def put(self, part: Any, rows: Array, origin: int) -> None:
         """Copy a part, as torch has it, into rows of numbers which begin at ``origin``."""
-        start = self.start - origin
-        target = rows[..., start : start + math.prod(self.shape)]
+        target = rows[..., self.start - origin : self.stop - origin]
         target = target.reshape(*rows.shape[:-1], *self.shape)
         target[...] = part.swapaxes(-1, -2) if self.transposed else part
 
     def without_rows(self, rows: Tensor) -> Tensor:
         """Return the part with a second axis of length 0, as torch has it."""
-        shape = [*self.shape]
-        if self.transposed:
-            shape[-2:] = shape[:-3:-1]
-        return rows.new_zeros(*rows.shape[:-1], 0, *shape[1:])
+        return rows.new_zeros(*rows.shape[:-1], 0, *self.torch_shape[1:])
+
+
+def _make_part(start: int, shape: tuple[int, ...], transposed: bool = False) -> Part:
+    strides = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+    of_torch = [
+        (*axes[:-2], *axes[:-3:-1]) if transposed else axes for axes in (shape, strides)
+    ]
+    return Part(start, start + math.prod(shape), shape, transposed, *of_torch)
 
 
 class Parts(NamedTuple):
@@ -65,17 +73,18 @@ class Parts(NamedTuple):
 def find_parts(kernel: Kernel, sizes: Sizes) -> Parts:
     """Return where the parts of a network's states and interfaces are."""
     state = [
-        Part(start, shape, name in kernel.transposed)
+        _make_part(start, shape, name in kernel.transposed)
         for start, (name, shape) in zip(
             sizes.state_at, kernel.state(sizes.memory).items(), strict=True
         )
     ]
     n_heads = sizes.read_heads
-    state.append(Part(sizes.reads_at, (n_heads, sizes.reads // max(n_heads, 1)), False))
+    width = sizes.reads // max(n_heads, 1)
+    state.append(_make_part(sizes.reads_at, (n_heads, width)))
     for start in (sizes.hidden_at, sizes.cell_at):
-        state.append(Part(start, (sizes.layers, sizes.hidden), False))
+        state.append(_make_part(start, (sizes.layers, sizes.hidden)))
     interface = [
-        Part(sizes.state + start, shape, False)
+        _make_part(sizes.state + start, shape)
         for start, shape in zip(
             sizes.interface_at, kernel.interface(sizes.memory).values(), strict=True
         )

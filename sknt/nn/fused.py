@@ -172,8 +172,8 @@ def run_fused(
         plan, weights, first = laid_out
         if state is not None:
             first = _flatten(cell, plan, state)
-    results = Call(plan, batch, weights, x).run(first, traces, keeps=False)
-    return _name_results(cell, plan, example, n_hops, *results)
+    outputs, states, steps = Call(plan, batch, weights, x).run(first, traces, keeps=False)
+    return _name_results(cell, plan, example, n_hops, outputs, states, *steps)
 
 
 def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
@@ -228,22 +228,30 @@ def _flatten(cell: Any, plan: Any, state: Any) -> list[Tensor]:
 
 
 def _name_results(
-    cell: Any, plan: Any, example: Any, n_hops: int, outputs: Tensor, *parts: Tensor
+    cell: Any,
+    plan: Any,
+    example: Any,
+    n_hops: int,
+    outputs: Tensor,
+    states: Tensor,
+    *steps: Tensor,
 ) -> tuple[Tensor, Any, Trace | None]:
-    """Make states and a trace from the parts that the kernels return.
+    """Make states and a trace from what the kernels return.
 
     Of the hops of each step, the outputs and the trace are those of the last.
     """
-    n_parts = len(plan.parts.states())
-    final, steps = _name_state(cell, example, *parts[:n_parts]), parts[n_parts:]
+    from sknt.kernels.states import split_states
+
+    parts = split_states(plan.parts, states)
+    n_parts, final = len(parts), _name_state(cell, example, *parts)
     if n_hops > 1:
         outputs = outputs[:, n_hops - 1 :: n_hops]
         steps = tuple(part[:, n_hops - 1 :: n_hops] for part in steps)
     if not steps:
         return outputs, final, None
-    states = _name_state(cell, example, *steps[:n_parts])
-    interface = cell.memory.interface_type(*steps[n_parts:])
-    return outputs, final, Trace(states, interface)
+    interfaces = cell.memory.interface_type(*steps[n_parts:])
+    trace = Trace(_name_state(cell, example, *steps[:n_parts]), interfaces)
+    return outputs, final, trace
 
 
 def _name_state(cell: Any, example: Any, *parts: Tensor) -> Any:
