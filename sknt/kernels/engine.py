@@ -117,7 +117,9 @@ class Weights:
     """
 
     def __init__(self, places: Places, parameters: Sequence[Tensor]):
-        joined = torch.cat([part.detach().view(-1) for part in parameters]).numpy()
+        flat = [part.detach().view(-1) for part in parameters]
+        joined = buffers.take(len(places.gradients), flat[0].numpy().dtype)
+        torch.cat(flat, out=torch.from_numpy(joined))
         both = buffers.take(len(places.weights), joined.dtype)
         gather(joined, places.weights, both)
         self.matrices, self.transposed = both.reshape(2, -1)
@@ -195,12 +197,10 @@ class Pass:
             d_trace = join_trace(parts, sizes, given, x.shape[:2], x.dtype)
         d_x = np.zeros(x.shape if needs_x else (0, 0, 0), x.dtype)
         d_outputs = d_outputs.contiguous()
-        d_weights = self.call.backward(
-            self.first, carry, d_x, d_outputs.numpy(), *d_trace
-        )
-        d_parameters = torch.empty(len(places.gradients), dtype=d_outputs.dtype)
-        gather(d_weights, places.gradients, d_parameters.numpy())
-        each = d_parameters.split([shape.numel() for shape in self.shapes])
+        d_weights = self.call.backward(self.first, carry, d_x, d_outputs.numpy(), *d_trace)
+        d_parameters = buffers.take(len(places.gradients), x.dtype)
+        gather(d_weights, places.gradients, d_parameters)
+        each = torch.from_numpy(d_parameters).split([n.numel() for n in self.shapes])
         return (
             torch.from_numpy(d_x) if needs_x else None,
             split_states(parts, torch.from_numpy(carry)),
@@ -374,7 +374,8 @@ class Call:
             no_outputs = d_outputs[:0], *no_trace(self.x.dtype)
         partition = blocks.make_partition(self.n_sequences)
         room, scratch = self._scratch(partition.n_threads, partition.block)
-        d_weights = np.zeros_like(self.weights.transposed)
+        d_weights = buffers.take(len(self.weights.transposed), self.x.dtype)
+        d_weights[:] = 0
         for begin, stop in reversed(spans):
             base = int(rows[begin])
             span = driver.Span(begin, stop, base, self.interval, n_kept, kept_at)

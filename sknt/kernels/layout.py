@@ -221,6 +221,8 @@ def scratch_shapes(sizes: Sizes, block: int, interval: int) -> dict[str, tuple[i
 
 
 _NO_SIZES: Any = Sizes(*[0] * len(Sizes._fields))  # type: ignore[arg-type]
+
+
 @lru_cache(maxsize=256)
 def place_history(sizes: Sizes, n: int) -> Fields:
     """Return where the parts of a history of n steps of sequences start."""

@@ -57,9 +57,11 @@ class MemoryCell(nn.Module):
 
     def _convert(self, part: Tensor) -> Tensor:
         """Give a part of a memory's state the device of the parameters, and their dtype."""
-        if part.is_floating_point():
-            return part.to(self.initial_reads)
-        return part.to(self.initial_reads.device)
+        like = self.initial_reads
+        dtype = like.dtype if part.is_floating_point() else part.dtype
+        if part.dtype == dtype and part.device == like.device:
+            return part
+        return part.to(like.device, dtype)
 
     def step(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState, Any]:
         """Advance one step, in as many hops as the memory asks for.

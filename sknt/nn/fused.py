@@ -6,7 +6,9 @@ they can take its place, and translates between torch's modules and the kernels'
 
 import warnings
 from functools import cache
+from operator import is_
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -31,35 +33,90 @@ def kernel_name(memory: Any) -> str | None:
     return vars(type(memory)).get("kernel")
 
 
-def unsupported(cell: Any, readout: Any) -> str | None:
-    """Return why the kernels cannot serve a network, or None if they can."""
-    has_memory = isinstance(cell, MemoryCell)
-    if has_memory and kernel_name(cell.memory) is None:
-        return f"there are no kernels for the memory {type(cell.memory).__name__}"
-    if type(cell.controller) not in CONTROLLER_CODES:
-        return f"there are no kernels for the controller {type(cell.controller).__name__}"
-    layers = [*cell.memory.modules()][1:] if has_memory else []
-    for layer in [*layers, readout]:
-        if next(layer.parameters(), None) is None:
-            continue  # such as statistics, in which no step takes part
-        if type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks:
-            return "a layer is parametrized or has hooks, which the kernels would bypass"
-    return None
+class Inspection:
+    """What the kernels have to know of a cell and a readout.
+
+    It holds for as long as they consist of the same modules, parameters and buffers.
+
+    Attributes
+    ----------
+    unsupported : str or None
+        Why the kernels cannot serve the network, or None if they can.
+    """
+
+    def __init__(self, cell: Any, readout: nn.Module):
+        self.modules = [*cell.modules(), *readout.modules()]
+        self.members = self._find_members()
+        self.memory = cell.memory if isinstance(cell, MemoryCell) else None
+        self.layers = [*readout.modules()]
+        if self.memory is not None:
+            self.layers += [*self.memory.modules()][1:]
+        # Others, such as statistics, take no part in a step.
+        self.layers = [layer for layer in self.layers if layer._parameters]
+        tensors = [*cell.controller.parameters(), *readout.parameters()]
+        if self.memory is not None:
+            tensors += self.memory.parameters()
+            tensors += [b for b in self.memory.buffers() if b.is_floating_point()]
+        self.tensors = tensors
+        self.unsupported = self._find_unsupported(cell)
+
+    def _find_members(self) -> list[Any]:
+        return [
+            member
+            for module in self.modules
+            for members in (module._modules, module._parameters, module._buffers)
+            for member in members.values()
+        ]
+
+    def _find_unsupported(self, cell: Any) -> str | None:
+        if self.memory is not None and kernel_name(self.memory) is None:
+            return f"there are no kernels for the memory {type(self.memory).__name__}"
+        if type(cell.controller) not in CONTROLLER_CODES:
+            kind = type(cell.controller).__name__
+            return f"there are no kernels for the controller {kind}"
+        if any(type(layer) is not nn.Linear for layer in self.layers):
+            return BYPASSED
+        return None
+
+    def holds(self) -> bool:
+        """Return whether the network still consists of the same."""
+        members = self._find_members()
+        return len(members) == len(self.members) and all(map(is_, members, self.members))
+
+    def why_not(self) -> str | None:
+        """Return why the kernels cannot serve the network now, or None if they can."""
+        if self.unsupported:
+            return self.unsupported
+        if any(layer._forward_hooks or layer._forward_pre_hooks for layer in self.layers):
+            return BYPASSED
+        return None
+
+    def why_not_with(self, x: Tensor) -> str | None:
+        """Return why the kernels cannot take a batch, or None if they can."""
+        tensors = [x, *self.tensors]
+        if not all(tensor.is_cpu for tensor in tensors):
+            return "the kernels run on the CPU alone"
+        dtypes = {tensor.dtype for tensor in tensors}
+        if len(dtypes) > 1 or dtypes - {torch.float32, torch.float64}:
+            names = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes)
+            return (
+                "the kernels compute in float32 or in float64, not in "
+                f"{' and '.join(names)}"
+            )
+        return None
 
 
-def unsuitable(cell: Any, readout: Any, x: Tensor) -> str | None:
-    """Return why the kernels cannot take a batch, or None if they can."""
-    tensors = [x, next(cell.controller.parameters()), readout.weight]
-    if isinstance(cell, MemoryCell):
-        tensors += [*cell.memory.parameters()]
-        tensors += [b for b in cell.memory.buffers() if b.is_floating_point()]
-    if any(tensor.device.type != "cpu" for tensor in tensors):
-        return "the kernels run on the CPU alone"
-    dtypes = {tensor.dtype for tensor in tensors}
-    if len(dtypes) > 1 or dtypes - {torch.float32, torch.float64}:
-        names = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes)
-        return f"the kernels compute in float32 or in float64, not in {' and '.join(names)}"
-    return None
+BYPASSED = "a layer is parametrized or has hooks, which the kernels would bypass"
+
+_inspections: WeakKeyDictionary[nn.Module, Inspection] = WeakKeyDictionary()
+
+
+def inspect(cell: Any, readout: nn.Module) -> Inspection:
+    """Inspect a cell and a readout, unless they are as they were last time."""
+    known = _inspections.get(cell)
+    if known is None or readout not in known.layers or not known.holds():
+        known = _inspections[cell] = Inspection(cell, readout)
+    return known
 
 
 def missing() -> str | None:
@@ -119,6 +176,60 @@ def lay_out(cell: Any, readout: nn.Linear) -> LaidOut:
     return LaidOut(plan, Weights(plan.places, parameters), first)
 
 
+class Tape:
+    """What the kernels did in an update, for gradients without autograd's own graph.
+
+    Around a small network, autograd takes as long as the kernels. Here the results of a
+    pass through the kernels are leaves of its graph: once their gradients are known,
+    :meth:`backward` adds those of the parameters, as autograd would have done.
+    """
+
+    def __init__(self) -> None:
+        self._records: list[tuple[Any, list[Tensor], list[Tensor]]] = []
+
+    def run(
+        self,
+        plan: Any,
+        batch: Any,
+        x: Tensor,
+        first: list[Tensor],
+        parameters: list[Tensor],
+        traces: str | None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Run a batch; return the outputs and the parts of the trace."""
+        from sknt.kernels.engine import Pass
+
+        kept = Pass(plan, batch, x, first, parameters, traces)
+        for result in (kept.outputs, *kept.steps):
+            result.requires_grad_()
+        self._records.append((kept, first, parameters))
+        return kept.outputs, kept.steps
+
+    def backward(self) -> None:
+        """Add the gradients of the parameters, from those of what :meth:`run` returned."""
+        from sknt.kernels.engine import of_first
+
+        while self._records:
+            kept, first, parameters = self._records.pop()
+            d_outputs, *d_steps = (part.grad for part in (kept.outputs, *kept.steps))
+            _, d_state, d_each = kept.backward(d_outputs, None, d_steps, needs_x=False)
+            d_first = map(of_first, map(len, first), d_state)
+            computed: list[tuple[Tensor, Tensor]] = []  # from parameters
+            for part, gradient in zip(
+                (*parameters, *first), (*d_each, *d_first), strict=True
+            ):
+                if not part.requires_grad:
+                    continue
+                if not part.is_leaf:
+                    computed.append((part, gradient))
+                elif part.grad is None:
+                    part.grad = gradient
+                else:
+                    part.grad += gradient
+            if computed:
+                torch.autograd.backward(*map(list, zip(*computed, strict=True)))
+
+
 def run_fused(
     cell: Any,
     readout: nn.Linear,
@@ -128,6 +239,7 @@ def run_fused(
     *,
     traces: str | None = None,
     laid_out: LaidOut | None = None,
+    tape: Tape | None = None,
 ) -> tuple[Tensor, Any, Trace | None]:
     """Run a cell and a readout over padded sequences.
 
@@ -144,13 +256,15 @@ def run_fused(
         the memory's bulky parts.
     laid_out : LaidOut or None, default=None
         The weights, if they are laid out already; there are then no gradients.
+    tape : Tape or None, default=None
+        Computes the gradients in the place of autograd.
 
     Returns
     -------
     outputs : Tensor of shape (batch, n_timesteps, n_outputs)
         Zeros after a sequence's end.
     state : nested NamedTuple
-        State after each sequence's own last step.
+        State after each sequence's own last step; None on a tape.
     trace : Trace or None
     """
     from sknt.kernels.engine import Call, FusedSequences, Weights, make_batch
@@ -163,6 +277,9 @@ def run_fused(
     if laid_out is None:
         plan, parameters = _describe(cell, readout)
         first = _flatten(cell, plan, example)
+        if tape is not None and not any(map(_has_hooks, parameters)):
+            outputs, steps = tape.run(plan, batch, x, first, parameters, traces)
+            return _name_results(cell, plan, example, n_hops, outputs, None, *steps)
         tensors = [x, *first, *parameters]
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             results = FusedSequences.apply(plan, batch, traces, x, *first, *parameters)
@@ -174,6 +291,11 @@ def run_fused(
             first = _flatten(cell, plan, state)
     outputs, states, steps = Call(plan, batch, weights, x).run(first, traces, keeps=False)
     return _name_results(cell, plan, example, n_hops, outputs, states, *steps)
+
+
+def _has_hooks(parameter: Tensor) -> bool:
+    """Return whether something listens to a parameter's gradient."""
+    return bool(parameter._backward_hooks or parameter._post_accumulate_grad_hooks)
 
 
 def _describe(cell: Any, readout: nn.Linear) -> tuple[Any, list[Tensor]]:
@@ -233,7 +355,7 @@ def _name_results(
     example: Any,
     n_hops: int,
     outputs: Tensor,
-    states: Tensor,
+    states: Tensor | None,
     *steps: Tensor,
 ) -> tuple[Tensor, Any, Trace | None]:
     """Make states and a trace from what the kernels return.
@@ -242,8 +364,9 @@ def _name_results(
     """
     from sknt.kernels.states import split_states
 
-    parts = split_states(plan.parts, states)
-    n_parts, final = len(parts), _name_state(cell, example, *parts)
+    final, n_parts = None, len(plan.parts.states())
+    if states is not None:
+        final = _name_state(cell, example, *split_states(plan.parts, states))
     if n_hops > 1:
         outputs = outputs[:, n_hops - 1 :: n_hops]
         steps = tuple(part[:, n_hops - 1 :: n_hops] for part in steps)

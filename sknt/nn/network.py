@@ -1,9 +1,11 @@
 """The whole network: sequences in, outputs for every step or for each sequence out."""
 
 from collections.abc import Mapping
+from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -11,7 +13,13 @@ from sknt.memories import Memory, Trace, make_memory
 from sknt.nn.cell import ControllerCell, MemoryCell
 from sknt.nn.checks import check_inputs, check_lengths, check_state
 from sknt.nn.controllers import make_controller
-from sknt.nn.fused import missing, run_fused, unsuitable, unsupported, warn_that_missing
+from sknt.nn.fused import (
+    Tape,
+    inspect,
+    missing,
+    run_fused,
+    warn_that_missing,
+)
 from sknt.nn.pooling import N_POOLED, POOLINGS, pool, reverse_steps, to_patches
 from sknt.nn.prepared import PreparedNetwork
 from sknt.nn.sizes import check_network_sizes
@@ -190,7 +198,7 @@ class SequenceNetwork(nn.Module):
                 f"backend={backend!r} is not known; choose from {sorted(BACKENDS)}"
             )
         if backend == "fused":
-            if reason := unsupported(self.cell, self.readout):
+            if reason := inspect(self.cell, self.readout).why_not():
                 raise ValueError(f"backend='fused' cannot serve: {reason}; use 'auto'")
             if reason := missing():
                 raise ImportError(f"backend='fused' cannot serve: {reason}; use 'auto'")
@@ -198,6 +206,13 @@ class SequenceNetwork(nn.Module):
     def initial_state(self, batch_size: int) -> Any:
         """Return the learned state before the first step, one copy per sequence."""
         return self.cell.initial_state(batch_size)
+
+    @property
+    def has_training_state(self) -> bool:
+        """Whether training batches start from another state than others."""
+        if not isinstance(self.cell, MemoryCell):
+            return False
+        return type(self.cell.memory).training_state is not Memory.training_state
 
     def training_state(self, batch_size: int, seed: int, n_updates: int) -> Any:
         """Return the state to start a training batch from, for :meth:`forward`.
@@ -216,9 +231,7 @@ class SequenceNetwork(nn.Module):
             None if it is the one of any batch. Of a bidirectional network, the states of
             both directions; :meth:`forward` then returns the states and traces of both.
         """
-        if not isinstance(self.cell, MemoryCell):
-            return None
-        if type(self.cell.memory).training_state is Memory.training_state:
+        if not self.has_training_state:
             return None
         if self.reverse is None:
             return self.cell.training_state(batch_size, seed, n_updates)
@@ -296,10 +309,42 @@ class SequenceNetwork(nn.Module):
         torch.Size([8, 7, 2])
         """
         # What a subclass or a hook does in a forward pass must not be bypassed.
-        is_plain = type(self).forward is SequenceNetwork.forward and not (
-            self._forward_hooks or self._forward_pre_hooks
-        )
-        return PreparedNetwork(self, is_plain)
+        return PreparedNetwork(self, self._is_plain())
+
+    def start_tape(self) -> Tape | None:
+        """Return a tape to run a batch in training with, for :meth:`run_on_tape`.
+
+        Returns
+        -------
+        tape : Tape or None
+            None where autograd has to see the network itself.
+        """
+        is_plain = self._is_plain() and (self.reverse is None or self.reverse._is_plain())
+        if not is_plain or not torch.is_grad_enabled() or torch.is_anomaly_enabled():
+            return None
+        return Tape()
+
+    def run_on_tape(
+        self,
+        tape: Tape,
+        x: Tensor,
+        lengths: Any = None,
+        state: Any = None,
+        return_states: bool | str = False,
+    ) -> tuple[Any, ...]:
+        """Run a batch as :meth:`forward` does, but let a tape compute the gradients.
+
+        After the backward pass from the outputs and the trace, ``tape.backward()`` adds the
+        gradients of the parameters. There is none of x, and where the kernels run, no state
+        is returned.
+        """
+        return self._run(x, lengths, state, return_states, None, tape)
+
+    def _is_plain(self) -> bool:
+        """Tell whether nothing would be bypassed by a way around the forward method."""
+        hooks = self._forward_hooks or self._forward_pre_hooks
+        hooks = hooks or self._backward_hooks or self._backward_pre_hooks
+        return type(self).forward is SequenceNetwork.forward and not hooks
 
     def _run(
         self,
@@ -308,6 +353,7 @@ class SequenceNetwork(nn.Module):
         state: Any,
         return_states: bool | str,
         prepared: PreparedNetwork | None,
+        tape: Tape | None = None,
     ) -> tuple[Any, ...]:
         """Check a batch and run it, with the prepared weights if there are any."""
         if return_states not in (False, True, "heads"):
@@ -320,7 +366,7 @@ class SequenceNetwork(nn.Module):
         check_inputs(x, self.n_inputs, next(self.cell.controller.parameters()))
         lengths = check_lengths(lengths, x)
         if isinstance(state, Directions) and self.reverse is not None:
-            return self._run_from(state, x, lengths, traces)
+            return self._run_from(state, x, lengths, traces, tape)
         if state is not None:
             if self.reverse is not None:
                 raise ValueError(
@@ -332,9 +378,11 @@ class SequenceNetwork(nn.Module):
                 self.cell.memory.check_state(state.memory)
         if self.patch_size > 1:
             x, lengths = to_patches(x, lengths, self.patch_size)
-        outputs, state, trace = self._run_forward(x, lengths, state, traces, prepared)
+        outputs, state, trace = self._run_forward(x, lengths, state, traces, prepared, tape)
         if self.reverse is not None:
             run: Any = self.reverse if prepared is None else prepared.reverse
+            if tape is not None:
+                run = partial(self.reverse.run_on_tape, tape)
             backward = run(reverse_steps(x, lengths), lengths)[0]
             outputs = outputs + reverse_steps(backward, lengths)
         if self.pooling is not None:
@@ -342,7 +390,12 @@ class SequenceNetwork(nn.Module):
         return (outputs, state, trace) if return_states else (outputs, state)
 
     def _run_from(
-        self, states: Directions, x: Tensor, lengths: Tensor, traces: str | None
+        self,
+        states: Directions,
+        x: Tensor,
+        lengths: Tensor,
+        traces: str | None,
+        tape: Tape | None,
     ) -> tuple[Any, ...]:
         """Run both directions of a checked batch from states, such as those in training."""
         assert self.reverse is not None
@@ -350,9 +403,11 @@ class SequenceNetwork(nn.Module):
             check_state(state, self.initial_state(1), len(x))
         if self.patch_size > 1:
             x, lengths = to_patches(x, lengths, self.patch_size)
-        outputs, *forward = self._run_forward(x, lengths, states.forward, traces, None)
+        outputs, *forward = self._run_forward(
+            x, lengths, states.forward, traces, None, tape
+        )
         backward, *reverse = self.reverse._run_forward(
-            reverse_steps(x, lengths), lengths, states.reverse, traces, None
+            reverse_steps(x, lengths), lengths, states.reverse, traces, None, tape
         )
         outputs = outputs + reverse_steps(backward, lengths)
         if self.pooling is not None:
@@ -367,6 +422,7 @@ class SequenceNetwork(nn.Module):
         state: Any,
         traces: str | None,
         prepared: PreparedNetwork | None,
+        tape: Tape | None,
     ) -> tuple[Tensor, Any, Trace | None]:
         """Run cell and readout over a checked batch."""
         backend = self.backend_for(x) if prepared is None else prepared.backend
@@ -382,6 +438,7 @@ class SequenceNetwork(nn.Module):
             state,
             traces=traces,
             laid_out=None if prepared is None else prepared.laid_out,
+            tape=tape,
         )
 
     def _pool(self, outputs: Tensor, lengths: Tensor, *, in_double: bool) -> Tensor:
@@ -488,8 +545,8 @@ class SequenceNetwork(nn.Module):
         """
         if self.backend == "reference":
             return "reference"
-        reason = unsupported(self.cell, self.readout)
-        reason = reason or unsuitable(self.cell, self.readout, x)
+        inspection = inspect(self.cell, self.readout)
+        reason = inspection.why_not() or inspection.why_not_with(x)
         if reason and self.backend == "fused":
             raise ValueError(f"backend='fused' cannot serve: {reason}; use backend='auto'")
         if reason:

@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import ClassifierTags
 from skorch import NeuralNet
-from skorch.dataset import ValidSplit
-from skorch.utils import to_tensor
+from skorch.dataset import ValidSplit, unpack_data
+from skorch.utils import to_device, to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from sknt.nn.pooling import at_last_steps
 from sknt.training.batches import holds_sequences, sequence_loader
 from sknt.training.perturbations import AddToGradient, with_noise
-from sknt.training.prediction import first_of, predict_outputs
+from sknt.training.prediction import predict_outputs
 from sknt.training.progress import Plan, Progress, Update, advance, next_update, observe
 from sknt.training.state import KeepsState
 from sknt.training.updates import UpdatesInBatches
@@ -61,6 +61,9 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         During training, turns other data sets into packed sequences.
     trace_ : Trace or None
         Of the current update, for the auxiliary loss.
+    tape_ : Tape or None
+        Of the current update, if the module keeps one (see
+        :meth:`sknt.nn.SequenceNetwork.start_tape`).
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         self.chance_loss_ = 0.0
         self.encode_: Callable[[Dataset], Dataset] | None = None
         self.trace_: Any = None
+        self.tape_: Any = None
         return super().initialize()
 
     def get_default_callbacks(self) -> list[Any]:
@@ -139,6 +143,22 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         self.progress_ = advance(seen, self.plan_)
         return step
 
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute the loss and the gradients of the parameters."""
+        self._set_training(True)
+        inputs, targets = unpack_data(batch)
+        start_tape = getattr(self.module_, "start_tape", None)
+        self.tape_ = tape = None if start_tape is None else start_tape()
+        try:
+            outputs = self.infer(inputs, **fit_params)
+        finally:
+            self.tape_ = None
+        loss = self.get_loss(outputs, targets, X=inputs, training=True)
+        loss.backward()
+        if tape is not None:
+            tape.backward()
+        return {"loss": loss, "y_pred": outputs}
+
     def _set_steps(self, update: Update) -> None:
         """Set the size and the kind of the optimizer's steps.
 
@@ -177,19 +197,26 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
             fit_params = {**fit_params, "return_states": "heads"}
         if self.module_.training and (state := self._training_state(len(inputs))):
             fit_params = {"state": state, **fit_params}
-        results = super().infer({"x": inputs, "lengths": lengths}, **fit_params)
-        outputs = first_of(results)
+        outputs, *rest = self._run_module(inputs, lengths, **fit_params)
         self._check_outputs(outputs, inputs)
         if penalises:
-            penalty = update.penalty * self.module_.penalty(results[-1]).mean()
+            penalty = update.penalty * self.module_.penalty(rest[-1]).mean()
             outputs = AddToGradient.apply(outputs, penalty)
-        self.trace_ = results[-1] if adds else None
+        self.trace_ = rest[-1] if adds else None
         is_read = self.per_step or outputs.ndim == 2
         return outputs if is_read else at_last_steps(outputs, lengths)
 
+    def _run_module(self, x: Tensor, lengths: Tensor, **params: Any) -> tuple[Any, ...]:
+        """Return what the module gives, as a tuple that begins with the outputs."""
+        x, lengths = (to_device(part, self.device) for part in (x, lengths))
+        if self.tape_ is not None:
+            return self.module_.run_on_tape(self.tape_, x, lengths, **params)
+        results = self.module_(x=x, lengths=lengths, **params)
+        return results if isinstance(results, tuple) else (results,)
+
     def _training_state(self, n_sequences: int) -> Any:
         """Return the state that the module wants an update to start from, if any."""
-        if not hasattr(self.module_, "training_state"):
+        if not getattr(self.module_, "has_training_state", False):
             return None
         n_updates = self.progress_.n_updates
         words = np.random.SeedSequence((self.draw_seed, n_updates)).generate_state(1)
@@ -220,13 +247,11 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         batch change what a sequence adds to the gradient. In training, the gradient of the
         memory's auxiliary loss, if it has one, is added to that of the loss.
         """
-        target = to_tensor(y_true, device=self.device)
+        target = to_tensor(y_true, device=self.device).flatten()
         weight = to_tensor(X["weight"], device=self.device)
-        if target.is_floating_point():
-            losses = self.criterion_(y_pred.flatten(), target.flatten())
-        else:
-            losses = self.criterion_(y_pred.flatten(0, -2), target.flatten())
-        loss = (losses * weight.flatten()).sum() / len(target)
+        outputs = y_pred.flatten(0, -1 if target.is_floating_point() else -2)
+        losses = self.criterion_(outputs, target)
+        loss = (losses * weight.flatten()).sum() / len(y_true)
         trace, self.trace_ = self.trace_, None
         if not training or trace is None:
             return loss

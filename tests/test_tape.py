@@ -1,0 +1,188 @@
+"""Gradients in training, which the kernels add themselves, are those of autograd."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from torch.nn.utils import parametrize
+
+from sknt import NTMSequenceClassifier, NTMSequenceRegressor
+from sknt.datasets import make_copy
+from sknt.memories import MEMORIES
+from sknt.nn import SequenceNetwork
+
+SIZES = {"memory_size": 9, "word_size": 6, "hidden_size": 7}
+HARD = {"memory": "dntm", "memory_params": {"addressing": "hard", "n_hops": 2}}
+
+
+def make_network(**params):
+    torch.manual_seed(0)
+    network = SequenceNetwork(3, 2, **SIZES, **{"memory": "ntm", **params})
+    with torch.no_grad():
+        for parameter in network.parameters():  # so that no gradient is zero by symmetry
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return network
+
+
+def gradients(network, run, return_states=False):
+    """Return what the parameters' gradients become, from a loss of all results."""
+    network.zero_grad()
+    torch.manual_seed(1)
+    x, lengths = torch.randn(5, 8, 3), torch.tensor([8, 3, 6, 1, 8])
+    state = network.training_state(5, 3, 0)
+    outputs, *rest = run(x, lengths, state, return_states)
+    loss = (outputs * torch.randn_like(outputs)).sum()
+    if return_states:
+        loss = loss + network.penalty(rest[-1]).sum()
+    if network.has_auxiliary_loss and return_states:
+        loss = loss + network.auxiliary_loss(rest[-1], torch.linspace(-2, -1, 5)).sum()
+    loss.backward()
+    return {
+        name: None if p.grad is None else p.grad.clone()
+        for name, p in network.named_parameters()
+    }
+
+
+def on_tape(network, return_states=False):
+    tape = network.start_tape()
+    added = {}
+
+    def run(*args):
+        return network.run_on_tape(tape, *args)
+
+    gradients(network, run, return_states)
+    tape.backward()
+    for name, parameter in network.named_parameters():
+        added[name] = parameter.grad
+    return added
+
+
+def assert_same(ours, of_autograd):
+    for name, gradient in of_autograd.items():
+        if gradient is None:
+            assert ours[name] is None, name
+        else:
+            assert_array_equal(ours[name].numpy(), gradient.numpy(), err_msg=name)
+
+
+KINDS = [{"memory": name} for name in [*MEMORIES, None]] + [
+    HARD,
+    {"controller": "gru", "n_layers": 2},
+    {"controller": "feedforward"},
+    {"bidirectional": True, "pooling": "mean"},
+    {"patch_size": 2, "pooling": "concat"},
+    {**HARD, "bidirectional": True, "pooling": "last"},
+]
+
+
+@pytest.mark.other_memory
+@pytest.mark.parametrize("params", KINDS, ids=str)
+@pytest.mark.parametrize("return_states", [False, "heads"])
+def test_a_tape_adds_the_gradients_of_autograd(params, return_states):
+    network = make_network(**params)
+    return_states = return_states if network.has_memory else False
+    of_autograd = gradients(network, network, return_states)
+    assert any(g is not None and g.abs().max() > 0 for g in of_autograd.values())
+    assert_same(on_tape(network, return_states), of_autograd)
+
+
+def test_frozen_parameters_get_no_gradient():
+    network = make_network()
+    network.cell.memory.projection.weight.requires_grad_(False)
+    network.cell.initial_reads.requires_grad_(False)
+    of_autograd = gradients(network, network)
+    assert of_autograd["cell.memory.projection.weight"] is None
+    assert_same(on_tape(network), of_autograd)
+
+
+def test_hooks_of_parameters_are_called():
+    network, seen = make_network(), []
+    weight = network.cell.memory.projection.weight
+    weight.register_hook(lambda gradient: seen.append(gradient) or 2 * gradient)
+    assert_same(on_tape(network), gradients(network, network))
+    assert len(seen) == 2
+
+
+def test_gradients_are_added_to_those_that_are_there():
+    network = make_network()
+    once = on_tape(network)
+    once = {name: gradient.clone() for name, gradient in once.items()}
+    tape = network.start_tape()
+    x, lengths = torch.randn(5, 8, 3), torch.tensor([8, 3, 6, 1, 8])
+    network.run_on_tape(tape, x, lengths)[0].sum().backward()
+    tape.backward()
+    network_grads = {name: p.grad.clone() for name, p in network.named_parameters()}
+    network.zero_grad()
+    network(x, lengths)[0].sum().backward()
+    for name, parameter in network.named_parameters():
+        expected = once[name] + parameter.grad
+        assert_array_equal(network_grads[name].numpy(), expected.numpy(), err_msg=name)
+
+
+@pytest.mark.parametrize("what", ["module hook", "subclass", "anomalies", "no gradients"])
+def test_autograd_sees_what_has_to_be_seen(what):
+    network = make_network()
+    if what == "module hook":
+        network.register_full_backward_hook(lambda *_: None)
+    if what == "subclass":
+        network.__class__ = type("Own", (SequenceNetwork,), {"forward": lambda *_: None})
+    looks_closely = torch.autograd.set_detect_anomaly(what == "anomalies", check_nan=False)
+    with looks_closely, torch.set_grad_enabled(what != "no gradients"):
+        assert network.start_tape() is None
+
+
+def test_a_parametrized_layer_is_trained_as_without_a_tape():
+    network = make_network()
+    parametrize.register_parametrization(network.readout, "weight", torch.nn.Tanh())
+    of_autograd = gradients(network, network)
+    assert of_autograd["readout.parametrizations.weight.original"].abs().max() > 0
+    assert_same(on_tape(network), of_autograd)
+
+
+def test_a_layer_that_is_exchanged_is_used():
+    network, other = make_network(), make_network()
+    on_tape(network)
+    network.readout = other.readout
+    network.cell.memory.projection.weight = torch.nn.Parameter(
+        0.5 * network.cell.memory.projection.weight.detach()
+    )
+    of_autograd = gradients(network, network)
+    assert of_autograd["cell.memory.projection.weight"] is not None
+    assert_same(on_tape(network), of_autograd)
+
+
+@pytest.mark.other_memory
+@pytest.mark.parametrize("memory", [*MEMORIES, None])
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_fits_are_the_same_without_a_tape(memory, optimizer, monkeypatch):
+    X, y = make_copy(24, max_length=4, random_state=0)
+    params = {**SIZES, "memory": memory, "optimizer": optimizer, "batch_size": 4}
+
+    def fit():
+        model = NTMSequenceClassifier(
+            return_sequences=True, max_epochs=3, random_state=0, **params
+        )
+        return model.fit(X, y).net_.module_.state_dict()
+
+    taped = fit()
+    monkeypatch.setattr(SequenceNetwork, "start_tape", lambda self: None)
+    plain = fit()
+    for name, weight in plain.items():
+        assert_array_equal(taped[name].numpy(), weight.numpy(), err_msg=name)
+
+
+def test_regression_of_whole_sequences_is_the_same_without_a_tape(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 6, 2)), rng.normal(size=(20, 2))
+
+    def fit():
+        model = NTMSequenceRegressor(
+            **SIZES, max_epochs=3, n_convolutions=0, random_state=0, bidirectional=True
+        )
+        return model.fit(X, y).net_.module_.state_dict()
+
+    taped = fit()
+    monkeypatch.setattr(SequenceNetwork, "start_tape", lambda self: None)
+    plain = fit()
+    for name, weight in plain.items():
+        assert_array_equal(taped[name].numpy(), weight.numpy(), err_msg=name)
