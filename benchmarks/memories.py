@@ -2,12 +2,12 @@
 
 Run ``python benchmarks/memories.py`` from the project's root: Graves' tasks (how many
 sequences until they are learned, and how well they are then done at greater lengths), the
-network's part alone on real series, and the cost of a step. Each result is written to
-``benchmarks/memories/`` as soon as it is there, and what is there is not repeated: the run
-can be stopped and continued. ``--what tasks series cost``, ``--tasks``, ``--sets``,
-``--memories``, ``--seeds`` and ``--first-seed`` choose a part. ``--wheels`` is as for
-``real.py``. ``--table`` only writes ``benchmarks/memories.md``, which otherwise happens at
-the end.
+network's part alone on real series, the cost of a step, and the DNC without each of its
+options. Each result is written to ``benchmarks/memories/`` as soon as it is there, and what
+is there is not repeated: the run can be stopped and continued. ``--what tasks series cost
+options``, ``--tasks``, ``--sets``, ``--memories``, ``--seeds`` and ``--first-seed`` choose a
+part. ``--wheels`` is as for ``real.py``. ``--table`` only writes ``benchmarks/memories.md``,
+which otherwise happens at the end.
 
 All memories have 128 rows of 20 numbers, one read and one write head and the same
 controller, optimizer and schedule: the defaults, which were chosen with the NTM.
@@ -33,6 +33,13 @@ TABLE = RESULTS.with_suffix(".md")
 NAMES = {name: name for name in MEMORIES} | {"none": None}
 TASKS = ("copy", "recall", "repeat copy")
 SETS = ("JapaneseVowels", "ItalyPowerDemand", "GunPoint", "ArrowHead", "tunes", "gait")
+OPTIONS = ("masked_content", "deallocate", "sharpen_links")
+VARIANTS = {
+    "all": {},
+    **{f"without {name}": {name: False} for name in OPTIONS},
+    "none of them": dict.fromkeys(OPTIONS, False),
+}
+N_OPTION_SEEDS = 3
 FIRST_SEED = 600
 
 
@@ -53,12 +60,12 @@ def keep(name, this, measure):
     (RESULTS / f"{name}.json").write_text(f"[\n{lines}\n]\n")
 
 
-def run_task(name, memory, seed):
-    """Train on a task with the defaults; return the results."""
+def run_task(name, memory, seed, **params):
+    """Train on a task with the defaults but for some; return the results."""
     task = learning.TASKS[name]._replace(params={})
     if NAMES[memory] is None:  # it does not get there
         task = task._replace(n_chunks=task.lstm_chunks, n_beyond=50)
-    return learning.run(name, task, seed, memory=NAMES[memory])
+    return learning.run(name, task, seed, memory=NAMES[memory], **params)
 
 
 def run_set(name, memory, seed):
@@ -94,6 +101,27 @@ def spread(values, digits=0):
     return middle if low == high else f"{middle} ({low} to {high})"
 
 
+def table_of_task(name, rows, key, values):
+    """Return the lines of a table of what was learned of a task."""
+    beyond = list(learning.TASKS[name].beyond)
+    header = [key, "solved", "sequences until then", "final bits"]
+    header += [f"wrong bits, {what}" for what in beyond]
+    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
+    for value in values:
+        some = [row for row in rows if row[key] == value]
+        if not some:
+            continue
+        solved = [row["solved"] for row in some]
+        n_solved = sum(s is not None for s in solved)
+        cells = [value, f"{n_solved} of {len(solved)}", spread(solved)]
+        cells.append(spread([row["final"] for row in some], 3))
+        for what in beyond:
+            wrong = [100 * row["beyond"][what]["wrong bits"] for row in some]
+            cells.append(f"{spread(wrong, 2)} %")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def write_tables():
     """Write the page from the results."""
     lines = ["# Memories side by side", ""]
@@ -103,24 +131,15 @@ def write_tables():
         "write head. Medians over seeds, with the range in parentheses.",
     ]
     for name in TASKS:
-        rows = load(f"task {name}")
         lines += ["", f"## {name.capitalize()}", ""]
-        beyond = list(learning.TASKS[name].beyond)
-        header = ["memory", "solved", "sequences until then", "final bits"]
-        header += [f"wrong bits, {what}" for what in beyond]
-        lines += [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
-        for memory in NAMES:
-            of_memory = [row for row in rows if row["memory"] == memory]
-            if not of_memory:
-                continue
-            solved = [row["solved"] for row in of_memory]
-            n_solved = sum(s is not None for s in solved)
-            cells = [memory, f"{n_solved} of {len(solved)}", spread(solved)]
-            cells.append(spread([row["final"] for row in of_memory], 3))
-            for what in beyond:
-                wrong = [100 * row["beyond"][what]["wrong bits"] for row in of_memory]
-                cells.append(f"{spread(wrong, 2)} %")
-            lines.append(f"| {' | '.join(cells)} |")
+        lines += table_of_task(name, load(f"task {name}"), "memory", NAMES)
+    lines += ["", "## The options of the DNC", ""]
+    lines.append("Those of Csordás & Schmidhuber, all of which are on by default.")
+    for name in TASKS:
+        rows = load(f"options {name}")
+        if rows:
+            lines += ["", f"{name.capitalize()}:", ""]
+            lines += table_of_task(name, rows, "options", VARIANTS)
     rows = load("series")
     used = [name for name in SETS if any(row["set"] == name for row in rows)]
     lines += ["", "## Real series, the network alone", ""]
@@ -157,8 +176,8 @@ def write_tables():
 def main():
     """Run what was asked for, and write the table."""
     parser = argparse.ArgumentParser()
-    options = ["tasks", "series", "cost"]
-    parser.add_argument("--what", nargs="+", choices=options, default=options)
+    parts = ["tasks", "series", "cost", "options"]
+    parser.add_argument("--what", nargs="+", choices=parts, default=parts)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--memories", nargs="+", choices=NAMES, default=list(NAMES))
@@ -176,6 +195,12 @@ def main():
                 keep(f"task {name}", this, partial(run_task, name, memory, seed))
             for name in given.sets if "series" in given.what else ():
                 keep("series", {"set": name, **this}, partial(run_set, name, memory, seed))
+    for seed in seeds[:N_OPTION_SEEDS] if "options" in given.what else ():
+        for variant, options in VARIANTS.items():
+            for name in given.tasks:
+                this = {"options": variant, "seed": seed}
+                run = partial(run_task, name, "dnc", seed, memory_params=options)
+                keep(f"options {name}", this, run)
     for memory in given.memories if "cost" in given.what and not given.table else ():
         for batch in (1, 16):
             this = {"memory": memory, "batch": batch}

@@ -117,7 +117,7 @@ class Weights:
     """
 
     def __init__(self, places: Places, parameters: Sequence[Tensor]):
-        flat = [part.detach().view(-1) for part in parameters]
+        flat = [part.detach().reshape(-1) for part in parameters]
         joined = buffers.take(len(places.gradients), flat[0].numpy().dtype)
         torch.cat(flat, out=torch.from_numpy(joined))
         both = buffers.take(len(places.weights), joined.dtype)
@@ -135,15 +135,6 @@ class Pass:
     x : Tensor of shape (batch, n_timesteps, n_inputs)
     state, parameters : sequence of Tensor
         As :meth:`Call.run` and :class:`Weights` take them.
-    traces : {"states", "heads"} or None
-
-    Attributes
-    ----------
-    outputs : Tensor
-    states : Tensor of shape (batch, state)
-        The final states in rows.
-    steps : list of Tensor
-        The parts of the trace, if there is one.
     """
 
     def __init__(
@@ -153,13 +144,12 @@ class Pass:
         x: Tensor,
         state: Sequence[Tensor],
         parameters: Sequence[Tensor],
-        traces: str | None,
     ):
+        self.n_first = [len(part) for part in state]
         # Kernels that never replay keep no copy of a state, but may have to start again.
         self.first = () if plan.kernel.replays else state
         self.shapes = [part.shape for part in parameters]
         self.call = Call(plan, batch, Weights(plan.places, parameters), x)
-        self.outputs, self.states, self.steps = self.call.run(state, traces, keeps=True)
 
     def backward(
         self,
@@ -182,10 +172,12 @@ class Pass:
         -------
         d_x : Tensor or None
         d_state, d_parameters : list of Tensor
+            For a part of the first state that all sequences share, the sum of their
+            gradients.
         """
         (_, sizes, parts, places), x = self.call.plan, self.call.x
         if d_outputs is None:
-            d_outputs = torch.zeros_like(self.outputs)
+            d_outputs = torch.from_numpy(np.zeros((*x.shape[:2], sizes.outputs), x.dtype))
         carry = buffers.zeros((len(x), sizes.state), x.dtype)
         if d_states is not None:
             carry[...] = d_states.numpy()
@@ -201,18 +193,14 @@ class Pass:
         d_parameters = buffers.take(len(places.gradients), x.dtype)
         gather(d_weights, places.gradients, d_parameters)
         each = torch.from_numpy(d_parameters).split([n.numel() for n in self.shapes])
-        return (
-            torch.from_numpy(d_x) if needs_x else None,
-            split_states(parts, torch.from_numpy(carry)),
-            [d.view(shape) for d, shape in zip(each, self.shapes, strict=True)],
-        )
-
-
-def of_first(n_first: int, gradient: Tensor) -> Tensor:
-    """Return the gradient of a part of the first state, which all sequences may share."""
-    if n_first == len(gradient):
-        return gradient
-    return gradient.sum(0, keepdim=True)
+        d_state = [
+            d if len(d) == n else d.sum(0, keepdim=True)
+            for d, n in zip(
+                split_states(parts, torch.from_numpy(carry)), self.n_first, strict=True
+            )
+        ]
+        d_each = [d.view(shape) for d, shape in zip(each, self.shapes, strict=True)]
+        return torch.from_numpy(d_x) if needs_x else None, d_state, d_each
 
 
 class FusedSequences(torch.autograd.Function):
@@ -228,10 +216,10 @@ class FusedSequences(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         n = len(plan.parts.states())
         state, parameters = tensors[:n], tensors[n:]
-        ctx.n_first = [len(part) for part in state]
-        ctx.kept = Pass(plan, batch, x, state, parameters, traces)
+        ctx.kept = Pass(plan, batch, x, state, parameters)
         ctx.save_for_backward(x, *ctx.kept.first, *parameters)
-        return ctx.kept.outputs, ctx.kept.states, *ctx.kept.steps
+        outputs, states, steps = ctx.kept.call.run(state, traces, keeps=True)
+        return outputs, states, *steps
 
     @staticmethod
     @once_differentiable
@@ -241,8 +229,7 @@ class FusedSequences(torch.autograd.Function):
         d_x, d_state, d_parameters = ctx.kept.backward(
             d_outputs, d_states, d_steps, ctx.needs_input_grad[3]
         )
-        d_first = map(of_first, ctx.n_first, d_state)
-        return None, None, None, d_x, *d_first, *d_parameters
+        return None, None, None, d_x, *d_state, *d_parameters
 
 
 class Call:

@@ -6,6 +6,7 @@ they can take its place, and translates between torch's modules and the kernels'
 
 import warnings
 from functools import cache
+from itertools import chain
 from operator import is_
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -185,6 +186,7 @@ class Tape:
     """
 
     def __init__(self) -> None:
+        # Each pass, its results, and what it started from: the state and the parameters.
         self._records: list[tuple[Any, list[Tensor], list[Tensor]]] = []
 
     def run(
@@ -199,33 +201,30 @@ class Tape:
         """Run a batch; return the outputs and the parts of the trace."""
         from sknt.kernels.engine import Pass
 
-        kept = Pass(plan, batch, x, first, parameters, traces)
-        for result in (kept.outputs, *kept.steps):
+        kept = Pass(plan, batch, x, first, parameters)
+        outputs, _, steps = kept.call.run(first, traces, keeps=True)
+        results = [outputs, *steps]
+        for result in results:
             result.requires_grad_()
-        self._records.append((kept, first, parameters))
-        return kept.outputs, kept.steps
+        self._records.append((kept, results, [*first, *parameters]))
+        return outputs, steps
 
     def backward(self) -> None:
         """Add the gradients of the parameters, from those of what :meth:`run` returned."""
-        from sknt.kernels.engine import of_first
-
         while self._records:
-            kept, first, parameters = self._records.pop()
-            d_outputs, *d_steps = (part.grad for part in (kept.outputs, *kept.steps))
-            _, d_state, d_each = kept.backward(d_outputs, None, d_steps, needs_x=False)
-            d_first = map(of_first, map(len, first), d_state)
+            kept, results, tensors = self._records.pop()
+            d_outputs, *d_steps = (result.grad for result in results)
+            _, *gradients = kept.backward(d_outputs, None, d_steps, needs_x=False)
             computed: list[tuple[Tensor, Tensor]] = []  # from parameters
-            for part, gradient in zip(
-                (*parameters, *first), (*d_each, *d_first), strict=True
-            ):
-                if not part.requires_grad:
+            for tensor, gradient in zip(tensors, chain(*gradients), strict=True):
+                if not tensor.requires_grad:
                     continue
-                if not part.is_leaf:
-                    computed.append((part, gradient))
-                elif part.grad is None:
-                    part.grad = gradient
+                if not tensor.is_leaf:
+                    computed.append((tensor, gradient))
+                elif tensor.grad is None:
+                    tensor.grad = gradient
                 else:
-                    part.grad += gradient
+                    tensor.grad += gradient
             if computed:
                 torch.autograd.backward(*map(list, zip(*computed, strict=True)))
 
