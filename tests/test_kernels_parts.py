@@ -11,7 +11,7 @@ from sknt.kernels.layout import weight_shapes
 from sknt.kernels.parameters import places
 from sknt.kernels.pointers import plain, start
 from sknt.kernels.products import multiply, multiply_transposed
-from sknt.nn import fused
+from sknt.nn.structure import structure_of
 
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
@@ -79,7 +79,7 @@ def test_products_equal_numpys_in_all_sizes(dtype):
 @pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
 def test_every_parameter_has_its_own_place(controller):
     network = make_kernel_network(controller=controller, n_layers=2)
-    plan, parameters = fused._describe(network.cell, network.readout)
+    plan, parameters = structure_of(network.cell, network.readout).describe()
     sizes = plan.sizes
     weights = [np.zeros(shape) for shape in weight_shapes(sizes).values()]
     n_placed = 0

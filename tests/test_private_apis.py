@@ -71,7 +71,20 @@ MEMBERS = [
     (
         "torch",
         lambda: named("torch.nn.Linear")(1, 1),
-        ["_forward_hooks", "_forward_pre_hooks"],
+        [
+            "_backward_hooks",
+            "_backward_pre_hooks",
+            "_buffers",
+            "_forward_hooks",
+            "_forward_pre_hooks",
+            "_modules",
+            "_parameters",
+        ],
+    ),
+    (
+        "torch",
+        lambda: named("torch.ones")(1),
+        ["_backward_hooks", "_post_accumulate_grad_hooks"],
     ),
     ("torch", lambda: named("torch.optim.Adam"), ["_init_group"]),
 ]

@@ -1,5 +1,10 @@
 """Gradients in training, which the kernels add themselves, are those of autograd."""
 
+import copy
+import gc
+import pickle
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -149,6 +154,37 @@ def test_a_layer_that_is_exchanged_is_used():
     of_autograd = gradients(network, network)
     assert of_autograd["cell.memory.projection.weight"] is not None
     assert_same(on_tape(network), of_autograd)
+
+
+def test_what_was_found_out_about_a_network_is_not_copied():
+    network = make_network()
+    network(torch.randn(1, 2, 3))
+    copies = [copy.deepcopy(network), pickle.loads(pickle.dumps(network))]
+    assert network.cell.__dict__["_structure"] is not None
+    for other in copies:
+        assert other.cell.__dict__["_structure"] is None
+        assert_same(on_tape(other), gradients(network, network))
+
+
+def test_a_network_that_is_not_used_any_more_is_deleted():
+    network = make_network()
+    on_tape(network)
+    gone = weakref.ref(network.cell)
+    del network
+    gc.collect()
+    assert gone() is None
+
+
+def test_results_without_a_backward_pass_are_deleted_at_once():
+    network = make_network()
+    outputs, state, trace = network(torch.randn(2, 3, 3), return_states=True)
+    gone = [weakref.ref(part) for part in (outputs, trace.states.reads)]
+    gc.disable()
+    try:
+        del outputs, state, trace
+        assert [reference() for reference in gone] == [None, None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.other_memory

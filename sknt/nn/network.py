@@ -13,16 +13,12 @@ from sknt.memories import Memory, Trace, make_memory
 from sknt.nn.cell import ControllerCell, MemoryCell
 from sknt.nn.checks import check_inputs, check_lengths, check_state
 from sknt.nn.controllers import make_controller
-from sknt.nn.fused import (
-    Tape,
-    inspect,
-    missing,
-    run_fused,
-    warn_that_missing,
-)
+from sknt.nn.fused import missing, run_fused, warn_that_missing
 from sknt.nn.pooling import N_POOLED, POOLINGS, pool, reverse_steps, to_patches
 from sknt.nn.prepared import PreparedNetwork
 from sknt.nn.sizes import check_network_sizes
+from sknt.nn.structure import structure_of
+from sknt.nn.tape import Tape
 from sknt.nn.unroll import unroll
 
 BACKENDS = ("auto", "fused", "reference")
@@ -198,7 +194,7 @@ class SequenceNetwork(nn.Module):
                 f"backend={backend!r} is not known; choose from {sorted(BACKENDS)}"
             )
         if backend == "fused":
-            if reason := inspect(self.cell, self.readout).why_not():
+            if reason := structure_of(self.cell, self.readout).why_unsupported():
                 raise ValueError(f"backend='fused' cannot serve: {reason}; use 'auto'")
             if reason := missing():
                 raise ImportError(f"backend='fused' cannot serve: {reason}; use 'auto'")
@@ -545,8 +541,8 @@ class SequenceNetwork(nn.Module):
         """
         if self.backend == "reference":
             return "reference"
-        inspection = inspect(self.cell, self.readout)
-        reason = inspection.why_not() or inspection.why_not_with(x)
+        structure = structure_of(self.cell, self.readout)
+        reason = structure.why_unsupported() or structure.why_unsuitable(x)
         if reason and self.backend == "fused":
             raise ValueError(f"backend='fused' cannot serve: {reason}; use backend='auto'")
         if reason:

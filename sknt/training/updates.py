@@ -11,7 +11,6 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
-from sknt.nn import SequenceNetwork
 from sknt.training.batches import SequenceBatches
 from sknt.training.interrupts import TrainingFailed, TrainingStopped, is_from_user
 
@@ -71,11 +70,9 @@ class UpdatesInBatches:
     def _set_training(self, training: bool = True) -> None:
         """Switch module and criterion to training or evaluation, unless they are in it."""
         for module in (self.module_, self.criterion_):
-            if not isinstance(module, nn.Module):
-                continue
-            # What our own network's parts do does not depend on their mode.
-            parts = [module] if type(module) is SequenceNetwork else module.modules()
-            if any(part.training is not training for part in parts):
+            if isinstance(module, nn.Module) and any(
+                part.training is not training for part in module.modules()
+            ):
                 module.train(training)
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:

@@ -1,0 +1,164 @@
+"""What the kernels have to know of a network: what it consists of, and in which order.
+
+It is found out once for as long as the network consists of the same modules, parameters and
+buffers.
+"""
+
+from operator import is_
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sknt.nn.cell import MemoryCell
+from sknt.nn.controllers import FeedForwardController, GRUController, LSTMController
+
+CONTROLLER_CODES = {LSTMController: 0, GRUController: 1, FeedForwardController: 2}
+"""The controllers that the kernels support, and their codes there."""
+
+NO_MEMORY = "sknt.kernels.memories.none"
+"""The kernel of a bare controller."""
+
+BYPASSED = "a layer is parametrized or has hooks, which the kernels would bypass"
+
+
+def kernel_name(memory: Any) -> str | None:
+    """Return the module of a memory's kernel, or None if its class names none.
+
+    A subclass does not inherit it, because its step may be another one.
+    """
+    return vars(type(memory)).get("kernel")
+
+
+class Structure:
+    """What a cell and a readout consist of.
+
+    Parameters
+    ----------
+    cell : MemoryCell or ControllerCell
+    readout : Module
+    """
+
+    def __init__(self, cell: Any, readout: Any):
+        self.modules = [*cell.modules(), *readout.modules()]
+        self.members = self._find_members()
+        self.memory = cell.memory if isinstance(cell, MemoryCell) else None
+        self.controller, self.readout = cell.controller, readout
+        self.layers = [*readout.modules()]
+        tensors = [*cell.controller.parameters(), *readout.parameters()]
+        if self.memory is not None:
+            self.layers += [*self.memory.modules()][1:]
+            tensors += self.memory.parameters()
+            tensors += [b for b in self.memory.buffers() if b.is_floating_point()]
+        self.tensors = tensors
+        # Others, such as statistics, take no part in a step.
+        self.layers = [layer for layer in self.layers if layer._parameters]
+        self._unsupported = self._find_unsupported()
+        self._described: Any = None
+
+    def __reduce__(self) -> tuple[Any, tuple[()]]:
+        """Leave nothing of it in a copy or a file of the cell that it is kept with."""
+        return type(None), ()
+
+    def _find_members(self) -> list[Any]:
+        return [
+            member
+            for module in self.modules
+            for members in (module._modules, module._parameters, module._buffers)
+            for member in members.values()
+        ]
+
+    def _find_unsupported(self) -> str | None:
+        if self.memory is not None and kernel_name(self.memory) is None:
+            return f"there are no kernels for the memory {type(self.memory).__name__}"
+        if type(self.controller) not in CONTROLLER_CODES:
+            kind = type(self.controller).__name__
+            return f"there are no kernels for the controller {kind}"
+        if any(type(layer) is not nn.Linear for layer in self.layers):
+            return BYPASSED
+        return None
+
+    def is_that_of(self, readout: Any) -> bool:
+        """Return whether cell and readout still consist of the same."""
+        members = self._find_members()
+        return (
+            readout is self.readout
+            and len(members) == len(self.members)
+            and all(map(is_, members, self.members))
+        )
+
+    def why_unsupported(self) -> str | None:
+        """Return why the kernels cannot serve the network, or None if they can."""
+        if self._unsupported:
+            return self._unsupported
+        if any(layer._forward_hooks or layer._forward_pre_hooks for layer in self.layers):
+            return BYPASSED
+        return None
+
+    def why_unsuitable(self, x: Tensor) -> str | None:
+        """Return why the kernels cannot take a batch, or None if they can."""
+        tensors = [x, *self.tensors]
+        if not all(tensor.is_cpu for tensor in tensors):
+            return "the kernels run on the CPU alone"
+        dtypes = {tensor.dtype for tensor in tensors}
+        if len(dtypes) > 1 or dtypes - {torch.float32, torch.float64}:
+            names = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes)
+            known = "the kernels compute in float32 or in float64"
+            return f"{known}, not in {' and '.join(names)}"
+        return None
+
+    def describe(self) -> tuple[Any, list[Tensor]]:
+        """Return the kernels' plan, and the parameters in their order."""
+        from sknt.kernels.engine import make_plan
+
+        if self._described is None:
+            self._described = self._describe()
+        kernel, layers, network = self._described
+        readout, memory = self.readout, self.memory
+        if memory is None:
+            nothing = readout.weight.new_zeros(0, readout.in_features)
+            projection = nothing, nothing[:, 0]
+        else:
+            projection = kernel.projection(memory)
+        sees_inputs = projection[0].shape[1] > network.hidden
+        parameters = [*layers, *projection, readout.weight, readout.bias]
+        shapes = tuple(tuple(parameter.shape) for parameter in parameters)
+        network = network._replace(sees_inputs=sees_inputs)
+        return make_plan(network, kernel, kernel.dims(memory), shapes), parameters
+
+    def _describe(self) -> tuple[Any, list[Tensor], Any]:
+        """Return the kernel, the controller's parameters and the network's sizes."""
+        from sknt.kernels.contract import load_kernel
+        from sknt.kernels.layout import Network
+
+        controller, memory, readout = self.controller, self.memory, self.readout
+        if isinstance(controller, FeedForwardController):
+            linear = [layer for layer in controller if isinstance(layer, nn.Linear)]
+            layers = [[layer.weight, layer.bias] for layer in linear]
+        else:
+            layers = controller.all_weights
+        read_heads, width = 0, 0
+        if memory is not None:
+            read_heads, width = memory.n_read_heads, memory.word_size
+        n_reads = read_heads * width
+        name = None if memory is None else kernel_name(memory)
+        network = Network(
+            controller=CONTROLLER_CODES[type(controller)],
+            layers=len(layers),
+            hidden=readout.in_features - n_reads,
+            inputs=layers[0][0].shape[1] - n_reads,
+            outputs=readout.out_features,
+            read_heads=read_heads,
+            read_width=width,
+            sees_inputs=False,
+        )
+        of_layers = [parameter for layer in layers for parameter in layer]
+        return load_kernel(name or NO_MEMORY, memory), of_layers, network
+
+
+def structure_of(cell: Any, readout: Any) -> Structure:
+    """Return the structure of a cell and a readout, the last one if it still holds."""
+    known = cell.__dict__.get("_structure")
+    if known is None or not known.is_that_of(readout):
+        known = cell.__dict__["_structure"] = Structure(cell, readout)
+    return known
