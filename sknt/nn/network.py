@@ -227,7 +227,7 @@ class SequenceNetwork(nn.Module):
             None if it is the one of any batch. Of a bidirectional network, the states of
             both directions; :meth:`forward` then returns the states and traces of both.
         """
-        if not self.has_training_state:
+        if not isinstance(self.cell, MemoryCell) or not self.has_training_state:
             return None
         if self.reverse is None:
             return self.cell.training_state(batch_size, seed, n_updates)

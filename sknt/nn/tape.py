@@ -52,15 +52,17 @@ class Tape:
             kept, results, tensors = self._records.pop()
             d_outputs, *d_steps = (result.grad for result in results)
             _, *gradients = kept.backward(d_outputs, None, d_steps, needs_x=False)
-            computed: list[tuple[Tensor, Tensor]] = []  # from parameters
+            computed: list[Tensor] = []  # from parameters
+            theirs: list[Tensor] = []  # the gradients with respect to them
             for tensor, gradient in zip(tensors, chain(*gradients), strict=True):
                 if not tensor.requires_grad:
                     continue
                 if not tensor.is_leaf:
-                    computed.append((tensor, gradient))
+                    computed.append(tensor)
+                    theirs.append(gradient)
                 elif tensor.grad is None:
                     tensor.grad = gradient
                 else:
                     tensor.grad += gradient
             if computed:
-                torch.autograd.backward(*map(list, zip(*computed, strict=True)))
+                torch.autograd.backward(computed, theirs)
