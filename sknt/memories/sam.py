@@ -103,6 +103,12 @@ class SAMMemory(Memory):
     rows equally near to any key. Cosines that are equal but for rounding therefore count as
     equal, and the lowest row is the nearest.
 
+    Nothing links a row to the next one. To read what was written after something else, a
+    network must write a code of what came before into each row, and give it in the key.
+    Codes of similar sequences are easier to tell apart in wider rows: with a `word_size` of
+    64 to 128 and an estimator's ``learning_rate=0.005``, such tasks are learned more
+    reliably than with 20 numbers and 0.01.
+
     References
     ----------
     .. [1] Rae et al. (2016), "Scaling Memory-Augmented Neural Networks with Sparse Reads
