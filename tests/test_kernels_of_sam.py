@@ -163,6 +163,7 @@ def write_the_same_everywhere(network):
         parts = memory._split(memory.projection.bias)
         parts.add.uniform_(-2, 2)
         parts.key.copy_(parts.add)
+        parts.strength.fill_(3.0)
         parts.write_gate.fill_(50.0)
         parts.interpolation_gate.fill_(-800.0)
 
@@ -170,8 +171,9 @@ def write_the_same_everywhere(network):
 @pytest.mark.parametrize("word_size", [1, 13, 20])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_of_equal_rows_the_lowest_are_the_nearest(word_size, dtype):
+    memory_params = {"interface_clip": None, "n_nearest": 4}
     network = make_sam_network(
-        memory_size=150, word_size=word_size, memory_params={"interface_clip": None}
+        memory_size=150, word_size=word_size, memory_params=memory_params
     )
     write_the_same_everywhere(network)
     network = network.to(dtype)

@@ -132,8 +132,8 @@ def test_a_wrong_number_of_nearest_rows_is_refused(n_nearest):
         make_sam((7, 2, 1, 1, n_nearest))
 
 
-@pytest.mark.parametrize(("n_rows", "expected"), [(1, 1), (3, 3), (4, 4), (64, 4)])
-def test_four_rows_are_read_unless_there_are_fewer(n_rows, expected):
+@pytest.mark.parametrize(("n_rows", "expected"), [(1, 1), (3, 3), (8, 8), (64, 8)])
+def test_eight_rows_are_read_unless_there_are_fewer(n_rows, expected):
     memory = make_memory("sam", HIDDEN, n_rows, 3, 2, 1)
     assert memory.n_nearest == expected
     assert memory.initial_state(2).read_rows.shape == (2, 2, expected)

@@ -60,8 +60,8 @@ def check_n_nearest(n_nearest: Any, memory_size: int) -> None:
     if not is_integer or not 1 <= n_nearest <= memory_size:
         raise ValueError(
             f"n_nearest={n_nearest!r} is not a number of rows from 1 to "
-            f"memory_size={memory_size}; use one, or None for 4, or for all rows of a "
-            "smaller memory (memory_params={'n_nearest': 4})"
+            f"memory_size={memory_size}; use one, or None for 8, or for all rows of a "
+            "smaller memory (memory_params={'n_nearest': 8})"
         )
 
 
