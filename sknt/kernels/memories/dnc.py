@@ -30,13 +30,11 @@ from sknt.kernels.ops.allocation import (
 )
 from sknt.kernels.ops.linkage import (
     ROWS,
-    follow,
     link,
+    link_and_follow,
     links_backward,
     precede,
     precede_backward,
-    sharpen,
-    sharpen_backward,
 )
 from sknt.kernels.ops.lookup import (
     Lookup,
@@ -45,6 +43,8 @@ from sknt.kernels.ops.lookup import (
     weigh,
     weigh_backward,
 )
+from sknt.kernels.ops.sharpening import sharpen, sharpen_backward
+from sknt.kernels.ops.writing import write, write_backward, write_in_place
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.lookup import MASK_FLOOR
@@ -125,8 +125,8 @@ def history(d: Dims) -> dict[str, tuple[int, ...]]:
         "usage": (d.write_heads, d.rows),  # as each write head sees it
         "order": (d.write_heads, d.rows),  # the rows by that usage
         "allocated": (d.write_heads, d.rows),
-        "content": (d.heads, d.rows),  # content weightings
-        "followed": (2 * d.write_heads, d.read_heads, d.rows),  # backward, then forward
+        "content": (d.write_heads, d.rows),  # content weightings of write heads
+        "targets": (d.modes, d.read_heads, d.rows),  # where each mode leads read heads
         "read_weights": (d.read_heads, d.rows),
         "write_weights": (d.write_heads, d.rows),
     }
@@ -143,9 +143,11 @@ def scratch(d: Dims) -> dict[str, tuple[int, ...]]:
         "factors": (most_heads, d.rows),
         "untouched": (d.rows,),
         "row": (d.rows,),
-        "places": (d.rows,),
         "ranks": (d.rows,),
-        "sharpened": (d.rows,),
+        "taken": (d.rows,),
+        "logs": (d.modes if d.sharpens else 0, d.read_heads, d.rows),
+        "sharpened": (d.modes if d.sharpens else 0, d.read_heads, d.rows),
+        "totals": (2, d.write_heads, d.read_heads),
         # Of a lookup, see sknt.kernels.ops.lookup:
         "keys": (most_heads, d.width),
         "key_columns": (most_heads, d.width),
@@ -159,9 +161,10 @@ def scratch(d: Dims) -> dict[str, tuple[int, ...]]:
         "key_sums": (most_heads, d.width),
         "column_sums": (most_heads, d.width),
         "slopes": (d.width, d.rows),
-        "content_gradient": (most_heads, d.rows),
-        # Of each write head: see links_backward in sknt.kernels.ops.linkage
-        "followed_gradient": (d.write_heads, 3, d.read_heads, d.rows),
+        "powers": (d.write_heads if d.sharpens else 0, d.read_heads, d.rows),
+        "content_gradient": (d.write_heads, d.rows),
+        "targets_gradient": (d.modes, d.read_heads, d.rows),
+        "slopes_of_links": (3, d.read_heads, d.rows),  # as links_backward takes them
         "allocated_gradient": (d.rows,),
         "usage_gradient": (d.rows,),
         "retention_gradient": (d.rows,),
@@ -271,20 +274,23 @@ def activate_backward(d, raw, interface, gradient, scratch):
 @stage
 def step(d, interface, state, reads, history, scratch):
     """Allocate, write with each head in turn, link what was written, then read."""
-    n, width, first = d.rows, d.width, plain(0)
+    n, width = d.rows, d.width
     _use(d, interface, state, history, scratch)
     _place_writes(d, interface, state.memory, history, scratch)
+    _write(d, interface, history, state.memory)
     for v in range(d.write_heads):
-        _write(d, v, interface, history, state.memory, state.memory)
-    for v in range(d.write_heads):
-        links, focus = at(state.links, v * n * n), at(history.write_weights, v * n)
-        precedence = at(state.precedence, v * n)
-        link(n, first, n, focus, precedence, links, links)
+        focus, precedence = at(history.write_weights, v * n), at(state.precedence, v * n)
+        link_and_follow(
+            n,
+            d.read_heads,
+            focus,
+            precedence,
+            at(state.links, v * n * n),
+            state.read_weights,
+            _targets(d, history.targets, v),
+            _targets(d, history.targets, d.write_heads + 1 + v),
+        )
         precede(n, focus, precedence, precedence)
-        part = d.read_heads * n
-        backward = at(history.followed, v * part)
-        forward = at(backward, d.write_heads * part)
-        follow(n, d.read_heads, links, state.read_weights, backward, forward)
     _place_reads(d, interface, state.memory, history, scratch)
     multiply_transposed(
         d.read_heads,
@@ -301,6 +307,12 @@ def step(d, interface, state, reads, history, scratch):
     copy(n, history.usage, state.usage)
     copy(d.read_heads * n, history.read_weights, state.read_weights)
     copy(d.write_heads * n, history.write_weights, state.write_weights)
+
+
+@helper
+def _targets(d, targets, mode):
+    """Return a pointer to where a mode leads the read heads."""
+    return at(targets, mode * d.read_heads * d.rows)
 
 
 @stage
@@ -340,16 +352,13 @@ def _place_writes(d, interface, memory, history, scratch):
     n, room = d.rows, _lookup_room(scratch)
     keys = _of_write_heads(d, interface.key, d.width)
     masks = _of_write_heads(d, interface.mask, d.width)
-    strengths, content = (
-        _of_write_heads(d, interface.strength, 1),
-        _of_write_heads(d, history.content, n),
-    )
+    strengths, content = _of_write_heads(d, interface.strength, 1), history.content
     compare(d, d.write_heads, keys, masks, d.masks != 0, memory, room)
     weigh(d, d.write_heads, strengths, scratch.cosines, content)
     for v in range(d.write_heads):
         usage, order = at(history.usage, v * n), at(history.order, v * n)
         allocated, looked_up = at(history.allocated, v * n), at(content, v * n)
-        sort(n, usage, order, scratch.row, scratch.places, scratch.ranks)
+        sort(n, usage, order, scratch.row, scratch.ranks, scratch.taken)
         allocate(n, usage, order, allocated)
         write, allocation = interface.write_gate[v], interface.allocation_gate[v]
         focus = at(history.write_weights, v * n)
@@ -365,7 +374,7 @@ def _place_writes(d, interface, memory, history, scratch):
 @stage
 def _place_reads(d, interface, memory, history, scratch):
     """Weigh where each read head reads: by content, or along the links."""
-    n, writes = d.rows, d.write_heads
+    n, one, put = d.rows, plain(1), plain(False)
     compare(
         d,
         d.read_heads,
@@ -375,24 +384,39 @@ def _place_reads(d, interface, memory, history, scratch):
         memory,
         _lookup_room(scratch),
     )
-    weigh(d, d.read_heads, interface.strength, scratch.cosines, history.content)
+    content = _targets(d, history.targets, d.write_heads)
+    weigh(d, d.read_heads, interface.strength, scratch.cosines, content)
+    targets = _sharpen(d, interface, history, scratch)
     for r in range(d.read_heads):
-        modes, content = at(interface.modes, r * d.modes), at(history.content, r * n)
-        focus, mode = at(history.read_weights, r * n), modes[writes]
-        for i in range(n):
-            focus[i] = mode * content[i]
-        for k in range(2 * writes):
-            followed = at(history.followed, (k * d.read_heads + r) * n)
-            if d.sharpens:
-                exponent = interface.sharpness[2 * r + (1 if k >= writes else 0)]
-                sharpen(n, exponent, followed, scratch.row, scratch.sharpened)
-                followed = scratch.sharpened
-            mode = modes[k if k < writes else k + 1]
-            for i in range(n):
-                focus[i] += mode * followed[i]
+        modes, of_head = at(interface.modes, r * d.modes), at(targets, r * n)
+        focus, stride = at(history.read_weights, r * n), d.read_heads * n
+        multiply(one, n, d.modes, modes, d.modes, one, of_head, stride, focus, n, put)
 
 
 @stage
+def _sharpen(d, interface, history, scratch):
+    """Return where the modes lead after sharpening, if there is any."""
+    if not d.sharpens:
+        return history.targets
+    reads, writes, size = d.read_heads, d.write_heads, d.read_heads * d.rows
+    for forth in range(2):
+        first, heads = forth * (writes + 1) * size, forth * writes * reads
+        sharpen(
+            d.rows,
+            writes,
+            reads,
+            at(interface.sharpness, forth),
+            at(history.targets, first),
+            at(scratch.logs, first),
+            at(scratch.sharpened, first),
+            at(scratch.totals, heads),
+        )
+    content = _targets(d, history.targets, writes)
+    copy(size, content, _targets(d, scratch.sharpened, writes))
+    return scratch.sharpened
+
+
+@helper
 def _free(d, retention, old, new):
     """Clear the rows that were freed."""
     n = d.rows
@@ -403,32 +427,24 @@ def _free(d, retention, old, new):
 
 
 @stage
-def _write(d, v, interface, history, old, new):
-    """Write with one head; before the first one writes, clear what was freed.
-
-    ``new`` may be ``old``.
-    """
-    n, one, frees = d.rows, number(old, 1.0), d.deallocates and v == 0
-    focus, retention = at(history.write_weights, v * n), history.retention
-    for w in range(d.width):
-        before, after = at(old, w * n), at(new, w * n)
-        e, a = interface.erase[v * d.width + w], interface.add[v * d.width + w]
-        if frees:
-            for i in range(n):
-                kept = before[i] * retention[i]
-                after[i] = kept * (one - focus[i] * e) + focus[i] * a
-        else:
-            for i in range(n):
-                after[i] = before[i] * (one - focus[i] * e) + focus[i] * a
+def _write(d, interface, history, memory):
+    """Clear what was freed, then write with each head, in the memory itself."""
+    n, width = d.rows, d.width
+    if d.deallocates:
+        _free(d, history.retention, memory, memory)
+    for v in range(d.write_heads):
+        focus, at_word = at(history.write_weights, v * n), v * width
+        erase, add = at(interface.erase, at_word), at(interface.add, at_word)
+        write_in_place(n, n, width, focus, erase, add, memory)
 
 
 @stage
 def replay(d, interface, history, before, after):
     """Free, write and link once more, and take over the rest."""
     n, first = d.rows, plain(0)
+    copy(d.width * n, before.memory, after.memory)
+    _write(d, interface, history, after.memory)
     for v in range(d.write_heads):
-        old_memory = after.memory if v else before.memory
-        _write(d, v, interface, history, old_memory, after.memory)
         focus, precedence = at(history.write_weights, v * n), at(before.precedence, v * n)
         old, new = at(before.links, v * n * n), at(after.links, v * n * n)
         link(n, first, n, focus, precedence, old, new)
@@ -448,11 +464,23 @@ def step_backward(d, interface, before, history, d_state, d_reads, gradient, scr
     _rewrite(d, interface, before.memory, history, scratch)
     memory = at(scratch.memories, d.write_heads * d.width * n)
     _read_backward(d, memory, history, d_state, d_reads)
-    _place_reads_backward(d, interface, before, memory, history, d_state, gradient, scratch)
+    _place_reads_backward(d, interface, memory, history, d_state, gradient, scratch)
     _link_backward(d, before, history, d_state, scratch)
     for v in range(d.write_heads - 1, -1, -1):
-        old = at(scratch.memories, v * d.width * n)
-        _write_backward(d, v, interface, history.write_weights, old, d_state, gradient)
+        at_word = v * d.width
+        write_backward(
+            n,
+            n,
+            d.width,
+            at(history.write_weights, v * n),
+            at(interface.erase, at_word),
+            at(interface.add, at_word),
+            at(scratch.memories, at_word * n),
+            d_state.memory,
+            at(d_state.write_weights, v * n),
+            at(gradient.erase, at_word),
+            at(gradient.add, at_word),
+        )
     zero = number(before.usage, 0.0)
     for i in range(n):
         scratch.retention_gradient[i] = zero
@@ -467,14 +495,16 @@ def step_backward(d, interface, before, history, d_state, d_reads, gradient, scr
 @stage
 def _rewrite(d, interface, memory, history, scratch):
     """Compute the memory before each write, and after the last one."""
-    size = d.width * d.rows
+    n, width = d.rows, d.width
     if d.deallocates:
         _free(d, history.retention, memory, scratch.memories)
     else:
-        copy(size, memory, scratch.memories)
+        copy(width * n, memory, scratch.memories)
     for v in range(d.write_heads):
-        old = at(scratch.memories, v * size) if v else memory
-        _write(d, v, interface, history, old, at(scratch.memories, (v + 1) * size))
+        focus, at_word = at(history.write_weights, v * n), v * width
+        erase, add = at(interface.erase, at_word), at(interface.add, at_word)
+        old = at(scratch.memories, at_word * n)
+        write(n, n, width, focus, erase, add, old, at(old, width * n))
 
 
 @stage
@@ -509,63 +539,31 @@ def _read_backward(d, memory, history, d_state, d_reads):
     )
 
 
-@helper
-def _dot(n, x, y):
-    """Return the inner product of two vectors."""
-    total = number(x, 0.0)
-    for i in range(n):
-        total += x[i] * y[i]
-    return total
-
-
 @stage
-def _place_reads_backward(
-    d, interface, before, memory, history, d_state, gradient, scratch
-):
+def _place_reads_backward(d, interface, memory, history, d_state, gradient, scratch):
     """Backpropagate from read weightings to contents and to what links lead to.
 
-    The gradients of the latter go to ``scratch.followed_gradient``.
+    The gradients of the latter go to ``scratch.targets_gradient``.
     """
-    n, writes, reads = d.rows, d.write_heads, d.read_heads
+    n, reads, modes, one = d.rows, d.read_heads, d.modes, plain(1)
+    put, accumulate, stride = plain(False), plain(True), reads * n
+    targets = _sharpen(d, interface, history, scratch)
     for r in range(reads):
-        modes, d_modes = at(interface.modes, r * d.modes), at(gradient.modes, r * d.modes)
-        d_focus, content = at(d_state.read_weights, r * n), at(history.content, r * n)
-        d_content, mode = at(scratch.content_gradient, r * n), modes[writes]
-        d_modes[writes] += _dot(n, d_focus, content)
-        for i in range(n):
-            d_content[i] = mode * d_focus[i]
-        for k in range(2 * writes):
-            is_forward = k >= writes
-            v, column = (k - writes if is_forward else k), (k + 1 if is_forward else k)
-            part = 0 if is_forward else 2
-            followed = at(history.followed, (k * reads + r) * n)
-            d_followed = at(scratch.followed_gradient, ((v * 3 + part) * reads + r) * n)
-            mode = modes[column]
-            if d.sharpens:
-                place = 2 * r + (1 if is_forward else 0)
-                exponent, logs, sharpened = (
-                    interface.sharpness[place],
-                    scratch.row,
-                    scratch.sharpened,
-                )
-                total = sharpen(n, exponent, followed, logs, sharpened)
-                d_modes[column] += _dot(n, d_focus, sharpened)
-                gradient.sharpness[place] += sharpen_backward(
-                    n, exponent, followed, logs, sharpened, total, mode, d_focus, d_followed
-                )
-            else:
-                d_modes[column] += _dot(n, d_focus, followed)
-                for i in range(n):
-                    d_followed[i] = mode * d_focus[i]
-    for v in range(writes):
-        middle = at(scratch.followed_gradient, (v * 3 + 1) * reads * n)
-        copy(reads * n, before.read_weights, middle)
+        mode, d_mode = at(interface.modes, r * modes), at(gradient.modes, r * modes)
+        d_focus, target = at(d_state.read_weights, r * n), at(targets, r * n)
+        d_target = at(scratch.targets_gradient, r * n)
+        multiply_transposed(
+            one, modes, n, d_focus, n, target, stride, d_mode, modes, accumulate
+        )
+        multiply(modes, n, one, mode, one, one, d_focus, n, d_target, stride, put)
+    _sharpen_backward(d, interface, history, gradient, scratch)
     _look_up_backward(
         d,
         plain(False),
         interface,
         memory,
-        history.content,
+        _targets(d, history.targets, d.write_heads),
+        _targets(d, scratch.targets_gradient, d.write_heads),
         d_state.memory,
         gradient,
         scratch,
@@ -573,13 +571,33 @@ def _place_reads_backward(
 
 
 @stage
-def _look_up_backward(
-    d, of_writes, interface, memory, content, d_memory, gradient, scratch
-):
-    """Backpropagate through the lookups of the read heads, or of the write heads.
+def _sharpen_backward(d, interface, history, gradient, scratch):
+    """Backpropagate through the sharpening of what links lead to, if there is any."""
+    if not d.sharpens:
+        return
+    reads, writes, size = d.read_heads, d.write_heads, d.read_heads * d.rows
+    for forth in range(2):
+        first, heads = forth * (writes + 1) * size, forth * writes * reads
+        sharpen_backward(
+            d.rows,
+            writes,
+            reads,
+            at(interface.sharpness, forth),
+            at(history.targets, first),
+            at(scratch.logs, first),
+            at(scratch.sharpened, first),
+            at(scratch.totals, heads),
+            at(scratch.targets_gradient, first),
+            at(gradient.sharpness, forth),
+            scratch.powers,
+        )
 
-    The gradient with respect to their contents is in ``scratch.content_gradient``.
-    """
+
+@stage
+def _look_up_backward(
+    d, of_writes, interface, memory, content, d_content, d_memory, gradient, scratch
+):
+    """Backpropagate through the lookups of the read heads, or of the write heads."""
     first, n_heads = (d.read_heads, d.write_heads) if of_writes else (0, d.read_heads)
     room, masks = _lookup_room(scratch), d.masks != 0
     at_word, at_mask = first * d.width, first * d.width if masks else 0
@@ -589,8 +607,8 @@ def _look_up_backward(
         d,
         n_heads,
         at(interface.strength, first),
-        at(content, first * d.rows),
-        scratch.content_gradient,
+        content,
+        d_content,
         at(gradient.strength, first),
         room,
     )
@@ -604,13 +622,18 @@ def _link_backward(d, before, history, d_state, scratch):
 
     Gradients with respect to the read weightings replace those after the step.
     """
-    n, zero = d.rows, number(before.links, 0.0)
+    n, zero, slopes = d.rows, number(before.links, 0.0), scratch.slopes_of_links
+    part = d.read_heads * n
+    copy(part, before.read_weights, at(slopes, part))
     for i in range(d.read_heads * n):
         d_state.read_weights[i] = zero
     for v in range(d.write_heads):
         focus, d_focus = at(history.write_weights, v * n), at(d_state.write_weights, v * n)
         precedence = at(before.precedence, v * n)
         d_precedence = at(d_state.precedence, v * n)
+        copy(part, _targets(d, scratch.targets_gradient, v), slopes)
+        forward = _targets(d, scratch.targets_gradient, d.write_heads + 1 + v)
+        copy(part, forward, at(slopes, 2 * part))
         precede_backward(n, focus, precedence, d_precedence, d_focus)
         links_backward(
             n,
@@ -618,33 +641,13 @@ def _link_backward(d, before, history, d_state, scratch):
             focus,
             precedence,
             at(before.links, v * n * n),
-            at(scratch.followed_gradient, v * 3 * d.read_heads * n),
+            slopes,
             d_state.read_weights,
             at(d_state.links, v * n * n),
             d_focus,
             d_precedence,
             scratch.links,
         )
-
-
-@stage
-def _write_backward(d, v, interface, weights, memory, d_state, gradient):
-    """Backpropagate through a write whose previous memory was ``memory``."""
-    n, zero, d_memory = d.rows, number(memory, 0.0), d_state.memory
-    focus, d_focus = at(weights, v * n), at(d_state.write_weights, v * n)
-    for w in range(d.width):
-        before, d_after = at(memory, w * n), at(d_memory, w * n)
-        e, a = interface.erase[v * d.width + w], interface.add[v * d.width + w]
-        d_erase, d_add = zero, zero
-        for i in range(n):
-            slope, m = d_after[i], before[i]
-            focused = slope * focus[i]
-            d_add += focused
-            d_erase -= focused * m
-            d_focus[i] += slope * (a - m * e)
-            d_after[i] = slope - focused * e
-        gradient.erase[v * d.width + w] += d_erase
-        gradient.add[v * d.width + w] += d_add
 
 
 @stage
@@ -672,7 +675,7 @@ def _place_writes_backward(d, interface, memory, history, d_state, gradient, scr
         d_usage[i] = zero  # to the usage that the next head saw
     for v in range(last, -1, -1):
         allocated = at(history.allocated, v * n)
-        content = at(history.content, (d.read_heads + v) * n)
+        content = at(history.content, v * n)
         d_focus, d_content = (
             at(d_state.write_weights, v * n),
             at(scratch.content_gradient, v * n),
@@ -706,6 +709,7 @@ def _place_writes_backward(d, interface, memory, history, d_state, gradient, scr
         interface,
         memory,
         history.content,
+        scratch.content_gradient,
         d_state.memory,
         gradient,
         scratch,
