@@ -40,10 +40,11 @@ from sknt.kernels.ops.lookup import (
     Lookup,
     compare,
     compare_backward,
+    mask_keys,
     weigh,
     weigh_backward,
 )
-from sknt.kernels.ops.sharpening import sharpen, sharpen_backward
+from sknt.kernels.ops.sharpening import sharpen, sharpen_again, sharpen_backward
 from sknt.kernels.ops.writing import write, write_backward, write_in_place
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
@@ -129,6 +130,13 @@ def history(d: Dims) -> dict[str, tuple[int, ...]]:
         "targets": (d.modes, d.read_heads, d.rows),  # where each mode leads read heads
         "read_weights": (d.read_heads, d.rows),
         "write_weights": (d.write_heads, d.rows),
+        # Of the lookups, see sknt.kernels.ops.lookup:
+        "cosines": (d.heads, d.rows),
+        "row_norms": (d.heads, d.rows),
+        "key_norms": (d.heads,),
+        # Of sharpening, see sknt.kernels.ops.sharpening:
+        "logs": (d.modes if d.sharpens else 0, d.read_heads, d.rows),
+        "totals": (2, d.write_heads, d.read_heads),
     }
 
 
@@ -145,23 +153,18 @@ def scratch(d: Dims) -> dict[str, tuple[int, ...]]:
         "row": (d.rows,),
         "ranks": (d.rows,),
         "taken": (d.rows,),
-        "logs": (d.modes if d.sharpens else 0, d.read_heads, d.rows),
         "sharpened": (d.modes if d.sharpens else 0, d.read_heads, d.rows),
-        "totals": (2, d.write_heads, d.read_heads),
         # Of a lookup, see sknt.kernels.ops.lookup:
         "keys": (most_heads, d.width),
         "key_columns": (most_heads, d.width),
         "squares": (d.width, d.rows),
-        "cosines": (most_heads, d.rows),
-        "row_norms": (most_heads, d.rows),
-        "key_norms": (most_heads,),
         # Only in the backward pass:
         "products": (most_heads, d.rows),
         "norms": (most_heads, d.rows),
         "key_sums": (most_heads, d.width),
         "column_sums": (most_heads, d.width),
         "slopes": (d.width, d.rows),
-        "powers": (d.write_heads if d.sharpens else 0, d.read_heads, d.rows),
+        "powers": (d.modes if d.sharpens else 0, d.read_heads, d.rows),
         "content_gradient": (d.write_heads, d.rows),
         "targets_gradient": (d.modes, d.read_heads, d.rows),
         "slopes_of_links": (3, d.read_heads, d.rows),  # as links_backward takes them
@@ -174,15 +177,15 @@ def scratch(d: Dims) -> dict[str, tuple[int, ...]]:
 
 
 @helper
-def _lookup_room(scratch):
-    """Return the working memory of a lookup."""
+def _lookup_room(d, first, history, scratch):
+    """Return the working memory of the lookups of some heads, from the first one on."""
     return Lookup(
         scratch.keys,
         scratch.key_columns,
         scratch.squares,
-        scratch.cosines,
-        scratch.row_norms,
-        scratch.key_norms,
+        at(history.cosines, first * d.rows),
+        at(history.row_norms, first * d.rows),
+        at(history.key_norms, first),
         scratch.products,
         scratch.norms,
         scratch.key_sums,
@@ -349,12 +352,12 @@ def _of_write_heads(d, of_heads, width):
 @stage
 def _place_writes(d, interface, memory, history, scratch):
     """Weigh where each write head writes: to free rows, or where the content is."""
-    n, room = d.rows, _lookup_room(scratch)
+    n, room = d.rows, _lookup_room(d, d.read_heads, history, scratch)
     keys = _of_write_heads(d, interface.key, d.width)
     masks = _of_write_heads(d, interface.mask, d.width)
     strengths, content = _of_write_heads(d, interface.strength, 1), history.content
     compare(d, d.write_heads, keys, masks, d.masks != 0, memory, room)
-    weigh(d, d.write_heads, strengths, scratch.cosines, content)
+    weigh(d, d.write_heads, strengths, room.cosines, content)
     for v in range(d.write_heads):
         usage, order = at(history.usage, v * n), at(history.order, v * n)
         allocated, looked_up = at(history.allocated, v * n), at(content, v * n)
@@ -375,17 +378,11 @@ def _place_writes(d, interface, memory, history, scratch):
 def _place_reads(d, interface, memory, history, scratch):
     """Weigh where each read head reads: by content, or along the links."""
     n, one, put = d.rows, plain(1), plain(False)
-    compare(
-        d,
-        d.read_heads,
-        interface.key,
-        interface.mask,
-        d.masks != 0,
-        memory,
-        _lookup_room(scratch),
-    )
+    key, mask, masks = interface.key, interface.mask, d.masks != 0
+    room = _lookup_room(d, plain(0), history, scratch)
+    compare(d, d.read_heads, key, mask, masks, memory, room)
     content = _targets(d, history.targets, d.write_heads)
-    weigh(d, d.read_heads, interface.strength, scratch.cosines, content)
+    weigh(d, d.read_heads, interface.strength, room.cosines, content)
     targets = _sharpen(d, interface, history, scratch)
     for r in range(d.read_heads):
         modes, of_head = at(interface.modes, r * d.modes), at(targets, r * n)
@@ -407,9 +404,9 @@ def _sharpen(d, interface, history, scratch):
             reads,
             at(interface.sharpness, forth),
             at(history.targets, first),
-            at(scratch.logs, first),
+            at(history.logs, first),
             at(scratch.sharpened, first),
-            at(scratch.totals, heads),
+            at(history.totals, heads),
         )
     content = _targets(d, history.targets, writes)
     copy(size, content, _targets(d, scratch.sharpened, writes))
@@ -547,7 +544,7 @@ def _place_reads_backward(d, interface, memory, history, d_state, gradient, scra
     """
     n, reads, modes, one = d.rows, d.read_heads, d.modes, plain(1)
     put, accumulate, stride = plain(False), plain(True), reads * n
-    targets = _sharpen(d, interface, history, scratch)
+    targets = _sharpen_again(d, interface, history, scratch)
     for r in range(reads):
         mode, d_mode = at(interface.modes, r * modes), at(gradient.modes, r * modes)
         d_focus, target = at(d_state.read_weights, r * n), at(targets, r * n)
@@ -562,12 +559,37 @@ def _place_reads_backward(d, interface, memory, history, d_state, gradient, scra
         plain(False),
         interface,
         memory,
+        history,
         _targets(d, history.targets, d.write_heads),
         _targets(d, scratch.targets_gradient, d.write_heads),
         d_state.memory,
         gradient,
         scratch,
     )
+
+
+@stage
+def _sharpen_again(d, interface, history, scratch):
+    """Return where the modes lead after sharpening, as :func:`_sharpen` does."""
+    if not d.sharpens:
+        return history.targets
+    reads, writes, size = d.read_heads, d.write_heads, d.read_heads * d.rows
+    for forth in range(2):
+        first, heads = forth * (writes + 1) * size, forth * writes * reads
+        sharpen_again(
+            d.rows,
+            writes,
+            reads,
+            at(interface.sharpness, forth),
+            at(history.targets, first),
+            at(history.logs, first),
+            at(history.totals, heads),
+            at(scratch.sharpened, first),
+            at(scratch.powers, first),
+        )
+    content = _targets(d, history.targets, writes)
+    copy(size, content, _targets(d, scratch.sharpened, writes))
+    return scratch.sharpened
 
 
 @stage
@@ -584,25 +606,34 @@ def _sharpen_backward(d, interface, history, gradient, scratch):
             reads,
             at(interface.sharpness, forth),
             at(history.targets, first),
-            at(scratch.logs, first),
+            at(history.logs, first),
+            at(history.totals, heads),
             at(scratch.sharpened, first),
-            at(scratch.totals, heads),
+            at(scratch.powers, first),
             at(scratch.targets_gradient, first),
             at(gradient.sharpness, forth),
-            scratch.powers,
         )
 
 
 @stage
 def _look_up_backward(
-    d, of_writes, interface, memory, content, d_content, d_memory, gradient, scratch
+    d,
+    of_writes,
+    interface,
+    memory,
+    history,
+    content,
+    d_content,
+    d_memory,
+    gradient,
+    scratch,
 ):
     """Backpropagate through the lookups of the read heads, or of the write heads."""
     first, n_heads = (d.read_heads, d.write_heads) if of_writes else (0, d.read_heads)
-    room, masks = _lookup_room(scratch), d.masks != 0
+    room, masks = _lookup_room(d, first, history, scratch), d.masks != 0
     at_word, at_mask = first * d.width, first * d.width if masks else 0
     key, mask = at(interface.key, at_word), at(interface.mask, at_mask)
-    compare(d, n_heads, key, mask, masks, memory, room)
+    mask_keys(d, n_heads, key, mask, masks, memory, room)
     weigh_backward(
         d,
         n_heads,
@@ -708,6 +739,7 @@ def _place_writes_backward(d, interface, memory, history, d_state, gradient, scr
         plain(True),
         interface,
         memory,
+        history,
         history.content,
         scratch.content_gradient,
         d_state.memory,

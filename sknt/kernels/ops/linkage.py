@@ -9,7 +9,7 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from sknt.kernels._compile import helper, stage
+from sknt.kernels._compile import stage
 from sknt.kernels.pointers import at, number, plain
 from sknt.kernels.products import Vectors, multiply, multiply_transposed
 
@@ -17,33 +17,68 @@ ROWS = 16
 """Rows of links that are processed at once."""
 
 
-@helper
-def _link_row(n, i, weights, precedence, before, after):
-    """Compute row i of the links after a write."""
-    written = weights[i]
-    left = number(weights, 1.0) - written
-    for j in range(n):
-        after[j] = (left - weights[j]) * before[j] + written * precedence[j]
-    after[i] = number(weights, 0.0)
+def _rows(n_rows: int) -> Any:
+    """Build the update of the links' rows from the i-th one on.
+
+    Written as instructions on vectors: a loop over so many arrays is not vectorised, and
+    rows that are processed together share what is loaded of weightings and precedence.
+    """
+
+    @intrinsic
+    def rows(typing_context, n, i, weights, precedence, old, new):
+        arguments = [types.intp, types.intp, *[weights] * 4]
+
+        def generate(context, builder, signature, args):
+            n, i, weights, precedence, old, new = args
+            vectors = Vectors(context, builder, signature.args[2].dtype)
+            size, number_ = vectors.size, vectors.vector.element
+            own = [builder.add(i, size(row)) for row in range(n_rows)]
+            places = [builder.mul(n, size(row)) for row in range(n_rows)]
+            written = [builder.load(builder.gep(weights, [row])) for row in own]
+            left = [vectors.splat(builder.fsub(number_(1.0), w)) for w in written]
+            written = [vectors.splat(w) for w in written]
+
+            def advance(j, totals, mask=None):
+                focus, before = (
+                    vectors.load(start, j, mask) for start in (weights, precedence)
+                )
+                for row in range(n_rows):
+                    place = builder.add(j, places[row])
+                    kept = builder.fsub(left[row], focus)
+                    kept = builder.fmul(kept, vectors.load(old, place, mask))
+                    link = vectors.multiply_add(written[row], before, kept)
+                    vectors.store(link, new, place, mask)
+                return []
+
+            vectors.accumulate(n, 0, advance)
+            for row in range(n_rows):
+                place = builder.add(own[row], places[row])
+                builder.store(number_(0.0), builder.gep(new, [place]))
+            return context.get_dummy_value()
+
+        return types.void(*arguments), generate
+
+    return rows
+
+
+_four_rows, _row = _rows(4), _rows(1)
 
 
 @stage
 def link(n, first, stop, weights, precedence, old, new):
     """Compute some rows of the links after a write from those before.
 
-    ``old`` and ``new`` point to the first of these rows.
+    ``old`` and ``new``, which may be the same, point to the first of these rows.
     """
-    for i in range(first, stop):
+    i = first
+    while i < stop:
         place = (i - first) * n
-        _link_row(n, i, weights, precedence, at(old, place), at(new, place))
-
-
-@stage
-def _link_in_place(n, first, stop, weights, precedence, links):
-    """Do the same in the links themselves: a loop that can be vectorised."""
-    for i in range(first, stop):
-        row = at(links, (i - first) * n)
-        _link_row(n, i, weights, precedence, row, row)
+        if stop - i >= 4:
+            _four_rows(n, i, weights, precedence, at(old, place), at(new, place))
+            i += 4
+        else:
+            _row(n, i, weights, precedence, at(old, place), at(new, place))
+            i += 1
 
 
 @stage
@@ -70,7 +105,7 @@ def link_and_follow(
     while first < n:
         stop = min(first + ROWS, n)
         k, rows, adds = stop - first, at(links, first * n), first > 0
-        _link_in_place(n, first, stop, weights, precedence, rows)
+        link(n, first, stop, weights, precedence, rows, rows)
         focus, ahead = at(read_weights, first), at(forward, first)
         multiply(n_heads, n, k, focus, n, one, rows, n, backward, n, adds)
         multiply_transposed(n_heads, k, n, read_weights, n, rows, n, ahead, n, put)
@@ -124,20 +159,19 @@ def _link_backward(
 ):
     """Backpropagate through :func:`link`, several rows at a time."""
     i = first
-    while stop - i >= 4:
-        place = (i - first) * n
-        _four_rows_backward(
-            *(n, i, weights, precedence, at(old, place), at(d_links, place)),
-            *(d_weights, d_precedence),
-        )
-        i += 4
     while i < stop:
         place = (i - first) * n
-        _row_backward(
-            *(n, i, weights, precedence, at(old, place), at(d_links, place)),
-            *(d_weights, d_precedence),
-        )
-        i += 1
+        before, d_rows = at(old, place), at(d_links, place)
+        if stop - i >= 4:
+            _four_rows_backward(
+                n, i, weights, precedence, before, d_rows, d_weights, d_precedence
+            )
+            i += 4
+        else:
+            _row_backward(
+                n, i, weights, precedence, before, d_rows, d_weights, d_precedence
+            )
+            i += 1
 
 
 def _rows_backward(n_rows: int) -> Any:
@@ -146,8 +180,7 @@ def _rows_backward(n_rows: int) -> Any:
     With L' the links before, and D the gradient with respect to those after the write,
     ``(1 - w[i] - w[j]) L'[i, j] + w[i] p[j]``, the gradient of w[i] is the sum of
     ``D (p[j] - L'[i, j])`` over a row, that of w[j] the sum of ``-D L'[i, j]`` over a
-    column, and so on. Written as instructions on vectors, because a loop over so many
-    arrays is not vectorised.
+    column, and so on.
     """
 
     @intrinsic

@@ -31,16 +31,23 @@ class Lookup(NamedTuple):
 
 
 @stage
-def compare(d, n_heads, key, mask, is_masked, memory, room):
-    """Compute the cosine of every key with every row, in the columns of its mask."""
-    one, put, n, width = plain(1), plain(False), d.rows, d.width
-    zero, whole, epsilon = number(key, 0.0), number(key, 1.0), number(key, EPSILON)
-    for i in range(width * n):
+def mask_keys(d, n_heads, key, mask, is_masked, memory, room):
+    """Compute what all lookups, and their backward passes, need of keys and memory."""
+    whole = number(key, 1.0)
+    for i in range(d.width * d.rows):
         room.squares[i] = memory[i] * memory[i]
-    for i in range(n_heads * width):
+    for i in range(n_heads * d.width):
         share = mask[i] * mask[i] if is_masked else whole
         room.columns[i] = share
         room.keys[i] = key[i] * share
+
+
+@stage
+def compare(d, n_heads, key, mask, is_masked, memory, room):
+    """Compute the cosine of every key with every row, in the columns of its mask."""
+    one, put, n, width = plain(1), plain(False), d.rows, d.width
+    zero, epsilon = number(key, 0.0), number(key, EPSILON)
+    mask_keys(d, n_heads, key, mask, is_masked, memory, room)
     multiply(n_heads, n, width, room.keys, width, one, memory, n, room.cosines, n, put)
     multiply(
         n_heads, n, width, room.columns, width, one, room.squares, n, room.row_norms, n, put
@@ -77,7 +84,10 @@ def weigh(d, n_heads, strength, cosines, content):
 
 @stage
 def weigh_backward(d, n_heads, strength, content, d_content, d_strength, room):
-    """Backpropagate from content weightings to ``room.products`` and ``room.norms``."""
+    """Backpropagate from content weightings to ``room.products`` and ``room.norms``.
+
+    ``room`` has what :func:`compare` and :func:`mask_keys` computed.
+    """
     n, zero, half = d.rows, number(content, 0.0), number(content, 0.5)
     for head in range(n_heads):
         looked_up, d_looked_up = at(content, head * n), at(d_content, head * n)
@@ -106,7 +116,7 @@ def weigh_backward(d, n_heads, strength, content, d_content, d_strength, room):
 def compare_backward(
     d, n_heads, key, mask, is_masked, memory, d_key, d_mask, d_memory, room
 ):
-    """Backpropagate from ``room.products`` and ``room.norms`` to keys, masks and memory."""
+    """Backpropagate from :func:`weigh_backward` to keys, masks and memory."""
     one, put, accumulate, n, width = plain(1), plain(False), plain(True), d.rows, d.width
     two, key_sums, column_sums = number(key, 2.0), room.key_sums, room.column_sums
     multiply_transposed(

@@ -52,6 +52,33 @@ def sharpen(n, n_writes, n_heads, sharpness, followed, logs, sharpened, totals):
 
 
 @stage
+def sharpen_again(
+    n, n_writes, n_heads, sharpness, followed, logs, totals, sharpened, powers
+):
+    """Compute ``sharpened`` once more, from ``logs`` and ``totals``.
+
+    With x a weighting divided by its largest number, ``powers`` becomes x^(s - 1). Nothing
+    is divided by x, which would multiply the rounding of the smallest numbers.
+    """
+    n_all, zero, one = n_writes * n_heads, number(followed, 0.0), number(followed, 1.0)
+    epsilon = number(followed, EPSILON)
+    for head in range(n_all):
+        less = sharpness[head % n_heads * 2] - one
+        power, log_ratio = at(powers, head * n), at(logs, head * n)
+        for i in range(n):
+            power[i] = less * log_ratio[i]
+    for i in range(n_all * n):
+        powers[i] = exp(powers[i])
+    for head in range(n_all):
+        weighting, power = at(followed, head * n), at(powers, head * n)
+        top, result = largest(n, weighting), at(sharpened, head * n)
+        scale = one / (totals[head] * ((zero if top < zero else top) + epsilon))
+        for i in range(n):
+            f = weighting[i]
+            result[i] = scale * (zero if f <= zero else f) * power[i]
+
+
+@stage
 def sharpen_backward(
     n,
     n_writes,
@@ -59,29 +86,20 @@ def sharpen_backward(
     sharpness,
     followed,
     logs,
-    sharpened,
     totals,
+    sharpened,
+    powers,
     slopes,
     d_sharpness,
-    powers,
 ):
-    """Backpropagate through :func:`sharpen`, which set ``logs`` and ``totals``.
+    """Backpropagate through :func:`sharpen`, after :func:`sharpen_again`.
 
     ``slopes`` changes from the gradient with respect to ``sharpened`` to that with respect
-    to ``followed``; those of the sharpness are added to ``d_sharpness``. ``powers`` is
-    working memory like ``logs``.
+    to ``followed``; those of the sharpness are added to ``d_sharpness``.
     """
     n_all = n_writes * n_heads
     zero, one = number(followed, 0.0), number(followed, 1.0)
     epsilon = number(followed, EPSILON)
-    for head in range(n_all):
-        less = sharpness[head % n_heads * 2] - one
-        power, log_ratio = at(powers, head * n), at(logs, head * n)
-        for i in range(n):
-            power[i] = less * log_ratio[i]
-    # x^(s-1) anew: x^s / x would multiply the rounding of the smallest numbers.
-    for i in range(n_all * n):
-        powers[i] = exp(powers[i])
     for head in range(n_all):
         weighting, slope = at(followed, head * n), at(slopes, head * n)
         log_ratio, result = at(logs, head * n), at(sharpened, head * n)
