@@ -432,7 +432,7 @@ def _write(d, interface, history, memory):
     for v in range(d.write_heads):
         focus, at_word = at(history.write_weights, v * n), v * width
         erase, add = at(interface.erase, at_word), at(interface.add, at_word)
-        write_in_place(n, n, width, focus, erase, add, memory)
+        write_in_place(n, width, focus, erase, add, memory)
 
 
 @stage
@@ -467,7 +467,6 @@ def step_backward(d, interface, before, history, d_state, d_reads, gradient, scr
         at_word = v * d.width
         write_backward(
             n,
-            n,
             d.width,
             at(history.write_weights, v * n),
             at(interface.erase, at_word),
@@ -501,7 +500,7 @@ def _rewrite(d, interface, memory, history, scratch):
         focus, at_word = at(history.write_weights, v * n), v * width
         erase, add = at(interface.erase, at_word), at(interface.add, at_word)
         old = at(scratch.memories, at_word * n)
-        write(n, n, width, focus, erase, add, old, at(old, width * n))
+        write(n, width, focus, erase, add, old, at(old, width * n))
 
 
 @stage

@@ -7,7 +7,7 @@ import math
 from typing import Any, NamedTuple
 
 from sknt.kernels._compile import stage
-from sknt.kernels.functions import exp, largest
+from sknt.kernels.ops.addressing import weigh_scores
 from sknt.kernels.pointers import at, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON
@@ -68,18 +68,9 @@ def compare(d, n_heads, key, mask, is_masked, memory, room):
 @stage
 def weigh(d, n_heads, strength, cosines, content):
     """Compute content weightings from cosines."""
-    n, zero, one = d.rows, number(cosines, 0.0), number(cosines, 1.0)
+    n = d.rows
     for head in range(n_heads):
-        cosine, looked_up = at(cosines, head * n), at(content, head * n)
-        beta = strength[head]
-        highest, total = beta * largest(n, cosine), zero
-        for i in range(n):
-            e = exp(beta * cosine[i] - highest)
-            looked_up[i] = e
-            total += e
-        scale = one / total
-        for i in range(n):
-            looked_up[i] *= scale
+        weigh_scores(n, strength[head], at(cosines, head * n), at(content, head * n))
 
 
 @stage
