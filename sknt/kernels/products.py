@@ -118,8 +118,9 @@ class Vectors:
         while lanes > 4:
             lanes //= 2
             vectors = [self._fold(v, v, range(lanes), lanes) for v in vectors]
-        pairs = [self._fold(*vectors[i : i + 2], (0, 1, 4, 5), 2) for i in (0, 2)]
-        return self._fold(*pairs, (0, 2, 4, 6), 1)
+        a, b, c, d = vectors
+        first, second = (self._fold(*pair, (0, 1, 4, 5), 2) for pair in ((a, b), (c, d)))
+        return self._fold(first, second, (0, 2, 4, 6), 1)
 
     def store_sums(self, four: list[Any], start: Any, adds: Any) -> None:
         """Store, or add, the sums of four vectors' elements from ``start`` on."""

@@ -20,34 +20,29 @@ from sknt.kernels.functions import (
     softplus,
 )
 from sknt.kernels.layout import PORTION
-from sknt.kernels.ops.allocation import (
-    allocate,
-    allocate_backward,
-    retain,
-    retain_backward,
-    sort,
-    use,
+from sknt.kernels.memories._dnc_reads import (
+    follow_links,
+    follow_links_backward,
+    place_reads,
+    place_reads_backward,
+    read_backward,
+)
+from sknt.kernels.memories._dnc_writes import (
+    place_writes,
+    place_writes_backward,
+    rewrite,
+    update_usage,
+    update_usage_backward,
+    write_all,
+    writes_backward,
 )
 from sknt.kernels.ops.linkage import (
     ROWS,
     link,
-    link_and_follow,
-    links_backward,
     precede,
-    precede_backward,
 )
-from sknt.kernels.ops.lookup import (
-    Lookup,
-    compare,
-    compare_backward,
-    mask_keys,
-    weigh,
-    weigh_backward,
-)
-from sknt.kernels.ops.sharpening import sharpen, sharpen_again, sharpen_backward
-from sknt.kernels.ops.writing import write, write_backward, write_in_place
 from sknt.kernels.pointers import at, copy, number, plain
-from sknt.kernels.products import multiply, multiply_transposed
+from sknt.kernels.products import multiply_transposed
 from sknt.ops.lookup import MASK_FLOOR
 
 
@@ -176,24 +171,6 @@ def scratch(d: Dims) -> dict[str, tuple[int, ...]]:
     }
 
 
-@helper
-def _lookup_room(d, first, history, scratch):
-    """Return the working memory of the lookups of some heads, from the first one on."""
-    return Lookup(
-        scratch.keys,
-        scratch.key_columns,
-        scratch.squares,
-        at(history.cosines, first * d.rows),
-        at(history.row_norms, first * d.rows),
-        at(history.key_norms, first),
-        scratch.products,
-        scratch.norms,
-        scratch.key_sums,
-        scratch.column_sums,
-        scratch.slopes,
-    )
-
-
 # Activations
 
 
@@ -278,23 +255,11 @@ def activate_backward(d, raw, interface, gradient, scratch):
 def step(d, interface, state, reads, history, scratch):
     """Allocate, write with each head in turn, link what was written, then read."""
     n, width = d.rows, d.width
-    _use(d, interface, state, history, scratch)
-    _place_writes(d, interface, state.memory, history, scratch)
-    _write(d, interface, history, state.memory)
-    for v in range(d.write_heads):
-        focus, precedence = at(history.write_weights, v * n), at(state.precedence, v * n)
-        link_and_follow(
-            n,
-            d.read_heads,
-            focus,
-            precedence,
-            at(state.links, v * n * n),
-            state.read_weights,
-            _targets(d, history.targets, v),
-            _targets(d, history.targets, d.write_heads + 1 + v),
-        )
-        precede(n, focus, precedence, precedence)
-    _place_reads(d, interface, state.memory, history, scratch)
+    update_usage(d, interface, state, history, scratch)
+    place_writes(d, interface, state.memory, history, scratch)
+    write_all(d, interface, history, state.memory)
+    follow_links(d, state, history)
+    place_reads(d, interface, state.memory, history, scratch)
     multiply_transposed(
         d.read_heads,
         width,
@@ -312,135 +277,12 @@ def step(d, interface, state, reads, history, scratch):
     copy(d.write_heads * n, history.write_weights, state.write_weights)
 
 
-@helper
-def _targets(d, targets, mode):
-    """Return a pointer to where a mode leads the read heads."""
-    return at(targets, mode * d.read_heads * d.rows)
-
-
-@stage
-def _use(d, interface, state, history, scratch):
-    """Compute retention and the usage that the first write head sees."""
-    n, one = d.rows, number(state.usage, 1.0)
-    for v in range(d.write_heads):
-        scratch.ones[v] = one
-    retain(
-        n,
-        d.write_heads,
-        scratch.ones,
-        state.write_weights,
-        scratch.factors,
-        scratch.untouched,
-    )
-    retain(
-        n,
-        d.read_heads,
-        interface.free_gate,
-        state.read_weights,
-        scratch.factors,
-        history.retention,
-    )
-    use(n, state.usage, scratch.untouched, history.retention, history.usage)
-
-
-@helper
-def _of_write_heads(d, of_heads, width):
-    """Return a pointer to the write heads' numbers, ``width`` of each head."""
-    return at(of_heads, d.read_heads * width)
-
-
-@stage
-def _place_writes(d, interface, memory, history, scratch):
-    """Weigh where each write head writes: to free rows, or where the content is."""
-    n, room = d.rows, _lookup_room(d, d.read_heads, history, scratch)
-    keys = _of_write_heads(d, interface.key, d.width)
-    masks = _of_write_heads(d, interface.mask, d.width)
-    strengths, content = _of_write_heads(d, interface.strength, 1), history.content
-    compare(d, d.write_heads, keys, masks, d.masks != 0, memory, room)
-    weigh(d, d.write_heads, strengths, room.cosines, content)
-    for v in range(d.write_heads):
-        usage, order = at(history.usage, v * n), at(history.order, v * n)
-        allocated, looked_up = at(history.allocated, v * n), at(content, v * n)
-        sort(n, usage, order, scratch.row, scratch.ranks, scratch.taken)
-        allocate(n, usage, order, allocated)
-        write, allocation = interface.write_gate[v], interface.allocation_gate[v]
-        focus = at(history.write_weights, v * n)
-        for i in range(n):
-            mixed = looked_up[i] + allocation * (allocated[i] - looked_up[i])
-            focus[i] = write * mixed
-        if v < d.write_heads - 1:
-            taken, used = write * allocation, at(history.usage, (v + 1) * n)
-            for i in range(n):
-                used[i] = usage[i] + taken * allocated[i]
-
-
-@stage
-def _place_reads(d, interface, memory, history, scratch):
-    """Weigh where each read head reads: by content, or along the links."""
-    n, one, put = d.rows, plain(1), plain(False)
-    key, mask, masks = interface.key, interface.mask, d.masks != 0
-    room = _lookup_room(d, plain(0), history, scratch)
-    compare(d, d.read_heads, key, mask, masks, memory, room)
-    content = _targets(d, history.targets, d.write_heads)
-    weigh(d, d.read_heads, interface.strength, room.cosines, content)
-    targets = _sharpen(d, interface, history, scratch)
-    for r in range(d.read_heads):
-        modes, of_head = at(interface.modes, r * d.modes), at(targets, r * n)
-        focus, stride = at(history.read_weights, r * n), d.read_heads * n
-        multiply(one, n, d.modes, modes, d.modes, one, of_head, stride, focus, n, put)
-
-
-@stage
-def _sharpen(d, interface, history, scratch):
-    """Return where the modes lead after sharpening, if there is any."""
-    if not d.sharpens:
-        return history.targets
-    reads, writes, size = d.read_heads, d.write_heads, d.read_heads * d.rows
-    for forth in range(2):
-        first, heads = forth * (writes + 1) * size, forth * writes * reads
-        sharpen(
-            d.rows,
-            writes,
-            reads,
-            at(interface.sharpness, forth),
-            at(history.targets, first),
-            at(history.logs, first),
-            at(scratch.sharpened, first),
-            at(history.totals, heads),
-        )
-    content = _targets(d, history.targets, writes)
-    copy(size, content, _targets(d, scratch.sharpened, writes))
-    return scratch.sharpened
-
-
-@helper
-def _free(d, retention, old, new):
-    """Clear the rows that were freed."""
-    n = d.rows
-    for w in range(d.width):
-        before, after = at(old, w * n), at(new, w * n)
-        for i in range(n):
-            after[i] = before[i] * retention[i]
-
-
-@stage
-def _write(d, interface, history, memory):
-    """Clear what was freed, then write with each head, in the memory itself."""
-    n, width = d.rows, d.width
-    if d.deallocates:
-        _free(d, history.retention, memory, memory)
-    for v in range(d.write_heads):
-        focus, at_word = at(history.write_weights, v * n), v * width
-        erase, add = at(interface.erase, at_word), at(interface.add, at_word)
-        write_in_place(n, width, focus, erase, add, memory)
-
-
 @stage
 def replay(d, interface, history, before, after):
     """Free, write and link once more, and take over the rest."""
     n, first = d.rows, plain(0)
     copy(d.width * n, before.memory, after.memory)
-    _write(d, interface, history, after.memory)
+    write_all(d, interface, history, after.memory)
     for v in range(d.write_heads):
         focus, precedence = at(history.write_weights, v * n), at(before.precedence, v * n)
         old, new = at(before.links, v * n * n), at(after.links, v * n * n)
@@ -458,339 +300,11 @@ def replay(d, interface, history, before, after):
 def step_backward(d, interface, before, history, d_state, d_reads, gradient, scratch):
     """Backpropagate through one step."""
     n = d.rows
-    _rewrite(d, interface, before.memory, history, scratch)
+    rewrite(d, interface, before.memory, history, scratch)
     memory = at(scratch.memories, d.write_heads * d.width * n)
-    _read_backward(d, memory, history, d_state, d_reads)
-    _place_reads_backward(d, interface, memory, history, d_state, gradient, scratch)
-    _link_backward(d, before, history, d_state, scratch)
-    for v in range(d.write_heads - 1, -1, -1):
-        at_word = v * d.width
-        write_backward(
-            n,
-            d.width,
-            at(history.write_weights, v * n),
-            at(interface.erase, at_word),
-            at(interface.add, at_word),
-            at(scratch.memories, at_word * n),
-            d_state.memory,
-            at(d_state.write_weights, v * n),
-            at(gradient.erase, at_word),
-            at(gradient.add, at_word),
-        )
-    zero = number(before.usage, 0.0)
-    for i in range(n):
-        scratch.retention_gradient[i] = zero
-    if d.deallocates:
-        _free_backward(
-            d, history.retention, before.memory, d_state.memory, scratch.retention_gradient
-        )
-    _place_writes_backward(d, interface, before.memory, history, d_state, gradient, scratch)
-    _use_backward(d, interface, before, history, d_state, gradient, scratch)
-
-
-@stage
-def _rewrite(d, interface, memory, history, scratch):
-    """Compute the memory before each write, and after the last one."""
-    n, width = d.rows, d.width
-    if d.deallocates:
-        _free(d, history.retention, memory, scratch.memories)
-    else:
-        copy(width * n, memory, scratch.memories)
-    for v in range(d.write_heads):
-        focus, at_word = at(history.write_weights, v * n), v * width
-        erase, add = at(interface.erase, at_word), at(interface.add, at_word)
-        old = at(scratch.memories, at_word * n)
-        write(n, width, focus, erase, add, old, at(old, width * n))
-
-
-@stage
-def _read_backward(d, memory, history, d_state, d_reads):
-    """Backpropagate from what was read to the weightings and the memory."""
-    one, accumulate, n, width = plain(1), plain(True), d.rows, d.width
-    multiply(
-        d.read_heads,
-        n,
-        width,
-        d_reads,
-        width,
-        one,
-        memory,
-        n,
-        d_state.read_weights,
-        n,
-        accumulate,
-    )
-    multiply(
-        width,
-        n,
-        d.read_heads,
-        d_reads,
-        one,
-        width,
-        history.read_weights,
-        n,
-        d_state.memory,
-        n,
-        accumulate,
-    )
-
-
-@stage
-def _place_reads_backward(d, interface, memory, history, d_state, gradient, scratch):
-    """Backpropagate from read weightings to contents and to what links lead to.
-
-    The gradients of the latter go to ``scratch.targets_gradient``.
-    """
-    n, reads, modes, one = d.rows, d.read_heads, d.modes, plain(1)
-    put, accumulate, stride = plain(False), plain(True), reads * n
-    targets = _sharpen_again(d, interface, history, scratch)
-    for r in range(reads):
-        mode, d_mode = at(interface.modes, r * modes), at(gradient.modes, r * modes)
-        d_focus, target = at(d_state.read_weights, r * n), at(targets, r * n)
-        d_target = at(scratch.targets_gradient, r * n)
-        multiply_transposed(
-            one, modes, n, d_focus, n, target, stride, d_mode, modes, accumulate
-        )
-        multiply(modes, n, one, mode, one, one, d_focus, n, d_target, stride, put)
-    _sharpen_backward(d, interface, history, gradient, scratch)
-    _look_up_backward(
-        d,
-        plain(False),
-        interface,
-        memory,
-        history,
-        _targets(d, history.targets, d.write_heads),
-        _targets(d, scratch.targets_gradient, d.write_heads),
-        d_state.memory,
-        gradient,
-        scratch,
-    )
-
-
-@stage
-def _sharpen_again(d, interface, history, scratch):
-    """Return where the modes lead after sharpening, as :func:`_sharpen` does."""
-    if not d.sharpens:
-        return history.targets
-    reads, writes, size = d.read_heads, d.write_heads, d.read_heads * d.rows
-    for forth in range(2):
-        first, heads = forth * (writes + 1) * size, forth * writes * reads
-        sharpen_again(
-            d.rows,
-            writes,
-            reads,
-            at(interface.sharpness, forth),
-            at(history.targets, first),
-            at(history.logs, first),
-            at(history.totals, heads),
-            at(scratch.sharpened, first),
-            at(scratch.powers, first),
-        )
-    content = _targets(d, history.targets, writes)
-    copy(size, content, _targets(d, scratch.sharpened, writes))
-    return scratch.sharpened
-
-
-@stage
-def _sharpen_backward(d, interface, history, gradient, scratch):
-    """Backpropagate through the sharpening of what links lead to, if there is any."""
-    if not d.sharpens:
-        return
-    reads, writes, size = d.read_heads, d.write_heads, d.read_heads * d.rows
-    for forth in range(2):
-        first, heads = forth * (writes + 1) * size, forth * writes * reads
-        sharpen_backward(
-            d.rows,
-            writes,
-            reads,
-            at(interface.sharpness, forth),
-            at(history.targets, first),
-            at(history.logs, first),
-            at(history.totals, heads),
-            at(scratch.sharpened, first),
-            at(scratch.powers, first),
-            at(scratch.targets_gradient, first),
-            at(gradient.sharpness, forth),
-        )
-
-
-@stage
-def _look_up_backward(
-    d,
-    of_writes,
-    interface,
-    memory,
-    history,
-    content,
-    d_content,
-    d_memory,
-    gradient,
-    scratch,
-):
-    """Backpropagate through the lookups of the read heads, or of the write heads."""
-    first, n_heads = (d.read_heads, d.write_heads) if of_writes else (0, d.read_heads)
-    room, masks = _lookup_room(d, first, history, scratch), d.masks != 0
-    at_word, at_mask = first * d.width, first * d.width if masks else 0
-    key, mask = at(interface.key, at_word), at(interface.mask, at_mask)
-    mask_keys(d, n_heads, key, mask, masks, memory, room)
-    weigh_backward(
-        d,
-        n_heads,
-        at(interface.strength, first),
-        content,
-        d_content,
-        at(gradient.strength, first),
-        room,
-    )
-    d_key, d_mask = at(gradient.key, at_word), at(gradient.mask, at_mask)
-    compare_backward(d, n_heads, key, mask, masks, memory, d_key, d_mask, d_memory, room)
-
-
-@stage
-def _link_backward(d, before, history, d_state, scratch):
-    """Backpropagate from what links led to, and from links and precedence.
-
-    Gradients with respect to the read weightings replace those after the step.
-    """
-    n, zero, slopes = d.rows, number(before.links, 0.0), scratch.slopes_of_links
-    part = d.read_heads * n
-    copy(part, before.read_weights, at(slopes, part))
-    for i in range(d.read_heads * n):
-        d_state.read_weights[i] = zero
-    for v in range(d.write_heads):
-        focus, d_focus = at(history.write_weights, v * n), at(d_state.write_weights, v * n)
-        precedence = at(before.precedence, v * n)
-        d_precedence = at(d_state.precedence, v * n)
-        copy(part, _targets(d, scratch.targets_gradient, v), slopes)
-        forward = _targets(d, scratch.targets_gradient, d.write_heads + 1 + v)
-        copy(part, forward, at(slopes, 2 * part))
-        precede_backward(n, focus, precedence, d_precedence, d_focus)
-        links_backward(
-            n,
-            d.read_heads,
-            focus,
-            precedence,
-            at(before.links, v * n * n),
-            slopes,
-            d_state.read_weights,
-            at(d_state.links, v * n * n),
-            d_focus,
-            d_precedence,
-            scratch.links,
-        )
-
-
-@stage
-def _free_backward(d, retention, memory, d_memory, d_retention):
-    """Backpropagate through the clearing of freed rows."""
-    n = d.rows
-    for w in range(d.width):
-        before, d_row = at(memory, w * n), at(d_memory, w * n)
-        for i in range(n):
-            slope = d_row[i]
-            d_retention[i] += slope * before[i]
-            d_row[i] = slope * retention[i]
-
-
-@stage
-def _place_writes_backward(d, interface, memory, history, d_state, gradient, scratch):
-    """Backpropagate from write weightings to contents and usage, the last head first.
-
-    The gradient with respect to the usage that the first head saw is added to that with
-    respect to the state's.
-    """
-    n, last, zero = d.rows, d.write_heads - 1, number(memory, 0.0)
-    d_allocated, d_usage = scratch.allocated_gradient, scratch.usage_gradient
-    for i in range(n):
-        d_usage[i] = zero  # to the usage that the next head saw
-    for v in range(last, -1, -1):
-        allocated = at(history.allocated, v * n)
-        content = at(history.content, v * n)
-        d_focus, d_content = (
-            at(d_state.write_weights, v * n),
-            at(scratch.content_gradient, v * n),
-        )
-        write, allocation = interface.write_gate[v], interface.allocation_gate[v]
-        d_write, d_allocation, d_taken = zero, zero, zero
-        for i in range(n):
-            slope, more = d_focus[i], allocated[i] - content[i]
-            d_write += slope * (content[i] + allocation * more)
-            d_allocation += slope * more
-            d_taken += d_usage[i] * allocated[i]
-        gradient.write_gate[v] += d_write + allocation * d_taken
-        gradient.allocation_gate[v] += write * (d_allocation + d_taken)
-        taken, looked_up = write * allocation, write - write * allocation
-        for i in range(n):
-            d_allocated[i] = taken * (d_focus[i] + d_usage[i])
-            d_content[i] = looked_up * d_focus[i]
-        allocate_backward(
-            n,
-            at(history.usage, v * n),
-            at(history.order, v * n),
-            d_allocated,
-            d_usage,
-            scratch.row,
-        )
-    for i in range(n):
-        d_state.usage[i] += d_usage[i]
-    _look_up_backward(
-        d,
-        plain(True),
-        interface,
-        memory,
-        history,
-        history.content,
-        scratch.content_gradient,
-        d_state.memory,
-        gradient,
-        scratch,
-    )
-
-
-@stage
-def _use_backward(d, interface, before, history, d_state, gradient, scratch):
-    """Backpropagate from the usage to the state before, and to the free gates."""
-    n, zero, one = d.rows, number(before.usage, 0.0), number(before.usage, 1.0)
-    d_usage, untouched = d_state.usage, scratch.untouched
-    d_untouched, d_retention = scratch.usage_gradient, scratch.retention_gradient
-    for v in range(d.write_heads):
-        scratch.ones[v] = one
-    retain(n, d.write_heads, scratch.ones, before.write_weights, scratch.factors, untouched)
-    for i in range(n):
-        written, used, slope = one - untouched[i], before.usage[i], d_usage[i]
-        d_retention[i] += slope * (used + written - used * written)
-        slope *= history.retention[i]
-        d_untouched[i] = slope * (used - one)
-        d_usage[i] = slope * untouched[i]
-    for i in range(d.write_heads * n):
-        d_state.write_weights[i] = zero
-    retain_backward(
-        n,
-        d.write_heads,
-        scratch.ones,
-        before.write_weights,
-        scratch.factors,
-        d_untouched,
-        scratch.ones_gradient,
-        d_state.write_weights,
-        scratch.row,
-    )
-    retain(
-        n,
-        d.read_heads,
-        interface.free_gate,
-        before.read_weights,
-        scratch.factors,
-        scratch.untouched,
-    )
-    retain_backward(
-        n,
-        d.read_heads,
-        interface.free_gate,
-        before.read_weights,
-        scratch.factors,
-        d_retention,
-        gradient.free_gate,
-        d_state.read_weights,
-        scratch.row,
-    )
+    read_backward(d, memory, history, d_state, d_reads)
+    place_reads_backward(d, interface, memory, history, d_state, gradient, scratch)
+    follow_links_backward(d, before, history, d_state, scratch)
+    writes_backward(d, interface, before.memory, history, d_state, gradient, scratch)
+    place_writes_backward(d, interface, before.memory, history, d_state, gradient, scratch)
+    update_usage_backward(d, interface, before, history, d_state, gradient, scratch)

@@ -150,8 +150,8 @@ def shift_backward(d, head, interface, circular, d_circular, d_gated, gradient):
 def interpolate_backward(d, head, interface, content, previous, d_gated, d_last, gradient):
     """Backpropagate from interpolated to content and previous weightings.
 
-    The gradient with respect to the former takes the place of ``d_gated``, that with respect
-    to the latter is ``d_last``.
+    The gradient with respect to the former takes the place of ``d_gated``; that with
+    respect to the latter is ``d_last``.
     """
     n, one, d_gate = d.rows, number(content, 1.0), number(content, 0.0)
     gate = interface.gate[head]

@@ -6,7 +6,7 @@
 import math
 from typing import Any, NamedTuple
 
-from sknt.kernels._compile import stage
+from sknt.kernels._compile import helper, stage
 from sknt.kernels.ops.addressing import weigh_scores
 from sknt.kernels.pointers import at, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
@@ -28,6 +28,27 @@ class Lookup(NamedTuple):
     key_sums: Any  # (n_heads, W)
     column_sums: Any  # (n_heads, W)
     slopes: Any  # (W, N)
+
+
+@helper
+def lookup_room(d, first, history, scratch):
+    """Return the room for lookups of some heads, from the first one on.
+
+    Similarities and norms are in the history, for all heads; the rest is in the scratch.
+    """
+    return Lookup(
+        scratch.keys,
+        scratch.key_columns,
+        scratch.squares,
+        at(history.cosines, first * d.rows),
+        at(history.row_norms, first * d.rows),
+        at(history.key_norms, first),
+        scratch.products,
+        scratch.norms,
+        scratch.key_sums,
+        scratch.column_sums,
+        scratch.slopes,
+    )
 
 
 @stage
@@ -132,3 +153,35 @@ def compare_backward(
     )
     for i in range(width * n):
         d_memory[i] += two * memory[i] * room.slopes[i]
+
+
+@stage
+def look_up_backward(
+    d,
+    of_writes,
+    interface,
+    memory,
+    history,
+    content,
+    d_content,
+    d_memory,
+    gradient,
+    scratch,
+):
+    """Backpropagate through the lookups of the read heads, or of the write heads."""
+    first, n_heads = (d.read_heads, d.write_heads) if of_writes else (0, d.read_heads)
+    room, masks = lookup_room(d, first, history, scratch), d.masks != 0
+    at_word, at_mask = first * d.width, first * d.width if masks else 0
+    key, mask = at(interface.key, at_word), at(interface.mask, at_mask)
+    mask_keys(d, n_heads, key, mask, masks, memory, room)
+    weigh_backward(
+        d,
+        n_heads,
+        at(interface.strength, first),
+        content,
+        d_content,
+        at(gradient.strength, first),
+        room,
+    )
+    d_key, d_mask = at(gradient.key, at_word), at(gradient.mask, at_mask)
+    compare_backward(d, n_heads, key, mask, masks, memory, d_key, d_mask, d_memory, room)

@@ -63,3 +63,23 @@ def write_backward(n, width, focus, erase, add, old, d_memory, d_focus, d_erase,
         )
         d_erase[w] += erased
         d_add[w] += added
+
+
+@helper
+def free(n, width, retention, old, new):
+    """Clear the rows that were freed, of which ``retention`` (n,) tells what is kept."""
+    for w in range(width):
+        before, after = at(old, w * n), at(new, w * n)
+        for i in range(n):
+            after[i] = before[i] * retention[i]
+
+
+@stage
+def free_backward(n, width, retention, old, d_memory, d_retention):
+    """Backpropagate through :func:`free`; ``d_memory`` changes as in a write's."""
+    for w in range(width):
+        before, d_column = at(old, w * n), at(d_memory, w * n)
+        for i in range(n):
+            slope = d_column[i]
+            d_retention[i] += slope * before[i]
+            d_column[i] = slope * retention[i]
