@@ -63,7 +63,7 @@ def test_an_interface_of_other_fields_is_refused(run, interface_type):
 
 
 def test_functions_that_are_in_no_file_are_refused(run):
-    with pytest.raises(TypeError, match="some_kernel is no file"):
+    with pytest.raises(TypeError, match="some_kernel is not in a file"):
         run({**without(""), "__file__": None})
 
 

@@ -94,7 +94,8 @@ def _source_stamp(sources: tuple[Path, ...]) -> str:
     """Return a digest of all sources that are compiled; numba considers one file only."""
     digest = hashlib.sha256()
     here = Path(__file__).parent
-    own = sorted([*here.glob("*.py"), *(here.parent / "ops").glob("*.py")])
+    folders = here, here / "ops", here.parent / "ops"
+    own = sorted(path for folder in folders for path in folder.glob("*.py"))
     for path in [*own, *sources]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -204,8 +204,8 @@ def _sources(module: ModuleType) -> tuple[Path, ...]:
     files = {name: getattr(sys.modules.get(name), "__file__", None) for name in names}
     if without := sorted(name for name, file in files.items() if not file):
         raise TypeError(
-            f"{', '.join(without)} is no file, but compiled kernels are kept until their "
-            "files change; save the kernel as a module"
+            f"{', '.join(without)} is not in a file, but compiled kernels are kept until "
+            "their files change; save the kernel as a module"
         )
     paths = {Path(str(file)) for file in files.values()}
     return tuple(sorted(path for path in paths if path.parent != Path(__file__).parent))

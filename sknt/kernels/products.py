@@ -5,6 +5,8 @@ many others are multiplied along with it. Here every element is summed in one fi
 so it is the same to the bit in every batch and with every number of threads.
 """
 
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from llvmlite import ir
@@ -17,7 +19,7 @@ from sknt.kernels.pointers import VECTOR_BYTES, at, lanes_of
 _int32 = ir.IntType(32)
 
 
-class _Vectors:
+class Vectors:
     """Instructions on vectors of one type of number."""
 
     def __init__(self, context: Any, builder: Any, dtype: Any):
@@ -63,6 +65,43 @@ class _Vectors:
         product = self.builder.fmul(left, right, flags=("contract",))
         return self.builder.fadd(total, product, flags=("contract",))
 
+    def accumulate(self, n: Any, n_totals: int, advance: Any) -> list[Any]:
+        """Build a loop over n elements that adds to vectors, which are zeros at first.
+
+        ``advance(at, totals, mask)`` returns the totals with what the elements from ``at``
+        on add to them; a mask is there only for the last elements.
+        """
+        builder, size, lanes = self.builder, self.size, self.size(self.lanes)
+        whole = builder.mul(builder.sdiv(n, lanes), lanes)
+        before = builder.block
+        loop, body, end, rest, after = (
+            builder.append_basic_block(f"accumulate.{part}")
+            for part in ("loop", "body", "end", "rest", "after")
+        )
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        at = builder.phi(size)
+        totals = [builder.phi(self.vector) for _ in range(n_totals)]
+        builder.cbranch(builder.icmp_signed("<", at, whole), body, end)
+        builder.position_at_end(body)
+        at.add_incoming(size(0), before)
+        at.add_incoming(builder.add(at, lanes), body)
+        for total, more in zip(totals, advance(at, totals), strict=True):
+            total.add_incoming(self.zero, before)
+            total.add_incoming(more, body)
+        builder.branch(loop)
+        builder.position_at_end(end)
+        builder.cbranch(builder.icmp_signed("<", whole, n), rest, after)
+        builder.position_at_end(rest)
+        last = advance(whole, totals, self.first(builder.sub(n, whole)))
+        builder.branch(after)
+        builder.position_at_end(after)
+        results = [builder.phi(self.vector) for _ in range(n_totals)]
+        for result, total, more in zip(results, totals, last, strict=True):
+            result.add_incoming(total, end)
+            result.add_incoming(more, rest)
+        return results
+
     def sum(self, vector: Any) -> Any:
         """Return the sum of a vector's elements."""
         number = self.vector.element
@@ -72,6 +111,41 @@ class _Vectors:
             self.builder.module, kind, f"llvm.vector.reduce.fadd.{suffix}"
         )
         return self.builder.call(function, [number(0.0), vector], fastmath=("reassoc",))
+
+    def sums(self, vectors: list[Any]) -> Any:
+        """Return the sums of four vectors' elements, added in the order of :meth:`sum`."""
+        lanes = self.lanes
+        while lanes > 4:
+            lanes //= 2
+            vectors = [self._fold(v, v, range(lanes), lanes) for v in vectors]
+        a, b, c, d = vectors
+        first, second = (self._fold(*pair, (0, 1, 4, 5), 2) for pair in ((a, b), (c, d)))
+        return self._fold(first, second, (0, 2, 4, 6), 1)
+
+    def store_sums(self, four: list[Any], start: Any, adds: Any) -> None:
+        """Store, or add, the sums of four vectors' elements from ``start`` on."""
+        result = self._fence(self.sums(four))
+        address = self.builder.bitcast(start, result.type.as_pointer())
+        zeros = ir.Constant(result.type, [0.0] * 4)
+        old = self.builder.load(address, align=self.bytes)
+        old = self.builder.select(adds, old, zeros)
+        self.builder.store(self.builder.fadd(old, result), address, align=self.bytes)
+
+    def _fence(self, vector: Any) -> Any:
+        """Return a vector whose sum is not evaluated in another order."""
+        kind = ir.FunctionType(vector.type, [vector.type])
+        name = f"llvm.arithmetic.fence.v{vector.type.count}f{self.bytes * 8}"
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, [vector])
+
+    def _fold(self, x: Any, y: Any, elements: Iterable[int], distance: int) -> Any:
+        """Add to some elements of two vectors those that are so far behind them."""
+        parts = []
+        for shift in (0, distance):
+            mask = [_int32(i + shift) for i in elements]
+            mask = ir.Constant(ir.VectorType(_int32, len(mask)), mask)
+            parts.append(self.builder.shuffle_vector(x, y, mask))
+        return self.builder.fadd(*parts)
 
     def _address(self, start: Any, at: Any) -> Any:
         element = self.builder.gep(start, [at])
@@ -97,7 +171,7 @@ def _tile(n_rows: int, n_vectors: int, masked: bool = False) -> Any:
 
         def generate(context, builder, signature, args):
             k, a, a_row, a_column, b, b_row, c, c_row, adds, n_columns = args
-            vectors = _Vectors(context, builder, signature.args[1].dtype)
+            vectors = Vectors(context, builder, signature.args[1].dtype)
             size = vectors.size
             mask = vectors.first(n_columns) if masked else None
             columns = [size(v * vectors.lanes) for v in range(n_vectors)]
@@ -142,50 +216,45 @@ def _tile(n_rows: int, n_vectors: int, masked: bool = False) -> Any:
     return tile
 
 
-def _inner_tile(n_columns: int) -> Any:
-    """Build ``C[0, :n_columns] (+)= A Bᵀ`` for one row of A and some rows of B."""
+def _inner_tile(n_rows: int, n_columns: int) -> Any:
+    """Build ``C[:n_rows, :n_columns] (+)= A Bᵀ``, computed in registers."""
 
     @intrinsic
-    def tile(typing_context, k, a, b, b_row, c, adds):
+    def tile(typing_context, k, a, a_row, b, b_row, c, c_row, adds):
         size = types.intp
-        arguments = [size, a, b, size, c, types.boolean]
+        arguments = [size, a, size, b, size, c, size, types.boolean]
 
         def generate(context, builder, signature, args):
-            k, a, b, b_row, c, adds = args
-            vectors = _Vectors(context, builder, signature.args[1].dtype)
+            k, a, a_row, b, b_row, c, c_row, adds = args
+            vectors = Vectors(context, builder, signature.args[1].dtype)
             size = vectors.size
-            rows = [builder.gep(b, [builder.mul(b_row, size(j))]) for j in range(n_columns)]
-            lanes = size(vectors.lanes)
-            whole = builder.mul(builder.sdiv(k, lanes), lanes)
+            left_rows, right_rows = (
+                [builder.gep(start, [builder.mul(stride, size(i))]) for i in range(n)]
+                for start, stride, n in ((a, a_row, n_rows), (b, b_row, n_columns))
+            )
 
-            before = builder.block
-            loop = builder.append_basic_block("inner")
-            body = builder.append_basic_block("inner.body")
-            rest = builder.append_basic_block("inner.rest")
-            builder.branch(loop)
-            builder.position_at_end(loop)
-            p = builder.phi(size)
-            p.add_incoming(size(0), before)
-            totals = [builder.phi(vectors.vector) for _ in rows]
-            builder.cbranch(builder.icmp_signed("<", p, whole), body, rest)
-            builder.position_at_end(body)
-            left = vectors.load(a, p)
-            for row, total in zip(rows, totals, strict=True):
-                total.add_incoming(vectors.zero, before)
-                right = vectors.load(row, p)
-                total.add_incoming(vectors.multiply_add(left, right, total), body)
-            p.add_incoming(builder.add(p, lanes), body)
-            builder.branch(loop)
+            def advance(p, totals, mask=None):
+                left, right = (
+                    [vectors.load(row, p, mask) for row in rows]
+                    for rows in (left_rows, right_rows)
+                )
+                pairs = itertools.product(left, right)
+                return [
+                    vectors.multiply_add(x, y, total)
+                    for (x, y), total in zip(pairs, totals, strict=True)
+                ]
 
-            builder.position_at_end(rest)
-            mask = vectors.first(builder.sub(k, whole))
-            left = vectors.load(a, whole, mask)
-            for j, (row, total) in enumerate(zip(rows, totals, strict=True)):
-                right = vectors.load(row, whole, mask)
-                result = vectors.sum(vectors.multiply_add(left, right, total))
-                address = builder.gep(c, [size(j)])
-                old = builder.select(adds, builder.load(address), result.type(0.0))
-                builder.store(builder.fadd(old, result), address)
+            results = vectors.accumulate(k, n_rows * n_columns, advance)
+            for i in range(n_rows):
+                row = results[i * n_columns : (i + 1) * n_columns]
+                c_i = builder.gep(c, [builder.mul(c_row, size(i))])
+                if n_columns == 4:
+                    vectors.store_sums(row, c_i, adds)
+                    continue
+                for j, total in enumerate(row):
+                    address, result = builder.gep(c_i, [size(j)]), vectors.sum(total)
+                    old = builder.select(adds, builder.load(address), result.type(0.0))
+                    builder.store(builder.fadd(old, result), address)
             return context.get_dummy_value()
 
         return types.void(*arguments), generate
@@ -198,7 +267,7 @@ _wide_6, _wide_4, _wide_2, _wide_1 = (_tile(n, 2) for n in _sizes)
 _narrow_6, _narrow_4, _narrow_2, _narrow_1 = (_tile(n, 1) for n in _sizes)
 _last_6, _last_4, _last_2, _last_1 = (_tile(n, 1, masked=True) for n in _sizes)
 _row, _two_rows = _tile(1, 8), _tile(2, 4)
-_inner_4, _inner_1 = _inner_tile(4), _inner_tile(1)
+_inner_2_4, _inner_1_4, _inner_1_1 = _inner_tile(2, 4), _inner_tile(1, 4), _inner_tile(1, 1)
 
 
 # Too large to inline.
@@ -278,12 +347,20 @@ def multiply_transposed(m, n, k, a, a_row, b, b_row, c, c_row, adds):
     A is (m, k), B is (n, k) and C is (m, n), all with adjacent columns. The rest is as in
     :func:`multiply`.
     """
-    for i in range(m):
+    i = 0
+    while i < m:
         x, z = at(a, i * a_row), at(c, i * c_row)
-        j = 0
+        j, rows = 0, 2 if m - i >= 2 else 1
         while n - j >= 4:
-            _inner_4(k, x, at(b, j * b_row), b_row, at(z, j), adds)
+            y = at(b, j * b_row)
+            if rows == 2:
+                _inner_2_4(k, x, a_row, y, b_row, at(z, j), c_row, adds)
+            else:
+                _inner_1_4(k, x, a_row, y, b_row, at(z, j), c_row, adds)
             j += 4
-        while n - j > 0:
-            _inner_1(k, x, at(b, j * b_row), b_row, at(z, j), adds)
-            j += 1
+        for row in range(rows):
+            x_row, z_row = at(x, row * a_row), at(z, row * c_row)
+            for last in range(j, n):
+                y = at(b, last * b_row)
+                _inner_1_1(k, x_row, a_row, y, b_row, at(z_row, last), c_row, adds)
+        i += rows

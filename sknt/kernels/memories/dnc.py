@@ -20,33 +20,29 @@ from sknt.kernels.functions import (
     softplus,
 )
 from sknt.kernels.layout import PORTION
-from sknt.kernels.ops.allocation import (
-    allocate,
-    allocate_backward,
-    retain,
-    retain_backward,
-    sort,
-    use,
+from sknt.kernels.memories._dnc_reads import (
+    follow_links,
+    follow_links_backward,
+    place_reads,
+    place_reads_backward,
+    read_backward,
+)
+from sknt.kernels.memories._dnc_writes import (
+    place_writes,
+    place_writes_backward,
+    rewrite,
+    update_usage,
+    update_usage_backward,
+    write_all,
+    writes_backward,
 )
 from sknt.kernels.ops.linkage import (
     ROWS,
-    follow,
     link,
-    links_backward,
     precede,
-    precede_backward,
-    sharpen,
-    sharpen_backward,
-)
-from sknt.kernels.ops.lookup import (
-    Lookup,
-    compare,
-    compare_backward,
-    weigh,
-    weigh_backward,
 )
 from sknt.kernels.pointers import at, copy, number, plain
-from sknt.kernels.products import multiply, multiply_transposed
+from sknt.kernels.products import multiply_transposed
 from sknt.ops.lookup import MASK_FLOOR
 
 
@@ -125,10 +121,17 @@ def history(d: Dims) -> dict[str, tuple[int, ...]]:
         "usage": (d.write_heads, d.rows),  # as each write head sees it
         "order": (d.write_heads, d.rows),  # the rows by that usage
         "allocated": (d.write_heads, d.rows),
-        "content": (d.heads, d.rows),  # content weightings
-        "followed": (2 * d.write_heads, d.read_heads, d.rows),  # backward, then forward
+        "content": (d.write_heads, d.rows),  # content weightings of write heads
+        "targets": (d.modes, d.read_heads, d.rows),  # where each mode leads read heads
         "read_weights": (d.read_heads, d.rows),
         "write_weights": (d.write_heads, d.rows),
+        # Of the lookups, see sknt.kernels.ops.lookup:
+        "cosines": (d.heads, d.rows),
+        "row_norms": (d.heads, d.rows),
+        "key_norms": (d.heads,),
+        # Of sharpening, see sknt.kernels.ops.sharpening:
+        "logs": (d.modes if d.sharpens else 0, d.read_heads, d.rows),
+        "totals": (2, d.write_heads, d.read_heads),
     }
 
 
@@ -143,49 +146,29 @@ def scratch(d: Dims) -> dict[str, tuple[int, ...]]:
         "factors": (most_heads, d.rows),
         "untouched": (d.rows,),
         "row": (d.rows,),
-        "places": (d.rows,),
         "ranks": (d.rows,),
-        "sharpened": (d.rows,),
+        "taken": (d.rows,),
+        "sharpened": (d.modes if d.sharpens else 0, d.read_heads, d.rows),
         # Of a lookup, see sknt.kernels.ops.lookup:
         "keys": (most_heads, d.width),
         "key_columns": (most_heads, d.width),
         "squares": (d.width, d.rows),
-        "cosines": (most_heads, d.rows),
-        "row_norms": (most_heads, d.rows),
-        "key_norms": (most_heads,),
         # Only in the backward pass:
         "products": (most_heads, d.rows),
         "norms": (most_heads, d.rows),
         "key_sums": (most_heads, d.width),
         "column_sums": (most_heads, d.width),
         "slopes": (d.width, d.rows),
-        "content_gradient": (most_heads, d.rows),
-        # Of each write head: see links_backward in sknt.kernels.ops.linkage
-        "followed_gradient": (d.write_heads, 3, d.read_heads, d.rows),
+        "powers": (d.modes if d.sharpens else 0, d.read_heads, d.rows),
+        "content_gradient": (d.write_heads, d.rows),
+        "targets_gradient": (d.modes, d.read_heads, d.rows),
+        "slopes_of_links": (3, d.read_heads, d.rows),  # as links_backward takes them
         "allocated_gradient": (d.rows,),
         "usage_gradient": (d.rows,),
         "retention_gradient": (d.rows,),
         "links": (ROWS, d.rows),
         "memories": (d.write_heads + 1, d.width, d.rows),  # before each write, and after
     }
-
-
-@helper
-def _lookup_room(scratch):
-    """Return the working memory of a lookup."""
-    return Lookup(
-        scratch.keys,
-        scratch.key_columns,
-        scratch.squares,
-        scratch.cosines,
-        scratch.row_norms,
-        scratch.key_norms,
-        scratch.products,
-        scratch.norms,
-        scratch.key_sums,
-        scratch.column_sums,
-        scratch.slopes,
-    )
 
 
 # Activations
@@ -271,21 +254,12 @@ def activate_backward(d, raw, interface, gradient, scratch):
 @stage
 def step(d, interface, state, reads, history, scratch):
     """Allocate, write with each head in turn, link what was written, then read."""
-    n, width, first = d.rows, d.width, plain(0)
-    _use(d, interface, state, history, scratch)
-    _place_writes(d, interface, state.memory, history, scratch)
-    for v in range(d.write_heads):
-        _write(d, v, interface, history, state.memory, state.memory)
-    for v in range(d.write_heads):
-        links, focus = at(state.links, v * n * n), at(history.write_weights, v * n)
-        precedence = at(state.precedence, v * n)
-        link(n, first, n, focus, precedence, links, links)
-        precede(n, focus, precedence, precedence)
-        part = d.read_heads * n
-        backward = at(history.followed, v * part)
-        forward = at(backward, d.write_heads * part)
-        follow(n, d.read_heads, links, state.read_weights, backward, forward)
-    _place_reads(d, interface, state.memory, history, scratch)
+    n, width = d.rows, d.width
+    update_usage(d, interface, state, history, scratch)
+    place_writes(d, interface, state.memory, history, scratch)
+    write_all(d, interface, history, state.memory)
+    follow_links(d, state, history)
+    place_reads(d, interface, state.memory, history, scratch)
     multiply_transposed(
         d.read_heads,
         width,
@@ -304,131 +278,12 @@ def step(d, interface, state, reads, history, scratch):
 
 
 @stage
-def _use(d, interface, state, history, scratch):
-    """Compute retention and the usage that the first write head sees."""
-    n, one = d.rows, number(state.usage, 1.0)
-    for v in range(d.write_heads):
-        scratch.ones[v] = one
-    retain(
-        n,
-        d.write_heads,
-        scratch.ones,
-        state.write_weights,
-        scratch.factors,
-        scratch.untouched,
-    )
-    retain(
-        n,
-        d.read_heads,
-        interface.free_gate,
-        state.read_weights,
-        scratch.factors,
-        history.retention,
-    )
-    use(n, state.usage, scratch.untouched, history.retention, history.usage)
-
-
-@helper
-def _of_write_heads(d, of_heads, width):
-    """Return a pointer to the write heads' numbers, ``width`` of each head."""
-    return at(of_heads, d.read_heads * width)
-
-
-@stage
-def _place_writes(d, interface, memory, history, scratch):
-    """Weigh where each write head writes: to free rows, or where the content is."""
-    n, room = d.rows, _lookup_room(scratch)
-    keys = _of_write_heads(d, interface.key, d.width)
-    masks = _of_write_heads(d, interface.mask, d.width)
-    strengths, content = (
-        _of_write_heads(d, interface.strength, 1),
-        _of_write_heads(d, history.content, n),
-    )
-    compare(d, d.write_heads, keys, masks, d.masks != 0, memory, room)
-    weigh(d, d.write_heads, strengths, scratch.cosines, content)
-    for v in range(d.write_heads):
-        usage, order = at(history.usage, v * n), at(history.order, v * n)
-        allocated, looked_up = at(history.allocated, v * n), at(content, v * n)
-        sort(n, usage, order, scratch.row, scratch.places, scratch.ranks)
-        allocate(n, usage, order, allocated)
-        write, allocation = interface.write_gate[v], interface.allocation_gate[v]
-        focus = at(history.write_weights, v * n)
-        for i in range(n):
-            mixed = looked_up[i] + allocation * (allocated[i] - looked_up[i])
-            focus[i] = write * mixed
-        if v < d.write_heads - 1:
-            taken, used = write * allocation, at(history.usage, (v + 1) * n)
-            for i in range(n):
-                used[i] = usage[i] + taken * allocated[i]
-
-
-@stage
-def _place_reads(d, interface, memory, history, scratch):
-    """Weigh where each read head reads: by content, or along the links."""
-    n, writes = d.rows, d.write_heads
-    compare(
-        d,
-        d.read_heads,
-        interface.key,
-        interface.mask,
-        d.masks != 0,
-        memory,
-        _lookup_room(scratch),
-    )
-    weigh(d, d.read_heads, interface.strength, scratch.cosines, history.content)
-    for r in range(d.read_heads):
-        modes, content = at(interface.modes, r * d.modes), at(history.content, r * n)
-        focus, mode = at(history.read_weights, r * n), modes[writes]
-        for i in range(n):
-            focus[i] = mode * content[i]
-        for k in range(2 * writes):
-            followed = at(history.followed, (k * d.read_heads + r) * n)
-            if d.sharpens:
-                exponent = interface.sharpness[2 * r + (1 if k >= writes else 0)]
-                sharpen(n, exponent, followed, scratch.row, scratch.sharpened)
-                followed = scratch.sharpened
-            mode = modes[k if k < writes else k + 1]
-            for i in range(n):
-                focus[i] += mode * followed[i]
-
-
-@stage
-def _free(d, retention, old, new):
-    """Clear the rows that were freed."""
-    n = d.rows
-    for w in range(d.width):
-        before, after = at(old, w * n), at(new, w * n)
-        for i in range(n):
-            after[i] = before[i] * retention[i]
-
-
-@stage
-def _write(d, v, interface, history, old, new):
-    """Write with one head; before the first one writes, clear what was freed.
-
-    ``new`` may be ``old``.
-    """
-    n, one, frees = d.rows, number(old, 1.0), d.deallocates and v == 0
-    focus, retention = at(history.write_weights, v * n), history.retention
-    for w in range(d.width):
-        before, after = at(old, w * n), at(new, w * n)
-        e, a = interface.erase[v * d.width + w], interface.add[v * d.width + w]
-        if frees:
-            for i in range(n):
-                kept = before[i] * retention[i]
-                after[i] = kept * (one - focus[i] * e) + focus[i] * a
-        else:
-            for i in range(n):
-                after[i] = before[i] * (one - focus[i] * e) + focus[i] * a
-
-
-@stage
 def replay(d, interface, history, before, after):
     """Free, write and link once more, and take over the rest."""
     n, first = d.rows, plain(0)
+    copy(d.width * n, before.memory, after.memory)
+    write_all(d, interface, history, after.memory)
     for v in range(d.write_heads):
-        old_memory = after.memory if v else before.memory
-        _write(d, v, interface, history, old_memory, after.memory)
         focus, precedence = at(history.write_weights, v * n), at(before.precedence, v * n)
         old, new = at(before.links, v * n * n), at(after.links, v * n * n)
         link(n, first, n, focus, precedence, old, new)
@@ -445,317 +300,11 @@ def replay(d, interface, history, before, after):
 def step_backward(d, interface, before, history, d_state, d_reads, gradient, scratch):
     """Backpropagate through one step."""
     n = d.rows
-    _rewrite(d, interface, before.memory, history, scratch)
+    rewrite(d, interface, before.memory, history, scratch)
     memory = at(scratch.memories, d.write_heads * d.width * n)
-    _read_backward(d, memory, history, d_state, d_reads)
-    _place_reads_backward(d, interface, before, memory, history, d_state, gradient, scratch)
-    _link_backward(d, before, history, d_state, scratch)
-    for v in range(d.write_heads - 1, -1, -1):
-        old = at(scratch.memories, v * d.width * n)
-        _write_backward(d, v, interface, history.write_weights, old, d_state, gradient)
-    zero = number(before.usage, 0.0)
-    for i in range(n):
-        scratch.retention_gradient[i] = zero
-    if d.deallocates:
-        _free_backward(
-            d, history.retention, before.memory, d_state.memory, scratch.retention_gradient
-        )
-    _place_writes_backward(d, interface, before.memory, history, d_state, gradient, scratch)
-    _use_backward(d, interface, before, history, d_state, gradient, scratch)
-
-
-@stage
-def _rewrite(d, interface, memory, history, scratch):
-    """Compute the memory before each write, and after the last one."""
-    size = d.width * d.rows
-    if d.deallocates:
-        _free(d, history.retention, memory, scratch.memories)
-    else:
-        copy(size, memory, scratch.memories)
-    for v in range(d.write_heads):
-        old = at(scratch.memories, v * size) if v else memory
-        _write(d, v, interface, history, old, at(scratch.memories, (v + 1) * size))
-
-
-@stage
-def _read_backward(d, memory, history, d_state, d_reads):
-    """Backpropagate from what was read to the weightings and the memory."""
-    one, accumulate, n, width = plain(1), plain(True), d.rows, d.width
-    multiply(
-        d.read_heads,
-        n,
-        width,
-        d_reads,
-        width,
-        one,
-        memory,
-        n,
-        d_state.read_weights,
-        n,
-        accumulate,
-    )
-    multiply(
-        width,
-        n,
-        d.read_heads,
-        d_reads,
-        one,
-        width,
-        history.read_weights,
-        n,
-        d_state.memory,
-        n,
-        accumulate,
-    )
-
-
-@helper
-def _dot(n, x, y):
-    """Return the inner product of two vectors."""
-    total = number(x, 0.0)
-    for i in range(n):
-        total += x[i] * y[i]
-    return total
-
-
-@stage
-def _place_reads_backward(
-    d, interface, before, memory, history, d_state, gradient, scratch
-):
-    """Backpropagate from read weightings to contents and to what links lead to.
-
-    The gradients of the latter go to ``scratch.followed_gradient``.
-    """
-    n, writes, reads = d.rows, d.write_heads, d.read_heads
-    for r in range(reads):
-        modes, d_modes = at(interface.modes, r * d.modes), at(gradient.modes, r * d.modes)
-        d_focus, content = at(d_state.read_weights, r * n), at(history.content, r * n)
-        d_content, mode = at(scratch.content_gradient, r * n), modes[writes]
-        d_modes[writes] += _dot(n, d_focus, content)
-        for i in range(n):
-            d_content[i] = mode * d_focus[i]
-        for k in range(2 * writes):
-            is_forward = k >= writes
-            v, column = (k - writes if is_forward else k), (k + 1 if is_forward else k)
-            part = 0 if is_forward else 2
-            followed = at(history.followed, (k * reads + r) * n)
-            d_followed = at(scratch.followed_gradient, ((v * 3 + part) * reads + r) * n)
-            mode = modes[column]
-            if d.sharpens:
-                place = 2 * r + (1 if is_forward else 0)
-                exponent, logs, sharpened = (
-                    interface.sharpness[place],
-                    scratch.row,
-                    scratch.sharpened,
-                )
-                total = sharpen(n, exponent, followed, logs, sharpened)
-                d_modes[column] += _dot(n, d_focus, sharpened)
-                gradient.sharpness[place] += sharpen_backward(
-                    n, exponent, followed, logs, sharpened, total, mode, d_focus, d_followed
-                )
-            else:
-                d_modes[column] += _dot(n, d_focus, followed)
-                for i in range(n):
-                    d_followed[i] = mode * d_focus[i]
-    for v in range(writes):
-        middle = at(scratch.followed_gradient, (v * 3 + 1) * reads * n)
-        copy(reads * n, before.read_weights, middle)
-    _look_up_backward(
-        d,
-        plain(False),
-        interface,
-        memory,
-        history.content,
-        d_state.memory,
-        gradient,
-        scratch,
-    )
-
-
-@stage
-def _look_up_backward(
-    d, of_writes, interface, memory, content, d_memory, gradient, scratch
-):
-    """Backpropagate through the lookups of the read heads, or of the write heads.
-
-    The gradient with respect to their contents is in ``scratch.content_gradient``.
-    """
-    first, n_heads = (d.read_heads, d.write_heads) if of_writes else (0, d.read_heads)
-    room, masks = _lookup_room(scratch), d.masks != 0
-    at_word, at_mask = first * d.width, first * d.width if masks else 0
-    key, mask = at(interface.key, at_word), at(interface.mask, at_mask)
-    compare(d, n_heads, key, mask, masks, memory, room)
-    weigh_backward(
-        d,
-        n_heads,
-        at(interface.strength, first),
-        at(content, first * d.rows),
-        scratch.content_gradient,
-        at(gradient.strength, first),
-        room,
-    )
-    d_key, d_mask = at(gradient.key, at_word), at(gradient.mask, at_mask)
-    compare_backward(d, n_heads, key, mask, masks, memory, d_key, d_mask, d_memory, room)
-
-
-@stage
-def _link_backward(d, before, history, d_state, scratch):
-    """Backpropagate from what links led to, and from links and precedence.
-
-    Gradients with respect to the read weightings replace those after the step.
-    """
-    n, zero = d.rows, number(before.links, 0.0)
-    for i in range(d.read_heads * n):
-        d_state.read_weights[i] = zero
-    for v in range(d.write_heads):
-        focus, d_focus = at(history.write_weights, v * n), at(d_state.write_weights, v * n)
-        precedence = at(before.precedence, v * n)
-        d_precedence = at(d_state.precedence, v * n)
-        precede_backward(n, focus, precedence, d_precedence, d_focus)
-        links_backward(
-            n,
-            d.read_heads,
-            focus,
-            precedence,
-            at(before.links, v * n * n),
-            at(scratch.followed_gradient, v * 3 * d.read_heads * n),
-            d_state.read_weights,
-            at(d_state.links, v * n * n),
-            d_focus,
-            d_precedence,
-            scratch.links,
-        )
-
-
-@stage
-def _write_backward(d, v, interface, weights, memory, d_state, gradient):
-    """Backpropagate through a write whose previous memory was ``memory``."""
-    n, zero, d_memory = d.rows, number(memory, 0.0), d_state.memory
-    focus, d_focus = at(weights, v * n), at(d_state.write_weights, v * n)
-    for w in range(d.width):
-        before, d_after = at(memory, w * n), at(d_memory, w * n)
-        e, a = interface.erase[v * d.width + w], interface.add[v * d.width + w]
-        d_erase, d_add = zero, zero
-        for i in range(n):
-            slope, m = d_after[i], before[i]
-            focused = slope * focus[i]
-            d_add += focused
-            d_erase -= focused * m
-            d_focus[i] += slope * (a - m * e)
-            d_after[i] = slope - focused * e
-        gradient.erase[v * d.width + w] += d_erase
-        gradient.add[v * d.width + w] += d_add
-
-
-@stage
-def _free_backward(d, retention, memory, d_memory, d_retention):
-    """Backpropagate through the clearing of freed rows."""
-    n = d.rows
-    for w in range(d.width):
-        before, d_row = at(memory, w * n), at(d_memory, w * n)
-        for i in range(n):
-            slope = d_row[i]
-            d_retention[i] += slope * before[i]
-            d_row[i] = slope * retention[i]
-
-
-@stage
-def _place_writes_backward(d, interface, memory, history, d_state, gradient, scratch):
-    """Backpropagate from write weightings to contents and usage, the last head first.
-
-    The gradient with respect to the usage that the first head saw is added to that with
-    respect to the state's.
-    """
-    n, last, zero = d.rows, d.write_heads - 1, number(memory, 0.0)
-    d_allocated, d_usage = scratch.allocated_gradient, scratch.usage_gradient
-    for i in range(n):
-        d_usage[i] = zero  # to the usage that the next head saw
-    for v in range(last, -1, -1):
-        allocated = at(history.allocated, v * n)
-        content = at(history.content, (d.read_heads + v) * n)
-        d_focus, d_content = (
-            at(d_state.write_weights, v * n),
-            at(scratch.content_gradient, v * n),
-        )
-        write, allocation = interface.write_gate[v], interface.allocation_gate[v]
-        d_write, d_allocation, d_taken = zero, zero, zero
-        for i in range(n):
-            slope, more = d_focus[i], allocated[i] - content[i]
-            d_write += slope * (content[i] + allocation * more)
-            d_allocation += slope * more
-            d_taken += d_usage[i] * allocated[i]
-        gradient.write_gate[v] += d_write + allocation * d_taken
-        gradient.allocation_gate[v] += write * (d_allocation + d_taken)
-        taken, looked_up = write * allocation, write - write * allocation
-        for i in range(n):
-            d_allocated[i] = taken * (d_focus[i] + d_usage[i])
-            d_content[i] = looked_up * d_focus[i]
-        allocate_backward(
-            n,
-            at(history.usage, v * n),
-            at(history.order, v * n),
-            d_allocated,
-            d_usage,
-            scratch.row,
-        )
-    for i in range(n):
-        d_state.usage[i] += d_usage[i]
-    _look_up_backward(
-        d,
-        plain(True),
-        interface,
-        memory,
-        history.content,
-        d_state.memory,
-        gradient,
-        scratch,
-    )
-
-
-@stage
-def _use_backward(d, interface, before, history, d_state, gradient, scratch):
-    """Backpropagate from the usage to the state before, and to the free gates."""
-    n, zero, one = d.rows, number(before.usage, 0.0), number(before.usage, 1.0)
-    d_usage, untouched = d_state.usage, scratch.untouched
-    d_untouched, d_retention = scratch.usage_gradient, scratch.retention_gradient
-    for v in range(d.write_heads):
-        scratch.ones[v] = one
-    retain(n, d.write_heads, scratch.ones, before.write_weights, scratch.factors, untouched)
-    for i in range(n):
-        written, used, slope = one - untouched[i], before.usage[i], d_usage[i]
-        d_retention[i] += slope * (used + written - used * written)
-        slope *= history.retention[i]
-        d_untouched[i] = slope * (used - one)
-        d_usage[i] = slope * untouched[i]
-    for i in range(d.write_heads * n):
-        d_state.write_weights[i] = zero
-    retain_backward(
-        n,
-        d.write_heads,
-        scratch.ones,
-        before.write_weights,
-        scratch.factors,
-        d_untouched,
-        scratch.ones_gradient,
-        d_state.write_weights,
-        scratch.row,
-    )
-    retain(
-        n,
-        d.read_heads,
-        interface.free_gate,
-        before.read_weights,
-        scratch.factors,
-        scratch.untouched,
-    )
-    retain_backward(
-        n,
-        d.read_heads,
-        interface.free_gate,
-        before.read_weights,
-        scratch.factors,
-        d_retention,
-        gradient.free_gate,
-        d_state.read_weights,
-        scratch.row,
-    )
+    read_backward(d, memory, history, d_state, d_reads)
+    place_reads_backward(d, interface, memory, history, d_state, gradient, scratch)
+    follow_links_backward(d, before, history, d_state, scratch)
+    writes_backward(d, interface, before.memory, history, d_state, gradient, scratch)
+    place_writes_backward(d, interface, before.memory, history, d_state, gradient, scratch)
+    update_usage_backward(d, interface, before, history, d_state, gradient, scratch)

@@ -17,7 +17,6 @@ from sknt.kernels.functions import (
     clip,
     clip_backward,
     exp,
-    largest,
     log,
     sigmoid,
     sigmoid_backward,
@@ -25,7 +24,15 @@ from sknt.kernels.functions import (
     softplus,
 )
 from sknt.kernels.layout import PORTION
-from sknt.kernels.memories.ntm import _compare, _of_head, _shift
+from sknt.kernels.ops.addressing import (
+    compare_keys,
+    interpolate_backward,
+    move,
+    of_head,
+    shift_backward,
+    weigh_scores,
+)
+from sknt.kernels.ops.writing import write_column, write_column_backward
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON
@@ -184,7 +191,7 @@ def activate(d, raw, interface, scratch):
         if d.shifts:
             interface.gamma[head] = one + softplus(gammas[head])
             start = head * d.shifts
-            _softmax(d.shifts, at(shifts, start), at(interface.shift, start))
+            weigh_scores(d.shifts, one, at(shifts, start), at(interface.shift, start))
 
 
 @stage
@@ -204,20 +211,6 @@ def activate_backward(d, raw, interface, gradient, scratch):
             d_shift = at(gradient.shift, start)
             softmax_backward(d.shifts, at(interface.shift, start), d_shift, d_shift)
     clip_backward(d.columns, d.clip, gradient.key, raw.key)
-
-
-@helper
-def _softmax(n, logits, probabilities):
-    """Turn n logits into probabilities, which may take their place."""
-    one, total = number(logits, 1.0), number(logits, 0.0)
-    highest = largest(n, logits)
-    for i in range(n):
-        e = exp(logits[i] - highest)
-        probabilities[i] = e
-        total += e
-    scale = one / total
-    for i in range(n):
-        probabilities[i] *= scale
 
 
 # Choice of rows
@@ -327,22 +320,12 @@ def _weights(d, history):
     return history.weights if d.is_hard else history.probabilities
 
 
-@helper
-def _keys_with_rows(d, interface, memory, scratch):
-    """Compute the cosines of all keys with all rows."""
-    n, width, one, put = d.rows, d.width, plain(1), plain(False)
-    multiply(
-        d.heads, n, width, interface.key, width, one, memory, n, scratch.cosines, n, put
-    )
-    _compare(d, memory, interface, scratch)
-
-
 @stage
 def step(d, interface, state, reads, history, scratch):
     """Address with all heads, read, then write with each write head in turn."""
     n, put = d.rows, plain(False)
     copy(d.heads * n, state.usage, history.usage)
-    _keys_with_rows(d, interface, state.memory, scratch)
+    compare_keys(d, interface, state.memory, scratch)
     _address(d, interface, state, history, scratch)
     if d.is_hard:
         _choose(d, state, history)
@@ -381,6 +364,7 @@ def _address(d, interface, state, history, scratch):
     """Turn cosines into probabilities, and update the usage."""
     n, logits, shifted = d.rows, scratch.logits, scratch.shifted
     epsilon, decay = number(logits, EPSILON), number(logits, d.decay)
+    one = number(logits, 1.0)
     for head in range(d.heads):
         cosine, usage = at(scratch.cosines, head * n), at(state.usage, head * n)
         strength, recency = interface.strength[head], interface.recency[head]
@@ -390,26 +374,24 @@ def _address(d, interface, state, history, scratch):
             usage[i] = score + decay * (used - score)
         if d.shifts:
             content, gamma = at(history.content, head * n), interface.gamma[head]
-            last = _of_head(d, state.read_weights, state.write_weights, head)
-            _softmax(n, logits, content)
-            _shift(d, head, interface, content, last, scratch.circular, shifted)
+            last = of_head(d, state.read_weights, state.write_weights, head)
+            weigh_scores(n, one, logits, content)
+            move(d, head, interface, content, last, scratch.circular, shifted)
             for i in range(n):  # NTM eq. 9, up to the softmax
                 logits[i] = gamma * log(shifted[i] + epsilon)
-        _softmax(n, logits, at(history.probabilities, head * n))
+        weigh_scores(n, one, logits, at(history.probabilities, head * n))
 
 
 @stage
 def _write(d, v, interface, weights, contents):
     """Write with one head, into the contents themselves."""
-    n, zero, one = d.rows, number(contents, 0.0), number(contents, 1.0)
+    n, zero = d.rows, number(contents, 0.0)
     focus, mix = at(weights, (d.read_heads + v) * n), interface.mix[v]
     for w in range(d.content):
-        row, j = at(contents, w * n), v * d.content + w
-        e = interface.erase[j]
+        column, j = at(contents, w * n), v * d.content + w
         a = interface.candidate[j] + mix * interface.given[j]
         a = zero if a < zero else a  # NaN stays NaN
-        for i in range(d.acting):
-            row[i] = row[i] * (one - focus[i] * e) + focus[i] * a
+        write_column(d.acting, focus, interface.erase[j], a, column, column)
 
 
 # Backward
@@ -426,14 +408,9 @@ def _write_backward(d, v, interface, weights, contents, d_state, gradient):
         before, d_after, j = at(contents, w * n), at(d_contents, w * n), v * d.content + w
         e, new = interface.erase[j], interface.candidate[j] + mix * interface.given[j]
         a = zero if new < zero else new
-        d_erase, d_new = zero, zero
-        for i in range(d.acting):
-            slope, m = d_after[i], before[i]
-            focused = slope * focus[i]
-            d_new += focused
-            d_erase -= focused * m
-            d_focus[i] += slope * (a - m * e)
-            d_after[i] = slope - focused * e
+        d_erase, d_new = write_column_backward(
+            d.acting, focus, e, a, before, d_after, d_focus
+        )
         d_new = zero if new <= zero else d_new
         gradient.erase[j] += d_erase
         gradient.candidate[j] += d_new
@@ -466,11 +443,10 @@ def _move_backward(d, head, interface, last, content, d_last, d_logits, gradient
     weighting's; ``d_last`` is set.
     """
     n, reach = d.rows, d.shifts // 2
-    zero, one = number(content, 0.0), number(content, 1.0)
-    epsilon, gate = number(content, EPSILON), interface.gate[head]
+    zero, epsilon = number(content, 0.0), number(content, EPSILON)
     circular, shifted = scratch.circular, scratch.shifted
     d_circular, d_inner = scratch.circular_gradient, at(scratch.circular_gradient, reach)
-    _shift(d, head, interface, content, last, circular, shifted)
+    move(d, head, interface, content, last, circular, shifted)
     gamma, d_gamma = interface.gamma[head], zero
     for i in range(n):
         d_gamma += d_logits[i] * log(shifted[i] + epsilon)
@@ -478,30 +454,8 @@ def _move_backward(d, head, interface, last, content, d_last, d_logits, gradient
         d_inner[i] = gamma * d_logits[i] / (shifted[i] + epsilon)
     gradient.gamma[head] += d_gamma
 
-    for i in range(reach):
-        d_circular[i] = d_circular[n + i]
-        d_circular[reach + n + i] = d_circular[reach + i]
-    shift = at(interface.shift, head * d.shifts)
-    d_shift = at(gradient.shift, head * d.shifts)
-    for i in range(n):
-        d_logits[i] = zero
-    for j in range(d.shifts):
-        moved, d_moved = at(circular, 2 * reach - j), at(d_circular, j)
-        probability, d_probability = shift[j], zero
-        for i in range(n):
-            d_probability += d_inner[i] * moved[i]
-        for i in range(n):
-            d_logits[i] += probability * d_moved[i]
-        d_shift[j] += d_probability
-
-    d_gate = zero
-    for i in range(n):
-        d_gate += d_logits[i] * (content[i] - last[i])
-    for i in range(n):
-        slope = d_logits[i]
-        d_last[i] = (one - gate) * slope
-        d_logits[i] = gate * slope
-    gradient.gate[head] += d_gate
+    shift_backward(d, head, interface, circular, d_circular, d_logits, gradient)
+    interpolate_backward(d, head, interface, content, last, d_logits, d_last, gradient)
     softmax_backward(n, content, d_logits, d_logits)
 
 
@@ -514,11 +468,11 @@ def _address_backward(d, interface, before, history, d_state, gradient, scratch)
     """
     n, key, zero = d.rows, before.draw[0], number(scratch.logits, 0.0)
     for head in range(d.heads):
-        d_focus = _of_head(d, d_state.read_weights, d_state.write_weights, head)
+        d_focus = of_head(d, d_state.read_weights, d_state.write_weights, head)
         d_logits = at(scratch.row_gradients, head * n)
         _choose_backward(d, head, key, history, d_state, d_focus, d_logits)
         if d.shifts:
-            last = _of_head(d, before.read_weights, before.write_weights, head)
+            last = of_head(d, before.read_weights, before.write_weights, head)
             content = at(history.content, head * n)
             _move_backward(
                 d, head, interface, last, content, d_focus, d_logits, gradient, scratch
@@ -597,7 +551,7 @@ def step_backward(d, interface, before, history, d_state, d_reads, gradient, scr
     m, k = d.read_heads, d.acting
     multiply(m, k, width, d_reads, width, one, memory, n, d_weights, n, accumulate)
     _address_backward(d, interface, before, history, d_state, gradient, scratch)
-    _keys_with_rows(d, interface, memory, scratch)
+    compare_keys(d, interface, memory, scratch)
     _compare_backward(d, interface, gradient, scratch)
     rows = scratch.row_gradients
     multiply_transposed(

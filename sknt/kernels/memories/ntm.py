@@ -6,7 +6,6 @@ width. The memory is kept transposed, (W, N), so that every loop runs over adjac
 numbers. ``content`` and ``cosines`` are (H, N).
 """
 
-import math
 from typing import Any, NamedTuple
 
 from sknt.kernels._compile import helper, stage
@@ -14,7 +13,6 @@ from sknt.kernels.functions import (
     clip,
     clip_backward,
     exp,
-    largest,
     log,
     sigmoid,
     sigmoid_backward,
@@ -25,6 +23,15 @@ from sknt.kernels.functions import (
     tanh_backward,
 )
 from sknt.kernels.layout import PORTION
+from sknt.kernels.ops.addressing import (
+    compare_keys,
+    interpolate_backward,
+    move,
+    of_head,
+    shift_backward,
+    weigh_scores,
+)
+from sknt.kernels.ops.writing import write, write_backward, write_in_place
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON
@@ -118,14 +125,6 @@ def scratch(d: Dims) -> dict[str, tuple[int, ...]]:
     }
 
 
-@helper
-def _of_head(d, of_read_heads, of_write_heads, head):
-    """Return a pointer to a head's numbers, N of them, in one of two parts."""
-    if head < d.read_heads:
-        return at(of_read_heads, head * d.rows)
-    return at(of_write_heads, (head - d.read_heads) * d.rows)
-
-
 @stage
 def activate(d, raw, interface, scratch):
     """Clip the raw interface and apply its activations.
@@ -182,99 +181,30 @@ def activate_backward(d, raw, interface, gradient, scratch):
 @stage
 def step(d, interface, state, reads, history, scratch):
     """Address with all heads, read, then write with each write head in turn."""
-    one, put = plain(1), plain(False)
-    n, width, weights = d.rows, d.width, history.weights
-    multiply(
-        d.heads,
-        n,
-        width,
-        interface.key,
-        width,
-        one,
-        state.memory,
-        n,
-        scratch.cosines,
-        n,
-        put,
-    )
-    _compare(d, state.memory, interface, scratch)
+    n, width, weights, put = d.rows, d.width, history.weights, plain(False)
+    compare_keys(d, interface, state.memory, scratch)
     _address(d, interface, state, history, scratch)
     multiply_transposed(  # NTM eq. 2
         d.read_heads, width, n, weights, n, state.memory, n, reads, width, put
     )
     for v in range(d.write_heads):
-        _write_in_place(d, v, interface, weights, state.memory)
+        focus, erase, add = _vectors(d, v, interface, weights)
+        write_in_place(n, width, focus, erase, add, state.memory)
 
 
 @stage
 def replay(d, interface, history, before, after):
     """Write once more, from one memory to the next, and take over the weightings."""
-    _write(d, 0, interface, history.weights, before.memory, after.memory)
-    for v in range(1, d.write_heads):
-        _write_in_place(d, v, interface, history.weights, after.memory)
+    n, width = d.rows, d.width
+    for v in range(d.write_heads):
+        focus, erase, add = _vectors(d, v, interface, history.weights)
+        if v:
+            write_in_place(n, width, focus, erase, add, after.memory)
+        else:
+            write(n, width, focus, erase, add, before.memory, after.memory)
     copy(d.read_heads * d.rows, history.weights, after.read_weights)
     written = at(history.weights, d.read_heads * d.rows)
     copy(d.write_heads * d.rows, written, after.write_weights)
-
-
-@stage
-def _compare(d, memory, interface, scratch):
-    """Turn the keys' products with the memory's rows into cosines, NTM eq. 6."""
-    row_norms, key_norms = scratch.row_norms, scratch.key_norms
-    n, zero, epsilon = d.rows, number(memory, 0.0), number(memory, EPSILON)
-    for i in range(n):
-        row_norms[i] = zero
-    for w in range(0, d.width - 3, 4):
-        for i in range(n):
-            x, y = memory[w * n + i], memory[(w + 1) * n + i]
-            z, u = memory[(w + 2) * n + i], memory[(w + 3) * n + i]
-            row_norms[i] += x * x + y * y + z * z + u * u
-    for w in range(d.width // 4 * 4, d.width):
-        for i in range(n):
-            row_norms[i] += memory[w * n + i] * memory[w * n + i]
-    for i in range(n):
-        row_norms[i] = math.sqrt(row_norms[i])
-    for head in range(d.heads):
-        square = zero
-        for w in range(head * d.width, (head + 1) * d.width):
-            square += interface.key[w] * interface.key[w]
-        key_norm = math.sqrt(square)
-        key_norms[head] = key_norm
-        cosine = at(scratch.cosines, head * n)
-        for i in range(n):
-            cosine[i] /= key_norm * row_norms[i] + epsilon
-
-
-@helper
-def _shift(d, head, interface, content, previous, circular, shifted):
-    """Interpolate a head's content weighting with the previous one, and shift it."""
-    n, reach = d.rows, d.shifts // 2
-    gate, shift = interface.gate[head], at(interface.shift, head * d.shifts)
-    inner = at(circular, reach)
-    for i in range(n):  # NTM eq. 7
-        inner[i] = previous[i] + gate * (content[i] - previous[i])
-    if d.shifts == 1:  # not moved at all, whatever the probability
-        for i in range(n):
-            shifted[i] = inner[i]
-        return
-    for i in range(reach):
-        circular[i] = circular[n + i]
-        circular[reach + n + i] = circular[reach + i]
-    if d.shifts == 3:  # NTM eq. 8, in one pass for the usual shift_range
-        back, stay, forth = shift[0], shift[1], shift[2]
-        for i in range(n):
-            shifted[i] = (
-                back * circular[i + 2] + stay * circular[i + 1] + forth * circular[i]
-            )
-        return
-    for j in range(d.shifts):
-        moved, probability = at(circular, 2 * reach - j), shift[j]
-        if j:
-            for i in range(n):
-                shifted[i] += probability * moved[i]
-        else:
-            for i in range(n):
-                shifted[i] = probability * moved[i]
 
 
 @stage
@@ -282,83 +212,28 @@ def _address(d, interface, state, history, scratch):
     """Turn cosines into all weightings, which replace the previous ones in ``state``."""
     circular, shifted = scratch.circular, scratch.shifted
     content, weights = history.content, history.weights
-    n, zero, one = d.rows, number(content, 0.0), number(content, 1.0)
-    epsilon = number(content, EPSILON)
+    n, one, epsilon = d.rows, number(content, 1.0), number(content, EPSILON)
     for head in range(d.heads):
         cosine, looked_up = at(scratch.cosines, head * n), at(content, head * n)
         focus = at(weights, head * n)
-        last = _of_head(d, state.read_weights, state.write_weights, head)
-        strength, gamma = interface.strength[head], interface.gamma[head]
-        highest, total = strength * largest(n, cosine), zero
-        for i in range(n):  # NTM eq. 5
-            e = exp(strength * cosine[i] - highest)
-            looked_up[i] = e
-            total += e
-        scale = one / total
-        for i in range(n):
-            looked_up[i] *= scale
-        _shift(d, head, interface, looked_up, last, circular, shifted)
-        for i in range(n):
-            shifted[i] = gamma * log(shifted[i] + epsilon)
-        highest, total = largest(n, shifted), zero
+        last = of_head(d, state.read_weights, state.write_weights, head)
+        gamma = interface.gamma[head]
+        weigh_scores(n, interface.strength[head], cosine, looked_up)
+        move(d, head, interface, looked_up, last, circular, shifted)
         for i in range(n):  # NTM eq. 9
-            e = exp(shifted[i] - highest)
-            focus[i] = e
-            total += e
-        scale = one / total
-        for i in range(n):
-            focus[i] *= scale
-            last[i] = focus[i]
+            shifted[i] = gamma * log(shifted[i] + epsilon)
+        weigh_scores(n, one, shifted, focus)
+        copy(n, focus, last)
 
 
-@stage
-def _write(d, v, interface, weights, old, new):
-    """Write with one head, NTM eq. 3-4, from the memory ``old`` to ``new``."""
-    n, one = d.rows, number(old, 1.0)
-    focus = at(weights, (d.read_heads + v) * n)
-    for w in range(d.width):
-        before, after = at(old, w * n), at(new, w * n)
-        e = interface.erase[v * d.width + w]
-        a = interface.add[v * d.width + w]
-        for i in range(n):
-            after[i] = before[i] * (one - focus[i] * e) + focus[i] * a
-
-
-@stage
-def _write_in_place(d, v, interface, weights, memory):
-    """Write with one head, into the memory itself: a loop that can be vectorised."""
-    n, one = d.rows, number(memory, 1.0)
-    focus = at(weights, (d.read_heads + v) * n)
-    for w in range(d.width):
-        row = at(memory, w * n)
-        e = interface.erase[v * d.width + w]
-        a = interface.add[v * d.width + w]
-        for i in range(n):
-            row[i] = row[i] * (one - focus[i] * e) + focus[i] * a
+@helper
+def _vectors(d, v, interface, weights):
+    """Return pointers to a write head's weighting, erase and add vector."""
+    focus, at_word = at(weights, (d.read_heads + v) * d.rows), v * d.width
+    return focus, at(interface.erase, at_word), at(interface.add, at_word)
 
 
 # Backward: docs/equations.md, "Backward of one step"
-
-
-@stage
-def _write_backward(d, v, interface, weights, memory, d_state, gradient):
-    """Backpropagate through a write whose previous memory was ``memory``."""
-    n, zero, d_memory = d.rows, number(memory, 0.0), d_state.memory
-    focus = at(weights, (d.read_heads + v) * n)
-    d_focus = at(d_state.write_weights, v * n)
-    for w in range(d.width):
-        before, d_after = at(memory, w * n), at(d_memory, w * n)
-        e, a = interface.erase[v * d.width + w], interface.add[v * d.width + w]
-        d_erase, d_add = zero, zero
-        for i in range(n):
-            slope, m = d_after[i], before[i]
-            focused = slope * focus[i]
-            d_add += focused
-            d_erase -= focused * m
-            d_focus[i] += slope * (a - m * e)
-            d_after[i] = slope - focused * e
-        gradient.erase[v * d.width + w] += d_erase
-        gradient.add[v * d.width + w] += d_add
 
 
 @stage
@@ -369,8 +244,7 @@ def _address_backward(d, interface, before, history, d_state, gradient, scratch)
     ``scratch.row_gradients``.
     """
     n, reach, weights = d.rows, d.shifts // 2, history.weights
-    zero, one = number(weights, 0.0), number(weights, 1.0)
-    epsilon = number(weights, EPSILON)
+    zero, epsilon = number(weights, 0.0), number(weights, EPSILON)
     circular, shifted, d_circular = (
         scratch.circular,
         scratch.shifted,
@@ -379,10 +253,10 @@ def _address_backward(d, interface, before, history, d_state, gradient, scratch)
     d_inner = at(d_circular, reach)
     for head in range(d.heads):
         looked_up, focus = at(history.content, head * n), at(weights, head * n)
-        last = _of_head(d, before.read_weights, before.write_weights, head)
-        d_focus = _of_head(d, d_state.read_weights, d_state.write_weights, head)
+        last = of_head(d, before.read_weights, before.write_weights, head)
+        d_focus = of_head(d, d_state.read_weights, d_state.write_weights, head)
         d_content = at(scratch.row_gradients, head * n)
-        _shift(d, head, interface, looked_up, last, circular, shifted)
+        move(d, head, interface, looked_up, last, circular, shifted)
         mean = zero
         for i in range(n):
             mean += d_focus[i] * focus[i]
@@ -395,47 +269,10 @@ def _address_backward(d, interface, before, history, d_state, gradient, scratch)
             d_inner[i] = gamma * z / base
         gradient.gamma[head] += d_gamma
 
-        for i in range(reach):
-            d_circular[i] = d_circular[n + i]
-            d_circular[reach + n + i] = d_circular[reach + i]
-        shift = at(interface.shift, head * d.shifts)
-        d_shift = at(gradient.shift, head * d.shifts)
-        if d.shifts == 3:
-            back, stay, forth = shift[0], shift[1], shift[2]
-            d_back, d_stay, d_forth = zero, zero, zero
-            for i in range(n):
-                d_back += d_inner[i] * circular[i + 2]
-                d_stay += d_inner[i] * circular[i + 1]
-                d_forth += d_inner[i] * circular[i]
-            for i in range(n):
-                slope = back * d_circular[i] + stay * d_circular[i + 1]
-                d_content[i] = slope + forth * d_circular[i + 2]
-            d_shift[0] += d_back
-            d_shift[1] += d_stay
-            d_shift[2] += d_forth
-        elif d.shifts == 1:
-            for i in range(n):
-                d_content[i] = d_inner[i]
-        else:
-            for i in range(n):
-                d_content[i] = zero
-            for j in range(d.shifts):
-                moved, d_moved = at(circular, 2 * reach - j), at(d_circular, j)
-                probability, d_probability = shift[j], zero
-                for i in range(n):
-                    d_probability += d_inner[i] * moved[i]
-                for i in range(n):
-                    d_content[i] += probability * d_moved[i]
-                d_shift[j] += d_probability
-
-        gate, d_gate = interface.gate[head], zero
-        for i in range(n):
-            d_gate += d_content[i] * (looked_up[i] - last[i])
-        for i in range(n):
-            slope = d_content[i]
-            d_focus[i] = (one - gate) * slope
-            d_content[i] = gate * slope
-        gradient.gate[head] += d_gate
+        shift_backward(d, head, interface, circular, d_circular, d_content, gradient)
+        interpolate_backward(
+            d, head, interface, looked_up, last, d_content, d_focus, gradient
+        )
 
 
 @stage
@@ -486,17 +323,23 @@ def _norms_backward(d, d_norms, memory, d_memory):
 @stage
 def step_backward(d, interface, before, history, d_state, d_reads, gradient, scratch):
     """Backpropagate through one step."""
-    one, put, accumulate = plain(1), plain(False), plain(True)
+    one, accumulate = plain(1), plain(True)
     n, width, heads, weights = d.rows, d.width, d.heads, history.weights
     factors, row_gradients = scratch.factors, scratch.row_gradients
     old = before.memory
     for v in range(d.write_heads - 1):
         new = at(scratch.stages, (v + 1) * width * n)
-        _write(d, v, interface, weights, old, new)
+        focus, erase, add = _vectors(d, v, interface, weights)
+        write(n, width, focus, erase, add, old, new)
         old = new
     for v in range(d.write_heads - 1, -1, -1):
         old = at(scratch.stages, v * width * n) if v else before.memory
-        _write_backward(d, v, interface, weights, old, d_state, gradient)
+        focus, erase, add = _vectors(d, v, interface, weights)
+        d_erase, d_add = at(gradient.erase, v * width), at(gradient.add, v * width)
+        d_focus = at(d_state.write_weights, v * n)
+        write_backward(
+            n, width, focus, erase, add, old, d_state.memory, d_focus, d_erase, d_add
+        )
     multiply(
         d.read_heads,
         n,
@@ -511,20 +354,7 @@ def step_backward(d, interface, before, history, d_state, d_reads, gradient, scr
         accumulate,
     )
     _address_backward(d, interface, before, history, d_state, gradient, scratch)
-    multiply(
-        heads,
-        n,
-        width,
-        interface.key,
-        width,
-        one,
-        before.memory,
-        n,
-        scratch.cosines,
-        n,
-        put,
-    )
-    _compare(d, before.memory, interface, scratch)
+    compare_keys(d, interface, before.memory, scratch)
     _compare_backward(d, interface, history.content, gradient, scratch)
     multiply_transposed(  # to the keys
         heads,

@@ -65,34 +65,50 @@ def use(n, usage, untouched, retention, used):
 
 
 @helper
-def _compare(n, mine, rank, keys, places, ranks):
-    """Add 1 to the ranks of all rows that come after the one with this key and place."""
-    zero, one = number(keys, 0.0), number(keys, 1.0)
+def _count_smaller(n, j, keys, ranks):
+    """Add 1 to the ranks of all rows whose keys are larger than the j-th."""
+    zero, one, mine = number(keys, 0.0), number(keys, 1.0), keys[j]
     for i in range(n):
-        comes_after = one if mine < keys[i] else zero
-        alike = one if mine == keys[i] else zero
-        ranks[i] += comes_after + (alike if rank < places[i] else zero)
+        ranks[i] += one if mine < keys[i] else zero
+
+
+@helper
+def _count_smaller_of_four(n, j, keys, ranks):
+    """Do so for four rows from the j-th on: the ranks are read and written once."""
+    zero, one = number(keys, 0.0), number(keys, 1.0)
+    a, b, c, d = keys[j], keys[j + 1], keys[j + 2], keys[j + 3]
+    for i in range(n):
+        key, rank = keys[i], ranks[i]
+        rank += one if a < key else zero
+        rank += one if b < key else zero
+        rank += one if c < key else zero
+        ranks[i] = rank + (one if d < key else zero)
 
 
 @stage
-def sort(n, usage, order, keys, places, ranks):
+def sort(n, usage, order, keys, ranks, taken):
     """Sort rows by their usage; rows used alike, or not finite, stay in their order.
 
-    A row's rank is the number of rows that come before it. Counting takes N² comparisons,
-    but without a branch that depends on them, and is short beside the links' N² products.
-    ``order`` holds whole numbers; ``keys``, ``places`` and ``ranks`` (n,) are working
-    memory.
+    A row's rank is the number of rows that are used less; rows used alike take one place
+    after the other from there. Counting takes N² comparisons, but without a branch that
+    depends on them, and is short beside the links' N² products. ``order`` holds whole
+    numbers; ``keys``, ``ranks`` and ``taken`` (n,) are working memory.
     """
-    zero, beyond = number(usage, 0.0), number(usage, 1e30)
+    zero, one, beyond = number(usage, 0.0), number(usage, 1.0), number(usage, 1e30)
     for i in range(n):
         # NaN is not less: it becomes a number, so that the ranks are a permutation.
         keys[i] = usage[i] if usage[i] < beyond else beyond
-        places[i] = number(usage, i)
         ranks[i] = zero
-    for j in range(n):
-        _compare(n, keys[j], places[j], keys, places, ranks)
+        taken[i] = zero
+    for j in range(0, n - 3, 4):
+        _count_smaller_of_four(n, j, keys, ranks)
+    for j in range(n // 4 * 4, n):
+        _count_smaller(n, j, keys, ranks)
     for i in range(n):
-        order[int(ranks[i])] = places[i]
+        rank = int(ranks[i])
+        place = taken[rank]
+        taken[rank] = place + one
+        order[rank + int(place)] = number(order, i)
 
 
 @stage

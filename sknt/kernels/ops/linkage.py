@@ -1,13 +1,67 @@
-"""In which order rows were written, and how to follow it (``sknt.ops.linkage``)."""
+"""In which order rows were written, and how to follow it (``sknt.ops.linkage``).
+
+Links are processed a few rows at a time, so that these stay in the nearest cache from one
+product to the next.
+"""
+
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
 
 from sknt.kernels._compile import stage
-from sknt.kernels.functions import exp, largest, log
 from sknt.kernels.pointers import at, number, plain
-from sknt.kernels.products import multiply, multiply_transposed
-from sknt.ops.addressing import EPSILON
+from sknt.kernels.products import Vectors, multiply, multiply_transposed
 
 ROWS = 16
-"""Rows of links that are processed at once in the backward pass, while they are cached."""
+"""Rows of links that are processed at once."""
+
+
+def _rows(n_rows: int) -> Any:
+    """Build the update of the links' rows from the i-th one on.
+
+    Written as instructions on vectors: a loop over so many arrays is not vectorised, and
+    rows that are processed together share what is loaded of weightings and precedence.
+    """
+
+    @intrinsic
+    def rows(typing_context, n, i, weights, precedence, old, new):
+        arguments = [types.intp, types.intp, *[weights] * 4]
+
+        def generate(context, builder, signature, args):
+            n, i, weights, precedence, old, new = args
+            vectors = Vectors(context, builder, signature.args[2].dtype)
+            size, number_ = vectors.size, vectors.vector.element
+            own = [builder.add(i, size(row)) for row in range(n_rows)]
+            places = [builder.mul(n, size(row)) for row in range(n_rows)]
+            written = [builder.load(builder.gep(weights, [row])) for row in own]
+            left = [vectors.splat(builder.fsub(number_(1.0), w)) for w in written]
+            written = [vectors.splat(w) for w in written]
+
+            def advance(j, totals, mask=None):
+                focus, before = (
+                    vectors.load(start, j, mask) for start in (weights, precedence)
+                )
+                for row in range(n_rows):
+                    place = builder.add(j, places[row])
+                    kept = builder.fsub(left[row], focus)
+                    kept = builder.fmul(kept, vectors.load(old, place, mask))
+                    link = vectors.multiply_add(written[row], before, kept)
+                    vectors.store(link, new, place, mask)
+                return []
+
+            vectors.accumulate(n, 0, advance)
+            for row in range(n_rows):
+                place = builder.add(own[row], places[row])
+                builder.store(number_(0.0), builder.gep(new, [place]))
+            return context.get_dummy_value()
+
+        return types.void(*arguments), generate
+
+    return rows
+
+
+_four_rows, _row = _rows(4), _rows(1)
 
 
 @stage
@@ -16,17 +70,15 @@ def link(n, first, stop, weights, precedence, old, new):
 
     ``old`` and ``new``, which may be the same, point to the first of these rows.
     """
-    zero, one = number(old, 0.0), number(old, 1.0)
-    for i in range(first, stop):
-        before, after, written = (
-            at(old, (i - first) * n),
-            at(new, (i - first) * n),
-            weights[i],
-        )
-        left = one - written
-        for j in range(n):
-            after[j] = (left - weights[j]) * before[j] + written * precedence[j]
-        after[i] = zero
+    i = first
+    while i < stop:
+        place = (i - first) * n
+        if stop - i >= 4:
+            _four_rows(n, i, weights, precedence, at(old, place), at(new, place))
+            i += 4
+        else:
+            _row(n, i, weights, precedence, at(old, place), at(new, place))
+            i += 1
 
 
 @stage
@@ -41,11 +93,23 @@ def precede(n, weights, old, new):
 
 
 @stage
-def follow(n, n_heads, links, weights, backward, forward):
-    """Move read heads to what was written before, and after, what they read."""
+def link_and_follow(
+    n, n_heads, weights, precedence, links, read_weights, backward, forward
+):
+    """Update the links after a write, and follow them.
+
+    Read heads move to what was written before (``backward``), and after, what they read.
+    """
     one, put = plain(1), plain(False)
-    multiply(n_heads, n, n, weights, n, one, links, n, backward, n, put)
-    multiply_transposed(n_heads, n, n, weights, n, links, n, forward, n, put)
+    first = 0
+    while first < n:
+        stop = min(first + ROWS, n)
+        k, rows, adds = stop - first, at(links, first * n), first > 0
+        link(n, first, stop, weights, precedence, rows, rows)
+        focus, ahead = at(read_weights, first), at(forward, first)
+        multiply(n_heads, n, k, focus, n, one, rows, n, backward, n, adds)
+        multiply_transposed(n_heads, k, n, read_weights, n, rows, n, ahead, n, put)
+        first = stop
 
 
 @stage
@@ -62,49 +126,113 @@ def links_backward(
     d_precedence,
     rows,
 ):
-    """Backpropagate through :func:`follow` and :func:`link`, a few rows at a time.
+    """Backpropagate through :func:`link_and_follow`.
 
-    ``slopes`` (3, n_heads, n) holds the gradient with respect to ``forward``, the read
-    weightings and the gradient with respect to ``backward``. The gradient with respect to
+    ``slopes`` (3, n_heads, n) holds the gradient with respect to ``backward``, the read
+    weightings and the gradient with respect to ``forward``. The gradient with respect to
     the links before takes the place of that with respect to the links after; the others are
     added: ``d_reads`` (n_heads, n), ``d_weights`` and ``d_precedence``. ``rows`` is working
     memory, (ROWS, n).
     """
     one, accumulate, part, both = plain(1), plain(True), n_heads * n, 2 * n_heads
-    zero, d_backward = number(old, 0.0), at(slopes, 2 * part)
+    zero, ahead = number(old, 0.0), at(slopes, part)
     first = 0
     while first < n:
         stop = min(first + ROWS, n)
         k, before, d_rows = stop - first, at(old, first * n), at(d_links, first * n)
-        mine = at(slopes, first)
+        d_forward, d_mine = at(slopes, 2 * part + first), at(d_reads, first)
         link(n, first, stop, weights, precedence, before, rows)
-        multiply(n_heads, n, k, mine, n, one, rows, n, d_reads, n, accumulate)
-        d_mine = at(d_reads, first)
-        multiply_transposed(n_heads, k, n, d_backward, n, rows, n, d_mine, n, accumulate)
-        multiply(k, n, both, mine, one, n, at(slopes, part), n, d_rows, n, accumulate)
+        multiply(n_heads, n, k, d_forward, n, one, rows, n, d_reads, n, accumulate)
+        multiply_transposed(n_heads, k, n, slopes, n, rows, n, d_mine, n, accumulate)
+        multiply(k, n, both, at(ahead, first), one, n, slopes, n, d_rows, n, accumulate)
         for i in range(k):
             d_rows[i * n + first + i] = zero
-        written, d_written = at(weights, first), at(d_weights, first)
-        multiply(one, n, k, written, n, one, d_rows, n, d_precedence, n, accumulate)
-        multiply_transposed(one, k, n, precedence, n, d_rows, n, d_written, n, accumulate)
-        _link_backward(n, first, stop, weights, before, d_rows, d_weights)
+        _link_backward(
+            n, first, stop, weights, precedence, before, d_rows, d_weights, d_precedence
+        )
         first = stop
 
 
 @stage
-def _link_backward(n, first, stop, weights, old, d_links, d_weights):
-    """Backpropagate through the first term of :func:`link`."""
-    zero, one = number(old, 0.0), number(old, 1.0)
-    for i in range(first, stop):
-        before, d_row = at(old, (i - first) * n), at(d_links, (i - first) * n)
-        d_written, left = zero, one - weights[i]
-        for j in range(n):
-            slope = d_row[j]
-            share = slope * before[j]
-            d_written -= share
-            d_weights[j] -= share
-            d_row[j] = slope * (left - weights[j])
-        d_weights[i] += d_written
+def _link_backward(
+    n, first, stop, weights, precedence, old, d_links, d_weights, d_precedence
+):
+    """Backpropagate through :func:`link`, several rows at a time."""
+    i = first
+    while i < stop:
+        place = (i - first) * n
+        before, d_rows = at(old, place), at(d_links, place)
+        if stop - i >= 4:
+            _four_rows_backward(
+                n, i, weights, precedence, before, d_rows, d_weights, d_precedence
+            )
+            i += 4
+        else:
+            _row_backward(
+                n, i, weights, precedence, before, d_rows, d_weights, d_precedence
+            )
+            i += 1
+
+
+def _rows_backward(n_rows: int) -> Any:
+    """Build the backward pass of the links' rows from the i-th one on.
+
+    With L' the links before, and D the gradient with respect to those after the write,
+    ``(1 - w[i] - w[j]) L'[i, j] + w[i] p[j]``, the gradient of w[i] is the sum of
+    ``D (p[j] - L'[i, j])`` over a row, that of w[j] the sum of ``-D L'[i, j]`` over a
+    column, and so on.
+    """
+
+    @intrinsic
+    def rows(typing_context, n, i, weights, precedence, old, d_links, d_weights, d_before):
+        pointer = weights
+        arguments = [types.intp, types.intp, *[pointer] * 6]
+
+        def generate(context, builder, signature, args):
+            n, i, *pointers = args
+            vectors = Vectors(context, builder, pointer.dtype)
+            weights, precedence, old, d_links, d_weights, d_before = pointers
+            size, number_ = vectors.size, vectors.vector.element
+            places = [builder.mul(n, size(r)) for r in range(n_rows)]
+            written = [
+                builder.load(builder.gep(weights, [builder.add(i, size(r))]))
+                for r in range(n_rows)
+            ]
+            left = [vectors.splat(builder.fsub(number_(1.0), w)) for w in written]
+            written = [vectors.splat(w) for w in written]
+
+            def advance(j, totals, mask=None):
+                focus, before, d_focus, d_p = (
+                    vectors.load(start, j, mask)
+                    for start in (weights, precedence, d_weights, d_before)
+                )
+                sums = []
+                for row, total in enumerate(totals):
+                    place = builder.add(j, places[row])
+                    slope = vectors.load(d_links, place, mask)
+                    link = vectors.load(old, place, mask)
+                    gain = builder.fsub(before, link)
+                    sums.append(vectors.multiply_add(slope, gain, total))
+                    d_p = vectors.multiply_add(slope, written[row], d_p)
+                    d_focus = vectors.multiply_add(builder.fneg(slope), link, d_focus)
+                    slope = builder.fmul(slope, builder.fsub(left[row], focus))
+                    vectors.store(slope, d_links, place, mask)
+                vectors.store(d_focus, d_weights, j, mask)
+                vectors.store(d_p, d_before, j, mask)
+                return sums
+
+            totals = vectors.accumulate(n, n_rows, advance)
+            for row, total in enumerate(totals):
+                own = builder.gep(d_weights, [builder.add(i, size(row))])
+                builder.store(builder.fadd(builder.load(own), vectors.sum(total)), own)
+            return context.get_dummy_value()
+
+        return types.void(*arguments), generate
+
+    return rows
+
+
+_four_rows_backward, _row_backward = _rows_backward(4), _rows_backward(1)
 
 
 @stage
@@ -118,65 +246,3 @@ def precede_backward(n, weights, old, d_precedence, d_weights):
     for i in range(n):
         d_weights[i] += d_precedence[i] - mean
         d_precedence[i] *= left
-
-
-@stage
-def sharpen(n, sharpness, followed, logs, sharpened):
-    """Concentrate what links lead to; return the denominator of the powers' quotients.
-
-    ``logs`` becomes the logarithm of what links lead to, divided by the largest of them.
-    """
-    zero, one, epsilon = (
-        number(followed, 0.0),
-        number(followed, 1.0),
-        number(followed, EPSILON),
-    )
-    top, total = largest(n, followed), epsilon
-    scale = one / ((zero if top < zero else top) + epsilon)
-    for i in range(n):
-        x = followed[i]
-        logarithm = log(one if x <= zero else x * scale)  # NaN is not less and passes
-        logs[i] = logarithm
-        power = exp(sharpness * logarithm)
-        power = zero if x <= zero else power
-        sharpened[i] = power
-        total += power
-    inverse = one / total
-    for i in range(n):
-        sharpened[i] *= inverse
-    return total
-
-
-@stage
-def sharpen_backward(
-    n, sharpness, followed, logs, sharpened, total, mode, slopes, d_followed
-):
-    """Backpropagate through :func:`sharpen`; return the gradient of the sharpness.
-
-    ``mode * slopes`` is the gradient with respect to ``sharpened``; ``logs`` and ``total``
-    come from the function.
-    """
-    zero, one, epsilon = (
-        number(followed, 0.0),
-        number(followed, 1.0),
-        number(followed, EPSILON),
-    )
-    top, mean = largest(n, followed), zero
-    for i in range(n):
-        mean += slopes[i] * sharpened[i]
-    d_sharpness, share, n_largest = zero, zero, zero
-    for i in range(n):
-        z = (slopes[i] - mean) * sharpened[i]
-        d_sharpness += z * logs[i]
-        share += z
-        n_largest += one if followed[i] == top else zero
-    scale = mode / ((zero if top < zero else top) + epsilon)
-    factor, less = scale * sharpness / total, sharpness - one
-    share *= scale * sharpness / n_largest  # of the largest, by which all are divided
-    for i in range(n):
-        f = followed[i]
-        # x^(s-1) anew: x^s / x would multiply the rounding of the smallest numbers.
-        slope = factor * (slopes[i] - mean) * exp(less * logs[i])
-        slope -= share if f == top else zero
-        d_followed[i] = zero if f <= zero else slope
-    return mode * d_sharpness

@@ -6,8 +6,8 @@
 import math
 from typing import Any, NamedTuple
 
-from sknt.kernels._compile import stage
-from sknt.kernels.functions import exp, largest
+from sknt.kernels._compile import helper, stage
+from sknt.kernels.ops.addressing import weigh_scores
 from sknt.kernels.pointers import at, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON
@@ -30,17 +30,45 @@ class Lookup(NamedTuple):
     slopes: Any  # (W, N)
 
 
+@helper
+def lookup_room(d, first, history, scratch):
+    """Return the room for lookups of some heads, from the first one on.
+
+    Similarities and norms are in the history, for all heads; the rest is in the scratch.
+    """
+    return Lookup(
+        scratch.keys,
+        scratch.key_columns,
+        scratch.squares,
+        at(history.cosines, first * d.rows),
+        at(history.row_norms, first * d.rows),
+        at(history.key_norms, first),
+        scratch.products,
+        scratch.norms,
+        scratch.key_sums,
+        scratch.column_sums,
+        scratch.slopes,
+    )
+
+
+@stage
+def mask_keys(d, n_heads, key, mask, is_masked, memory, room):
+    """Compute what all lookups, and their backward passes, need of keys and memory."""
+    whole = number(key, 1.0)
+    for i in range(d.width * d.rows):
+        room.squares[i] = memory[i] * memory[i]
+    for i in range(n_heads * d.width):
+        share = mask[i] * mask[i] if is_masked else whole
+        room.columns[i] = share
+        room.keys[i] = key[i] * share
+
+
 @stage
 def compare(d, n_heads, key, mask, is_masked, memory, room):
     """Compute the cosine of every key with every row, in the columns of its mask."""
     one, put, n, width = plain(1), plain(False), d.rows, d.width
-    zero, whole, epsilon = number(key, 0.0), number(key, 1.0), number(key, EPSILON)
-    for i in range(width * n):
-        room.squares[i] = memory[i] * memory[i]
-    for i in range(n_heads * width):
-        share = mask[i] * mask[i] if is_masked else whole
-        room.columns[i] = share
-        room.keys[i] = key[i] * share
+    zero, epsilon = number(key, 0.0), number(key, EPSILON)
+    mask_keys(d, n_heads, key, mask, is_masked, memory, room)
     multiply(n_heads, n, width, room.keys, width, one, memory, n, room.cosines, n, put)
     multiply(
         n_heads, n, width, room.columns, width, one, room.squares, n, room.row_norms, n, put
@@ -61,23 +89,17 @@ def compare(d, n_heads, key, mask, is_masked, memory, room):
 @stage
 def weigh(d, n_heads, strength, cosines, content):
     """Compute content weightings from cosines."""
-    n, zero, one = d.rows, number(cosines, 0.0), number(cosines, 1.0)
+    n = d.rows
     for head in range(n_heads):
-        cosine, looked_up = at(cosines, head * n), at(content, head * n)
-        beta = strength[head]
-        highest, total = beta * largest(n, cosine), zero
-        for i in range(n):
-            e = exp(beta * cosine[i] - highest)
-            looked_up[i] = e
-            total += e
-        scale = one / total
-        for i in range(n):
-            looked_up[i] *= scale
+        weigh_scores(n, strength[head], at(cosines, head * n), at(content, head * n))
 
 
 @stage
 def weigh_backward(d, n_heads, strength, content, d_content, d_strength, room):
-    """Backpropagate from content weightings to ``room.products`` and ``room.norms``."""
+    """Backpropagate from content weightings to ``room.products`` and ``room.norms``.
+
+    ``room`` has what :func:`compare` and :func:`mask_keys` computed.
+    """
     n, zero, half = d.rows, number(content, 0.0), number(content, 0.5)
     for head in range(n_heads):
         looked_up, d_looked_up = at(content, head * n), at(d_content, head * n)
@@ -106,7 +128,7 @@ def weigh_backward(d, n_heads, strength, content, d_content, d_strength, room):
 def compare_backward(
     d, n_heads, key, mask, is_masked, memory, d_key, d_mask, d_memory, room
 ):
-    """Backpropagate from ``room.products`` and ``room.norms`` to keys, masks and memory."""
+    """Backpropagate from :func:`weigh_backward` to keys, masks and memory."""
     one, put, accumulate, n, width = plain(1), plain(False), plain(True), d.rows, d.width
     two, key_sums, column_sums = number(key, 2.0), room.key_sums, room.column_sums
     multiply_transposed(
@@ -131,3 +153,35 @@ def compare_backward(
     )
     for i in range(width * n):
         d_memory[i] += two * memory[i] * room.slopes[i]
+
+
+@stage
+def look_up_backward(
+    d,
+    of_writes,
+    interface,
+    memory,
+    history,
+    content,
+    d_content,
+    d_memory,
+    gradient,
+    scratch,
+):
+    """Backpropagate through the lookups of the read heads, or of the write heads."""
+    first, n_heads = (d.read_heads, d.write_heads) if of_writes else (0, d.read_heads)
+    room, masks = lookup_room(d, first, history, scratch), d.masks != 0
+    at_word, at_mask = first * d.width, first * d.width if masks else 0
+    key, mask = at(interface.key, at_word), at(interface.mask, at_mask)
+    mask_keys(d, n_heads, key, mask, masks, memory, room)
+    weigh_backward(
+        d,
+        n_heads,
+        at(interface.strength, first),
+        content,
+        d_content,
+        at(gradient.strength, first),
+        room,
+    )
+    d_key, d_mask = at(gradient.key, at_word), at(gradient.mask, at_mask)
+    compare_backward(d, n_heads, key, mask, masks, memory, d_key, d_mask, d_memory, room)
