@@ -23,6 +23,13 @@ from sknt.memories._checks import (
     check_shift_range,
 )
 from sknt.memories._dntm_fields import DNTMInterface, DNTMState, make_fields
+from sknt.memories._dntm_start import (
+    FIRST_ROW_LOGIT,
+    initialize_allocation,
+    initialize_lookup,
+    initialize_tape,
+    spread_addresses,
+)
 from sknt.memories._heads import weightings_of_heads
 from sknt.memories._reinforce import RewardStatistics, reinforce_loss
 from sknt.ops.addressing import EPSILON
@@ -30,12 +37,6 @@ from sknt.ops.draws import LIMIT, choose, make_keys, scramble, uniforms
 
 ADDRESS_SHARE = 0.4
 """Part of a row that is its address, unless ``address_size`` says otherwise."""
-
-READ_STRENGTH, READ_RECENCY, WRITE_STRENGTH, WRITE_RECENCY = 3.0, -2.0, 3.0, 2.0
-"""Added to the initial biases of the heads' strengths and recency gates."""
-
-GATE = 2.0
-"""Added to the initial biases of the interpolation gates, if there are shifts."""
 
 WRITE_COST, STRENGTH_COST, GAMMA_COST, SHIFT_COST = 0.03, 0.001, 0.01, 0.3
 """Penalties in nats on writing, strength, sharpening and uncertainty about a shift."""
@@ -166,11 +167,12 @@ class DNTMMemory(Memory):
         nn.init.xavier_uniform_(self.input_projection.weight)
         nn.init.normal_(self.projection.bias, std=0.01)
         self._initialize_heads()
-        addresses = torch.randn(memory_size, self.address_size)
-        self.addresses = nn.Parameter(addresses / math.sqrt(self.address_size))
+        addresses = spread_addresses(memory_size, self.address_size)
+        self.addresses = nn.Parameter(addresses)
         self.initial_logits: nn.Parameter | None = None
         if self.shift_range:
             logits = torch.zeros(n_read_heads + n_write_heads, memory_size)
+            logits[:, 0] = FIRST_ROW_LOGIT
             self.initial_logits = nn.Parameter(logits)
         acts = torch.ones(memory_size)
         if nop:
@@ -180,17 +182,19 @@ class DNTMMemory(Memory):
 
     @torch.no_grad()
     def _initialize_heads(self) -> None:
-        """Let heads look rows up, and write heads go to a row that they have not used."""
-        after = self.projection.bias.new_zeros(self._fields.n_after)
-        columns = torch.cat([self.projection.bias, after])
-        biases = self.split_interface(columns)
-        reads, writes = slice(self.n_read_heads), slice(self.n_read_heads, None)
-        biases.strength[reads] += READ_STRENGTH
-        biases.strength[writes] += WRITE_STRENGTH
-        biases.recency[reads] += READ_RECENCY
-        biases.recency[writes] += WRITE_RECENCY
-        biases.gate.add_(GATE)
-        self.projection.bias.copy_(columns[: len(self.projection.bias)])
+        """Let heads write row after row or to empty rows, and look up what was written."""
+        n_after, n_before = self._fields.n_after, len(self.projection.bias)
+        # The fields below are views of these.
+        weight = F.pad(self.projection.weight.T, (0, n_after))
+        bias = F.pad(self.projection.bias, (0, n_after))
+        weights, biases = self.split_interface(weight), self.split_interface(bias)
+        initialize_lookup(weights, biases, self.address_size)
+        if self.shift_range:
+            initialize_tape(weights, biases, self.address_size)
+        else:
+            initialize_allocation(weights, biases, self.address_size)
+        self.projection.weight.copy_(weight.T[:n_before])
+        self.projection.bias.copy_(bias[:n_before])
 
     def initial_state(self, batch_size: int) -> DNTMState:
         """Return empty contents and no usage; the most probable rows if hard."""
