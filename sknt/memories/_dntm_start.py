@@ -1,8 +1,8 @@
 """How a D-NTM begins: its addresses, and what its heads do before they have learned.
 
-Heads that move begin as those of the NTM: they write row after row, and look up what was
-written. Heads that do not move have to find a place for what they write: they prefer rows
-that nothing has been written to, and each step's address leads to another one of these.
+Heads that can move begin as those of the NTM: they write row after row, and look up what was
+written. Heads that cannot have to find a place for what they write, and prefer rows that
+are still empty.
 """
 
 import math

@@ -62,7 +62,8 @@ class DNTMMemory(Memory):
     n_inputs : int
         Number of features of a step.
     address_size : int or None, default=None
-        Width of a row's address; None means 40 % of the row.
+        Width of a row's address; None means 40 % of the row. Addresses are learned only for
+        rows that are used in training: on longer sequences, narrow ones do less harm.
     addressing : {"soft", "hard"}, default="soft"
         Whether heads blend rows, or choose one each. In training they then draw it at
         random, and learn by REINFORCE (see :meth:`auxiliary_loss`); otherwise they choose
@@ -80,7 +81,8 @@ class DNTMMemory(Memory):
         How often controller and memory take each step, with the same inputs.
     shift_range : int, default=0
         If it is more than 0, heads then interpolate with their last weighting, move by
-        -shift_range ... +shift_range rows and sharpen, as those of the NTM do.
+        -shift_range ... +shift_range rows and sharpen, as those of the NTM do, and begin as
+        those do. Tasks that look contents up are then learned from fewer sequences.
     interface_clip : float or None, default=20.0
         The interface is clipped to ± this before its activations; None turns clipping off.
 
