@@ -1,8 +1,8 @@
 """How a D-NTM begins: its addresses, and what its heads do before they have learned.
 
-Heads that can move begin as those of the NTM: they write row after row, and look up what was
-written. Heads that cannot have to find a place for what they write, and prefer rows that
-are still empty.
+Heads that can move begin as those of the NTM: they write row after row, and look up what
+was written. Heads that cannot have to find a place for what they write, and prefer rows
+that are still empty.
 """
 
 import math
