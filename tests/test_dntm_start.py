@@ -8,6 +8,8 @@ from torch.testing import assert_close
 from sknt.memories import DNTMMemory
 from sknt.nn import SequenceNetwork
 
+pytestmark = pytest.mark.usefixtures("torch_seed")
+
 # Addresses
 
 
