@@ -58,9 +58,8 @@ def trace_of_untrained(seed, **sizes):
         return network(x, return_states=True)[2].states.memory, network.cell.memory
 
 
-@pytest.mark.parametrize("addressing", ["soft", "hard"])
-def test_heads_that_do_not_move_begin_by_writing_to_empty_rows(addressing):
-    memory = DNTMMemory(50, 128, 20, 1, 1, n_inputs=6, addressing=addressing)
+def test_heads_that_do_not_move_begin_by_writing_to_empty_rows():
+    memory = DNTMMemory(50, 128, 20, 1, 1, n_inputs=6)
     told = memory.interface(torch.randn(40, 50), torch.zeros(40, 6))
     state = memory.initial_state(40)
     is_full = torch.arange(128) % 2 == 0

@@ -2,7 +2,8 @@
 
 Heads that can move begin as those of the NTM: they write row after row, and look up what
 was written. Heads that cannot have to find a place for what they write, and prefer rows
-that are still empty.
+that are still empty. Heads that choose single rows have to try them all, and begin with
+weak preferences.
 """
 
 import math
@@ -25,8 +26,8 @@ READ_STRENGTH, WRITE_STRENGTH, WRITE_RECENCY = 10.0, 15.0, -2.0
 ERASE, WRITE_CONTENT = -2.0, -0.3
 """Initial biases of erase vectors, and of each element of a write key's content."""
 
-TAPE_STRENGTH, TAPE_RECENCY = 3.0, 2.0
-"""Added to the initial biases of strengths and write heads' recency with shifts."""
+WEAK_STRENGTH, HIGH_RECENCY = 3.0, 2.0
+"""Added to the biases of strengths and write heads' recency with shifts, or if hard."""
 
 READ_GATE, WRITE_GATE, WRITE_SHIFT = 2.0, -2.0, 2.0
 """Added to the initial biases of the gates and of write heads' shift by +1."""
@@ -61,6 +62,20 @@ def spread_addresses(memory_size: int, address_size: int) -> Tensor:
     return (ADDRESS_NORM * addresses).to(torch.get_default_dtype())
 
 
+def random_addresses(memory_size: int, address_size: int) -> Tensor:
+    """Return addresses with a norm of about 1, (memory_size, address_size)."""
+    return torch.randn(memory_size, address_size) / math.sqrt(address_size)
+
+
+def initialize_choices(biases: DNTMInterface) -> None:
+    """Let heads that choose single rows do so with little strength."""
+    n_read = len(biases.key) - len(biases.erase)
+    biases.strength.add_(WEAK_STRENGTH)
+    biases.recency[:n_read] += READ_RECENCY
+    biases.recency[n_read:] += HIGH_RECENCY
+    biases.gate.add_(READ_GATE)
+
+
 def initialize_lookup(weights: DNTMInterface, biases: DNTMInterface, address: int) -> None:
     """Let a read head look for what the write head of the same number would write.
 
@@ -80,9 +95,9 @@ def initialize_tape(weights: DNTMInterface, biases: DNTMInterface, address: int)
     reads, writes = slice(n_read), slice(n_read, None)
     for part in (weights, biases):
         part.key[..., :n_pairs, :address] = 0
-    biases.strength.add_(TAPE_STRENGTH)
+    biases.strength.add_(WEAK_STRENGTH)
     biases.recency[reads] += READ_RECENCY
-    biases.recency[writes] += TAPE_RECENCY
+    biases.recency[writes] += HIGH_RECENCY
     biases.gate[reads] += READ_GATE
     biases.gate[writes] += WRITE_GATE
     biases.shift[writes, biases.shift.shape[-1] // 2 + 1] += WRITE_SHIFT

@@ -26,8 +26,10 @@ from sknt.memories._dntm_fields import DNTMInterface, DNTMState, make_fields
 from sknt.memories._dntm_start import (
     FIRST_ROW_LOGIT,
     initialize_allocation,
+    initialize_choices,
     initialize_lookup,
     initialize_tape,
+    random_addresses,
     spread_addresses,
 )
 from sknt.memories._heads import weightings_of_heads
@@ -169,12 +171,13 @@ class DNTMMemory(Memory):
         nn.init.xavier_uniform_(self.input_projection.weight)
         nn.init.normal_(self.projection.bias, std=0.01)
         self._initialize_heads()
-        addresses = spread_addresses(memory_size, self.address_size)
-        self.addresses = nn.Parameter(addresses)
+        place = random_addresses if self.has_auxiliary_loss else spread_addresses
+        self.addresses = nn.Parameter(place(memory_size, self.address_size))
         self.initial_logits: nn.Parameter | None = None
         if self.shift_range:
             logits = torch.zeros(n_read_heads + n_write_heads, memory_size)
-            logits[:, 0] = FIRST_ROW_LOGIT
+            if not self.has_auxiliary_loss:
+                logits[:, 0] = FIRST_ROW_LOGIT
             self.initial_logits = nn.Parameter(logits)
         acts = torch.ones(memory_size)
         if nop:
@@ -190,11 +193,12 @@ class DNTMMemory(Memory):
         weight = F.pad(self.projection.weight.T, (0, n_after))
         bias = F.pad(self.projection.bias, (0, n_after))
         weights, biases = self.split_interface(weight), self.split_interface(bias)
-        initialize_lookup(weights, biases, self.address_size)
-        if self.shift_range:
-            initialize_tape(weights, biases, self.address_size)
+        if self.has_auxiliary_loss:
+            initialize_choices(biases)
         else:
-            initialize_allocation(weights, biases, self.address_size)
+            initialize_lookup(weights, biases, self.address_size)
+            start = initialize_tape if self.shift_range else initialize_allocation
+            start(weights, biases, self.address_size)
         self.projection.weight.copy_(weight.T[:n_before])
         self.projection.bias.copy_(bias[:n_before])
 
