@@ -1,11 +1,11 @@
 """Which memory for what: all memories side by side, each with the estimators' defaults.
 
 Run ``python benchmarks/memories.py`` from the project's root: Graves' tasks (how many
-sequences until they are learned, and how well they are then done at greater lengths), the
-network's part alone on real series, the cost of a step, and the DNC without each of its
-options. Each result is written to ``benchmarks/memories/`` as soon as it is there, and
-what is there is not repeated: the run can be stopped and continued. ``--what tasks series
-cost options``, ``--tasks``, ``--sets``, ``--memories``, ``--seeds`` and ``--first-seed``
+sequences until they are learned, and how well they are then done at greater lengths), with
+the defaults and with settings that suit some memories better, the network's part alone on
+real series, the cost of a step, and the DNC without each of its options. Each result is written to ``benchmarks/memories/`` as soon as it is there, and
+what is there is not repeated: the run can be stopped and continued. ``--what tasks suited
+series cost options``, ``--tasks``, ``--sets``, ``--memories``, ``--seeds`` and ``--first-seed``
 choose a part. ``--wheels`` is as for ``real.py``. ``--table`` only writes
 ``benchmarks/memories.md``, which otherwise happens at the end.
 
@@ -40,6 +40,26 @@ VARIANTS = {
     "none of them": dict.fromkeys(OPTIONS, False),
 }
 N_OPTION_SEEDS = 3
+COPY, RECALL = learning.TASKS["copy"].params, learning.TASKS["recall"].params
+SMALL_STEPS = {"optimizer": "muon", "learning_rate": 0.005}
+SHIFTS = {"memory_params": {"shift_range": 1, "address_size": 1}}
+WIDE = {
+    "word_size": 48,
+    "n_read_heads": 2,
+    "learning_rate": 0.007,
+    "schedule": "cosine",
+    "memory_params": {"address_size": 12},
+}
+SUITED = {
+    ("dntm with shifts", "copy"): ("dntm", 60, {**COPY, **SHIFTS}),
+    ("dntm with shifts", "recall"): ("dntm", 100, {**RECALL, **SHIFTS}),
+    ("dntm", "copy"): ("dntm", 60, COPY),
+    ("dntm", "recall"): ("dntm", 140, {**RECALL, **WIDE}),
+    ("sam", "copy"): ("sam", 60, {**COPY, **SMALL_STEPS, "word_size": 64}),
+    ("sam", "recall"): ("sam", 100, {**RECALL, **SMALL_STEPS, "word_size": 128}),
+}
+"""Settings that suit a memory on a task: memory, epochs and the estimator's parameters."""
+
 FIRST_SEED = 600
 
 
@@ -66,6 +86,13 @@ def run_task(name, memory, seed, **params):
     if NAMES[memory] is None:  # it does not get there
         task = task._replace(n_chunks=task.lstm_chunks, n_beyond=50)
     return learning.run(name, task, seed, memory=NAMES[memory], **params)
+
+
+def run_suited(model, name, seed):
+    """Train on a task with settings that suit the memory; return the results."""
+    memory, n_chunks, params = SUITED[model, name]
+    task = learning.TASKS[name]._replace(params=params, n_chunks=n_chunks)
+    return learning.run(name, task, seed, memory=memory)
 
 
 def run_set(name, memory, seed):
@@ -133,6 +160,14 @@ def write_tables():
     for name in TASKS:
         lines += ["", f"## {name.capitalize()}", ""]
         lines += table_of_task(name, load(f"task {name}"), "memory", NAMES)
+    lines += ["", "## With settings that suit a memory", ""]
+    lines.append("The settings are those of `SUITED` in the script.")
+    for name in ("copy", "recall"):
+        rows = load(f"suited {name}")
+        if rows:
+            lines += ["", f"{name.capitalize()}:", ""]
+            models = dict.fromkeys(model for model, _ in SUITED)
+            lines += table_of_task(name, rows, "model", models)
     lines += ["", "## The options of the DNC", ""]
     lines.append("Those of Csordás & Schmidhuber, all of which are on by default.")
     for name in TASKS:
@@ -176,7 +211,7 @@ def write_tables():
 def main():
     """Run what was asked for, and write the table."""
     parser = argparse.ArgumentParser()
-    parts = ["tasks", "series", "cost", "options"]
+    parts = ["tasks", "suited", "series", "cost", "options"]
     parser.add_argument("--what", nargs="+", choices=parts, default=parts)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
@@ -195,6 +230,10 @@ def main():
                 keep(f"task {name}", this, partial(run_task, name, memory, seed))
             for name in given.sets if "series" in given.what else ():
                 keep("series", {"set": name, **this}, partial(run_set, name, memory, seed))
+        for model, name in SUITED if "suited" in given.what else ():
+            if SUITED[model, name][0] in given.memories:
+                this = {"model": model, "seed": seed}
+                keep(f"suited {name}", this, partial(run_suited, model, name, seed))
     for seed in seeds[:N_OPTION_SEEDS] if "options" in given.what else ():
         for variant, options in VARIANTS.items():
             for name in given.tasks:

@@ -23,6 +23,15 @@ from sknt.memories._checks import (
     check_shift_range,
 )
 from sknt.memories._dntm_fields import DNTMInterface, DNTMState, make_fields
+from sknt.memories._dntm_start import (
+    FIRST_ROW_LOGIT,
+    initialize_allocation,
+    initialize_choices,
+    initialize_lookup,
+    initialize_tape,
+    random_addresses,
+    spread_addresses,
+)
 from sknt.memories._heads import weightings_of_heads
 from sknt.memories._reinforce import RewardStatistics, reinforce_loss
 from sknt.ops.addressing import EPSILON
@@ -30,12 +39,6 @@ from sknt.ops.draws import LIMIT, choose, make_keys, scramble, uniforms
 
 ADDRESS_SHARE = 0.4
 """Part of a row that is its address, unless ``address_size`` says otherwise."""
-
-READ_STRENGTH, READ_RECENCY, WRITE_STRENGTH, WRITE_RECENCY = 3.0, -2.0, 3.0, 2.0
-"""Added to the initial biases of the heads' strengths and recency gates."""
-
-GATE = 2.0
-"""Added to the initial biases of the interpolation gates, if there are shifts."""
 
 WRITE_COST, STRENGTH_COST, GAMMA_COST, SHIFT_COST = 0.03, 0.001, 0.01, 0.3
 """Penalties in nats on writing, strength, sharpening and uncertainty about a shift."""
@@ -61,7 +64,8 @@ class DNTMMemory(Memory):
     n_inputs : int
         Number of features of a step.
     address_size : int or None, default=None
-        Width of a row's address; None means 40 % of the row.
+        Width of a row's address; None means 40 % of the row. Addresses are learned only for
+        rows that are used in training: on longer sequences, narrow ones do less harm.
     addressing : {"soft", "hard"}, default="soft"
         Whether heads blend rows, or choose one each. In training they then draw it at
         random, and learn by REINFORCE (see :meth:`auxiliary_loss`); otherwise they choose
@@ -79,7 +83,8 @@ class DNTMMemory(Memory):
         How often controller and memory take each step, with the same inputs.
     shift_range : int, default=0
         If it is more than 0, heads then interpolate with their last weighting, move by
-        -shift_range ... +shift_range rows and sharpen, as those of the NTM do.
+        -shift_range ... +shift_range rows and sharpen, as those of the NTM do, and begin as
+        those do. Tasks that look contents up are then learned from fewer sequences.
     interface_clip : float or None, default=20.0
         The interface is clipped to ± this before its activations; None turns clipping off.
 
@@ -166,11 +171,13 @@ class DNTMMemory(Memory):
         nn.init.xavier_uniform_(self.input_projection.weight)
         nn.init.normal_(self.projection.bias, std=0.01)
         self._initialize_heads()
-        addresses = torch.randn(memory_size, self.address_size)
-        self.addresses = nn.Parameter(addresses / math.sqrt(self.address_size))
+        place = random_addresses if self.has_auxiliary_loss else spread_addresses
+        self.addresses = nn.Parameter(place(memory_size, self.address_size))
         self.initial_logits: nn.Parameter | None = None
         if self.shift_range:
             logits = torch.zeros(n_read_heads + n_write_heads, memory_size)
+            if not self.has_auxiliary_loss:
+                logits[:, 0] = FIRST_ROW_LOGIT
             self.initial_logits = nn.Parameter(logits)
         acts = torch.ones(memory_size)
         if nop:
@@ -180,17 +187,20 @@ class DNTMMemory(Memory):
 
     @torch.no_grad()
     def _initialize_heads(self) -> None:
-        """Let heads look rows up, and write heads go to a row that they have not used."""
-        after = self.projection.bias.new_zeros(self._fields.n_after)
-        columns = torch.cat([self.projection.bias, after])
-        biases = self.split_interface(columns)
-        reads, writes = slice(self.n_read_heads), slice(self.n_read_heads, None)
-        biases.strength[reads] += READ_STRENGTH
-        biases.strength[writes] += WRITE_STRENGTH
-        biases.recency[reads] += READ_RECENCY
-        biases.recency[writes] += WRITE_RECENCY
-        biases.gate.add_(GATE)
-        self.projection.bias.copy_(columns[: len(self.projection.bias)])
+        """Let heads write row after row or to empty rows, and look up what was written."""
+        n_after, n_before = self._fields.n_after, len(self.projection.bias)
+        # The fields below are views of these.
+        weight = F.pad(self.projection.weight.T, (0, n_after))
+        bias = F.pad(self.projection.bias, (0, n_after))
+        weights, biases = self.split_interface(weight), self.split_interface(bias)
+        if self.has_auxiliary_loss:
+            initialize_choices(biases)
+        else:
+            initialize_lookup(weights, biases, self.address_size)
+            start = initialize_tape if self.shift_range else initialize_allocation
+            start(weights, biases, self.address_size)
+        self.projection.weight.copy_(weight.T[:n_before])
+        self.projection.bias.copy_(bias[:n_before])
 
     def initial_state(self, batch_size: int) -> DNTMState:
         """Return empty contents and no usage; the most probable rows if hard."""
