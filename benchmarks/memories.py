@@ -7,8 +7,8 @@ real series, the cost of a step, and the DNC without each of its options. Each r
 written to ``benchmarks/memories/`` as soon as it is there, and what is there is not
 repeated: the run can be stopped and continued. ``--what tasks suited series cost options``,
 ``--tasks``, ``--sets``, ``--memories``, ``--seeds`` and ``--first-seed`` choose a part.
-``--wheels`` is as for ``real.py``. ``--table`` only writes ``benchmarks/memories.md``, which
-otherwise happens at the end.
+``--wheels`` is as for ``real.py``. ``--table`` only writes ``benchmarks/memories.md``,
+which otherwise happens at the end.
 
 All memories have 128 rows of 20 numbers, one read and one write head and the same
 controller, optimizer and schedule: the defaults, which were chosen with the NTM.
