@@ -14,6 +14,9 @@ from sknt._private import check_matplotlib_support
 from sknt._runtime import single_threaded
 from sknt.data.sequences import as_numpy
 
+MOST_ROWS, LEAST_WEIGHT = 256, 0.01
+"""Rows of a larger memory are drawn only if a head has more than this weight on them."""
+
 
 class MemoryTraceDisplay:
     """Where the heads wrote and read, step by step.
@@ -147,6 +150,9 @@ class MemoryTraceDisplay:
     def plot(self, *, cmap: str = "viridis") -> "MemoryTraceDisplay":
         """Draw inputs, heads and outputs over the steps.
 
+        Of a memory with more than 256 rows, those are drawn, with their numbers, on which
+        some head has a weight above 0.01 at some step.
+
         Parameters
         ----------
         cmap : str, default="viridis"
@@ -161,15 +167,17 @@ class MemoryTraceDisplay:
         import matplotlib.pyplot as plt
         from matplotlib.colors import CenteredNorm
 
+        weightings = self.weightings
+        rows = _rows_to_show(list(weightings.values()))
         panels: list[tuple[str, Any, dict[str, Any]]] = [
             ("inputs", self.inputs, {"cmap": "RdBu_r", "norm": CenteredNorm()})
         ]
-        weightings = self.weightings
         for name, weights in weightings.items():
             kind = name.removesuffix(" 0")
             is_alone = f"{kind} 1" not in weightings
             label = f"{kind if is_alone else name}\nmemory row"
-            panels.append((label, weights, {"cmap": cmap, "vmin": 0}))
+            shown = weights if rows is None else weights[:, rows]
+            panels.append((label, shown, {"cmap": cmap, "vmin": 0}))
         if self.outputs is not None:
             style = {"cmap": "RdBu_r", "norm": CenteredNorm()}
             panels.append(("outputs", self.outputs, style))
@@ -185,9 +193,26 @@ class MemoryTraceDisplay:
             image = ax.imshow(steps.T, aspect="auto", **style)
             ax.set_ylabel(label)
             ax.locator_params(integer=True)
+            if rows is not None and label.endswith("row"):
+                ax.yaxis.set_major_formatter(lambda place, _: _row_at(rows, place))
             self.figure_.colorbar(image, ax=ax)
         self.axes_[-1].set_xlabel("step")
         return self
+
+
+def _rows_to_show(weightings: list[NDArray[np.float64]]) -> NDArray[np.intp] | None:
+    """Return the rows that any head uses, or None for all rows of a small memory."""
+    sizes = {weights.shape[1] for weights in weightings}
+    if len(sizes) != 1 or sizes.pop() <= MOST_ROWS:
+        return None
+    used = np.max([weights.max(axis=0) for weights in weightings], axis=0) > LEAST_WEIGHT
+    return np.flatnonzero(used) if used.any() else None
+
+
+def _row_at(rows: NDArray[np.intp], place: float) -> str:
+    """Return the number of the row that is drawn at a place, to label it."""
+    index = round(place)
+    return str(rows[index]) if 0 <= index < len(rows) else ""
 
 
 def _take_heads(

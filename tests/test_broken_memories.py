@@ -8,6 +8,22 @@ from helpers import stepwise_classifier, tiny_copy
 
 from sknt.memories import MEMORIES, Memory, make_memory
 
+
+def step_in_place(self, interface, state):
+    state.clock.add_(1)
+    return ShiftRegister.step(self, interface, state)
+
+
+def step_that_remembers(self, interface, state):
+    self.last = interface
+    return ShiftRegister.step(self, interface, state)
+
+
+def step_across_the_batch(self, interface, state):
+    reads, state = ShiftRegister.step(self, interface, state)
+    return reads - reads.mean(0, keepdim=True), state
+
+
 BROKEN = {
     "bulky of unknown fields": ({"bulky": ("nope",)}, "bulky is .*cells, clock"),
     "bulky is text": ({"bulky": "cells"}, "bulky is 'cells'; it should be a tuple"),
@@ -34,6 +50,18 @@ BROKEN = {
     "state changes its kind": (
         {"step": lambda self, i, s: (s.cells[:, :2], Register(s.cells, s.clock + 0.5))},
         "step returned a state of .*keep the types",
+    ),
+    "step changes the state in place": (
+        {"step": step_in_place},
+        "step changed its arguments in place; it should return new tensors",
+    ),
+    "step assigns to self": (
+        {"step": step_that_remembers},
+        r"step assigned to self\.last; it should keep in the state",
+    ),
+    "sequences depend on each other": (
+        {"step": step_across_the_batch},
+        "step gives a sequence other results alone than in a batch",
     ),
     "penalty is one number": (
         {"penalty": lambda self, trace: trace.states.cells.sum()},

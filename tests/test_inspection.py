@@ -375,6 +375,23 @@ def test_a_row_is_seen_in_the_picture_of_a_memory_with_more_rows_than_pixels(pyp
     assert differs[columns].all()
 
 
+def test_of_a_large_memory_the_rows_in_use_are_drawn_with_their_numbers(pyplot):
+    write, read = np.zeros((2, 4, 1, 100_000))
+    write[[0, 1, 2, 3], 0, [70_000, 9, 9, 70_001]] = 0.9
+    read[2, 0, 123] = 0.02
+    read[:, 0, 5] = 0.005  # too little to be seen
+    display = MemoryTraceDisplay(
+        inputs=np.zeros((4, 2)), write_weights=write, read_weights=read
+    ).plot()
+    of_inputs, *of_heads = display.axes_
+    rows = [9, 123, 70_000, 70_001]
+    for axis, weights in zip(of_heads, (write, read), strict=True):
+        assert_array_equal(axis.images[0].get_array(), weights[:, 0, rows].T)
+        label = axis.yaxis.get_major_formatter()
+        assert [label(place, None) for place in range(-1, 5)] == ["", *map(str, rows), ""]
+    assert of_inputs.images[0].get_array().shape == (2, 4)
+
+
 def test_a_module_without_weightings_is_refused_by_name(sequences):
     class Line(torch.nn.Linear):
         def __init__(self, n_inputs, n_outputs):

@@ -213,6 +213,17 @@ def test_a_network_larger_than_the_machine_is_refused_before_it_is_built(
         SequenceNetwork(**{"n_inputs": 3, "n_outputs": 2, **too_large})
 
 
+def test_a_state_larger_than_the_machine_is_refused(monkeypatch):
+    monkeypatch.setattr(sizes, "machine_memory", lambda: 16 * 2**30)
+    message = (
+        r"one sequence with memory_size=100000 would take 37.3 GiB, most of it for its "
+        r"links of shape \(1, 100000, 100000\).*16.0 GiB.*memory='sam'"
+    )
+    with pytest.raises(ValueError, match=message):
+        SequenceNetwork(3, 2, memory="dnc", memory_size=100_000)
+    SequenceNetwork(3, 2, memory="dnc", memory_size=10_000)
+
+
 def test_the_size_of_a_network_is_counted_right():
     network = SequenceNetwork(
         3000, 4000, memory_size=9000, word_size=500, hidden_size=1500, n_layers=2

@@ -222,3 +222,23 @@ def test_regression_of_whole_sequences_is_the_same_without_a_tape(monkeypatch):
     plain = fit()
     for name, weight in plain.items():
         assert_array_equal(taped[name].numpy(), weight.numpy(), err_msg=name)
+
+
+@pytest.mark.parametrize("runs_on_tape", [False, True])
+def test_what_is_not_learned_of_the_first_state_has_no_gradient(runs_on_tape, monkeypatch):
+    network = make_network(memory="sam", memory_params={"n_nearest": 2})
+    sizes, add_up = [], torch.Tensor.sum
+    monkeypatch.setattr(
+        torch.Tensor,
+        "sum",
+        lambda self, *a, **k: sizes.append(self.numel()) or add_up(self, *a, **k),
+    )
+    tape = network.start_tape() if runs_on_tape else None
+    x = torch.randn(5, 8, 3)
+    results = network.run_on_tape(tape, x) if runs_on_tape else network(x)
+    results[0].square().mean().backward()
+    if runs_on_tape:
+        tape.backward()
+    largest_learned = 5 * max(SIZES["hidden_size"], SIZES["word_size"])
+    assert sizes
+    assert max(sizes) <= largest_learned < 5 * SIZES["memory_size"] * SIZES["word_size"]

@@ -25,8 +25,8 @@ A memory's class names the module in its attribute ``kernel``. The module export
 ``replay``             ``(d, interface, history, before, after)``: compute the state after
                        a step from the one before it, with what the history has of it.
                        Only parts that ``step_backward`` looks at in ``before`` have to be
-                       set. Optional: a kernel without it needs no state in
-                       ``step_backward``, and its whole history is kept
+                       set. Optional: a kernel without it must not look at ``before``,
+                       which then holds nothing, and its whole history is kept
 ``step_backward``      ``(d, interface, before, history, d_state, d_reads, d_interface,
                        scratch)``: backpropagate. ``d_state`` changes from the gradient
                        with respect to the state after the step to that before it;
@@ -53,6 +53,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from sknt.kernels import driver
 from sknt.kernels._compile import helper, stage
@@ -94,6 +95,9 @@ class Kernel(NamedTuple):
 loaded: dict[str, Kernel] = {}
 """The kernels that have been loaded, by their modules' names."""
 
+_served: WeakKeyDictionary[type, Kernel] = WeakKeyDictionary()
+"""The classes of memories that have been found to fit the kernels they name."""
+
 
 def load_kernel(module_name: str, memory: Any) -> Kernel:
     """Load the kernel of a memory; nothing is compiled before it is used.
@@ -112,14 +116,23 @@ def load_kernel(module_name: str, memory: Any) -> Kernel:
                 f"the kernel {module_name} does not define {', '.join(missing)}; "
                 "sknt.kernels.contract says what a kernel has to define"
             )
+        if memory is not None:
+            _check_parts(module, memory)
         loaded[module_name] = _build(module, memory)
-    return loaded[module_name]
+    kernel = loaded[module_name]
+    if memory is not None and _served.get(type(memory)) is not kernel:
+        _check_parts(sys.modules[module_name], memory)
+        if len(memory.bulky) != kernel.bulky:
+            raise TypeError(
+                f"the kernel {module_name} already serves memories with {kernel.bulky} "
+                f"bulky fields, but {type(memory).__name__}.bulky is {memory.bulky}"
+            )
+        _served[type(memory)] = kernel
+    return kernel
 
 
 def _build(module: Any, memory: Any) -> Kernel:
     d = module.dims(memory)
-    if memory is not None:
-        _check_parts(module, d, memory)
     describe = {kind: _with_a_part(getattr(module, kind)) for kind in KINDS}
     structures = {
         f"{kind}_parts": structure(kind, parts(d)) for kind, parts in describe.items()
@@ -153,8 +166,9 @@ def _build(module: Any, memory: Any) -> Kernel:
     )
 
 
-def _check_parts(module: Any, d: Any, memory: Any) -> None:
+def _check_parts(module: Any, memory: Any) -> None:
     """Refuse parts that are not those of the torch memory, in names, order or shapes."""
+    d = module.dims(memory)
     state, transposed = memory.initial_state(1), getattr(module, "transposed", ())
     given = {
         name: (*shape[:-2], *shape[:-3:-1]) if name in transposed else tuple(shape)

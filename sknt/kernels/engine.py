@@ -157,7 +157,8 @@ class Pass:
         d_states: Tensor | None,
         d_steps: Sequence[Tensor | None],
         needs_x: bool,
-    ) -> tuple[Tensor | None, list[Tensor], list[Tensor]]:
+        needs_state: Sequence[bool],
+    ) -> tuple[Tensor | None, list[Tensor | None], list[Tensor]]:
         """Backpropagate to the inputs, the first state and the parameters.
 
         Parameters
@@ -167,13 +168,17 @@ class Pass:
             trace; None for zeros.
         needs_x : bool
             Whether the gradient with respect to the inputs is wanted.
+        needs_state : sequence of bool
+            Whether that with respect to each part of the first state is wanted.
 
         Returns
         -------
         d_x : Tensor or None
-        d_state, d_parameters : list of Tensor
+        d_state : list of Tensor or None
             For a part of the first state that all sequences share, the sum of their
-            gradients.
+            gradients. What nobody wants is not computed: a sum over a large memory would
+            take longer than the steps of one that is sparse.
+        d_parameters : list of Tensor
         """
         (_, sizes, parts, places), x = self.call.plan, self.call.x
         if d_outputs is None:
@@ -194,9 +199,12 @@ class Pass:
         gather(d_weights, places.gradients, d_parameters)
         each = torch.from_numpy(d_parameters).split([n.numel() for n in self.shapes])
         d_state = [
-            d if len(d) == n else d.sum(0, keepdim=True)
-            for d, n in zip(
-                split_states(parts, torch.from_numpy(carry)), self.n_first, strict=True
+            None if not is_needed else d if len(d) == n else d.sum(0, keepdim=True)
+            for d, n, is_needed in zip(
+                split_states(parts, torch.from_numpy(carry)),
+                self.n_first,
+                needs_state,
+                strict=True,
             )
         ]
         d_each = [d.view(shape) for d, shape in zip(each, self.shapes, strict=True)]
@@ -226,8 +234,9 @@ class FusedSequences(torch.autograd.Function):
     def backward(ctx, d_outputs, d_states, *d_steps):
         """Backpropagate to the inputs, the first state and the weights."""
         _ = ctx.saved_tensors  # raises if one was changed in place
+        needs_x, *needs = ctx.needs_input_grad[3:]
         d_x, d_state, d_parameters = ctx.kept.backward(
-            d_outputs, d_states, d_steps, ctx.needs_input_grad[3]
+            d_outputs, d_states, d_steps, needs_x, needs[: len(ctx.kept.n_first)]
         )
         return None, None, None, d_x, *d_state, *d_parameters
 

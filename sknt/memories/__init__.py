@@ -109,7 +109,7 @@ def make_memory(
     if unknown := sorted(set(options) - set(known), key=str):
         raise ValueError(
             f"memory_params has {', '.join(map(repr, unknown))}, which memory={name!r} "
-            f"does not know; it knows {known}"
+            f"does not know; it knows {known}{_owners(unknown)}"
         )
     if memory_class.uses_inputs:
         options["n_inputs"] = n_inputs
@@ -117,6 +117,19 @@ def make_memory(
     if name not in _OWN:
         check_contract(memory, sizes[0], sizes[2], sizes[3], n_inputs)
     return memory
+
+
+def _owners(options: list[Any]) -> str:
+    """Say which of sknt's own memories know all of some options."""
+    owners = [
+        name
+        for name in sorted(_OWN)
+        if set(options) <= set(inspect.signature(MEMORIES[name]).parameters) - {"n_inputs"}
+    ]
+    if not owners:
+        return ""
+    names = " or ".join(f"memory={name!r}" for name in owners)
+    return f". {names} does: in a search over memories, give each a grid of its own"
 
 
 __all__ = [

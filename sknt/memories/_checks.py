@@ -25,9 +25,13 @@ def check_shift_range(shift_range: Any, memory_size: int) -> None:
     if n_shifts > memory_size:
         raise ValueError(
             f"shift_range={shift_range} makes {n_shifts} shifts, more than "
-            f"memory_size={memory_size} rows; use shift_range <= {(memory_size - 1) // 2} "
-            "in memory_params or more rows"
+            f"memory_size={memory_size} rows; use {_at_most((memory_size - 1) // 2)} in "
+            "memory_params, or more rows"
         )
+
+
+def _at_most(largest: int) -> str:
+    return f"shift_range <= {largest}" if largest else "shift_range=0"
 
 
 def check_choice(option: str, value: Any, known: tuple[str, ...]) -> None:
@@ -58,10 +62,11 @@ def check_n_nearest(n_nearest: Any, memory_size: int) -> None:
         return
     is_integer = isinstance(n_nearest, Integral) and not isinstance(n_nearest, bool)
     if not is_integer or not 1 <= n_nearest <= memory_size:
+        example = {"n_nearest": min(8, memory_size)}
         raise ValueError(
-            f"n_nearest={n_nearest!r} is not a number of rows from 1 to "
-            f"memory_size={memory_size}; use one, or None for 8, or for all rows of a "
-            "smaller memory (memory_params={'n_nearest': 8})"
+            f"n_nearest={n_nearest!r} is not a number of rows of memory_size="
+            f"{memory_size}; use 1 to {memory_size} (memory_params={example}), or None for "
+            "as many as is usual"
         )
 
 

@@ -59,10 +59,12 @@ def check_contract(
                 "return a state like that of initial_state",
             )
         sizes = (controller_size, n_inputs) if memory.uses_inputs else (controller_size,)
-        interface = memory.interface(*(parameter.new_zeros(_BATCH, n) for n in sizes))
+        interface = memory.interface(*(_varied(parameter, n) for n in sizes))
         _check_tuple("interface returned", interface, refuse)
         floats = _map(lambda t: t.to(parameter) if t.is_floating_point() else t, state)
+        given, attributes = _map(torch.clone, (interface, floats)), dict(vars(memory))
         result = memory.step(interface, floats)
+        _check_untouched(memory, given, (interface, floats), attributes, refuse)
         if not isinstance(result, tuple) or len(result) != 2:
             refuse(f"step returned {_told(result)}", "return the reads and the new state")
         reads, after = result
@@ -77,8 +79,53 @@ def check_contract(
                 f"step returned a state of {_kinds(after)}, not {_kinds(floats)}",
                 "keep the types, shapes and dtypes of the given one",
             )
+        _check_independence(memory, interface, floats, refuse)
         stacked = _map(lambda t: t.unsqueeze(1), Trace(memory.slim(after), interface))
         _check_results(memory, stacked, refuse)
+
+
+def _varied(like: Tensor, n: int) -> Tensor:
+    """Return numbers that differ from sequence to sequence."""
+    return torch.linspace(-1, 1, _BATCH * n).to(like).reshape(_BATCH, n)
+
+
+def _check_untouched(
+    memory: Memory, before: Any, after: Any, attributes: dict[str, Any], refuse: Refuse
+) -> None:
+    """Refuse a step that changed what it was given, or itself."""
+    if not _equal(before, after, torch.equal):
+        refuse("step changed its arguments in place", "return new tensors")
+    now = vars(memory)
+    changed = sorted(n for n in now if now[n] is not attributes.get(n, attributes))
+    if changed:
+        refuse(
+            f"step assigned to self.{changed[0]}",
+            "keep in the state what it has to remember",
+        )
+
+
+def _check_independence(memory: Memory, interface: Any, state: Any, refuse: Refuse) -> None:
+    """Refuse a step in which sequences depend on others of their batch."""
+    result, again = (memory.step(interface, state) for _ in range(2))
+    alone = memory.step(*_map(lambda t: t[:1], (interface, state)))
+    first = _map(lambda t: t[:1], result)
+    is_random = not _equal(result, again, torch.equal)  # such as with dropout
+    if not is_random and not _equal(first, alone, _close):
+        refuse(
+            "step gives a sequence other results alone than in a batch",
+            "compute nothing across the first axis",
+        )
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a, b, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _equal(a: Any, b: Any, equal: Callable[[Tensor, Tensor], bool]) -> bool:
+    """Compare tensors at the same places of nested tuples."""
+    if isinstance(a, Tensor):
+        return equal(a, b)
+    return all(_equal(x, y, equal) for x, y in zip(a, b, strict=True))
 
 
 def _check_results(memory: Memory, trace: Trace, refuse: Refuse) -> None:
@@ -140,7 +187,8 @@ def _kinds(tree: Any) -> Any:
 def _map(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
     if isinstance(tree, Tensor):
         return function(tree)
-    return type(tree)(*(_map(function, part) for part in tree))
+    make = getattr(type(tree), "_make", type(tree))  # of a NamedTuple, or of a plain tuple
+    return make([_map(function, part) for part in tree])
 
 
 def _told(value: Any) -> str:

@@ -98,6 +98,10 @@ class DNCMemory(Memory):
     -----
     Usage, links, precedence and all weightings are 0 before the first step.
 
+    Rows with the same usage are written in the order of their numbers. Where usages are
+    equal but for rounding, as they can be with ``memory_init="constant"``, that order may
+    be another one with another backend. Outputs are the same: such rows are alike.
+
     References
     ----------
     .. [1] Graves et al. (2016), "Hybrid computing using a neural network with dynamic
@@ -195,15 +199,19 @@ class DNCMemory(Memory):
 
     def initial_state(self, batch_size: int) -> DNCState:
         """Return M_0, with nothing used, linked, read or written, one copy per sequence."""
-        memory = self.initial_memory
         n, reads, writes = self.memory_size, self.n_read_heads, self.n_write_heads
+        zero = self.initial_memory.new_zeros(())
+
+        def zeros(*shape: int) -> Tensor:
+            return zero.expand(batch_size, *shape)
+
         return DNCState(
-            memory=memory.expand(batch_size, -1, -1),
-            links=memory.new_zeros(batch_size, writes, n, n),
-            usage=memory.new_zeros(batch_size, n),
-            precedence=memory.new_zeros(batch_size, writes, n),
-            read_weights=memory.new_zeros(batch_size, reads, n),
-            write_weights=memory.new_zeros(batch_size, writes, n),
+            memory=self.initial_memory.expand(batch_size, -1, -1),
+            links=zeros(writes, n, n),
+            usage=zeros(n),
+            precedence=zeros(writes, n),
+            read_weights=zeros(reads, n),
+            write_weights=zeros(writes, n),
         )
 
     def interface(self, hidden: Tensor) -> DNCInterface:

@@ -16,7 +16,7 @@ from sknt.nn.controllers import make_controller
 from sknt.nn.fused import missing, run_fused, warn_that_missing
 from sknt.nn.pooling import N_POOLED, POOLINGS, pool, reverse_steps, to_patches
 from sknt.nn.prepared import PreparedNetwork
-from sknt.nn.sizes import check_network_sizes
+from sknt.nn.sizes import check_network_sizes, check_state_size
 from sknt.nn.structure import structure_of
 from sknt.nn.tape import Tape
 from sknt.nn.unroll import unroll
@@ -166,6 +166,7 @@ class SequenceNetwork(nn.Module):
                     n_inputs=n_features,
                 ),
             )
+            check_state_size(self.cell.memory.initial_state(1), sizes.memory_size)
         self.readout = _make_linear(sizes.hidden_size + n_reads, width)
         self.head: nn.Linear | None = None
         if pooling not in (None, "last"):
@@ -340,7 +341,8 @@ class SequenceNetwork(nn.Module):
         """Tell whether nothing would be bypassed by a way around the forward method."""
         hooks = self._forward_hooks or self._forward_pre_hooks
         hooks = hooks or self._backward_hooks or self._backward_pre_hooks
-        return type(self).forward is SequenceNetwork.forward and not hooks
+        is_ours = type(self).forward is SequenceNetwork.forward
+        return is_ours and "forward" not in vars(self) and not hooks
 
     def _run(
         self,
@@ -426,6 +428,8 @@ class SequenceNetwork(nn.Module):
             backend = "reference"  # such a trace is only to be looked at
         if backend != "fused":
             return self._run_reference(x, lengths, state, traces)
+        if state is None and type(self).initial_state is not SequenceNetwork.initial_state:
+            state = self.initial_state(len(x))
         return run_fused(
             self.cell,
             self.readout,

@@ -62,11 +62,38 @@ def _check_memory(sizes: NetworkSizes, has_memory: bool) -> None:
     """Refuse a network that is larger than this machine's memory."""
     parts = _count_numbers(sizes, has_memory)
     n_bytes = sum(parts.values()) * torch.get_default_dtype().itemsize
+    largest = max(parts, key=lambda part: parts[part])
+    _check_bytes(n_bytes, "the network", f"most of it for {largest}", "smaller sizes")
+
+
+def check_state_size(state: Any, memory_size: int) -> None:
+    """Refuse a memory whose state of one sequence is larger than this machine's memory.
+
+    Parameters
+    ----------
+    state : NamedTuple of Tensor
+        As the memory returns it for one sequence, whether it takes room yet or not.
+    memory_size : int
+    """
+    parts = {f: p for f, p in state._asdict().items() if isinstance(p, torch.Tensor)}
+    n_bytes = {field: part.numel() * part.itemsize for field, part in parts.items()}
+    if not n_bytes:
+        return
+    largest = max(n_bytes, key=lambda field: n_bytes[field])
+    shape = tuple(parts[largest].shape[1:])
+    _check_bytes(
+        sum(n_bytes.values()),
+        f"the state of one sequence with memory_size={memory_size}",
+        f"most of it for its {largest} of shape {shape}",
+        "fewer rows, or memory='sam', which can have many",
+    )
+
+
+def _check_bytes(n_bytes: int, what: str, most: str, way_out: str) -> None:
     if n_bytes > 2**30 and n_bytes > (limit := machine_memory()):
-        largest = max(parts, key=lambda part: parts[part])
         raise ValueError(
-            f"the network would take {n_bytes / 2**30:,.1f} GiB, most of it for {largest}; "
-            f"this machine has {limit / 2**30:,.1f} GiB, so use smaller sizes"
+            f"{what} would take {n_bytes / 2**30:,.1f} GiB, {most}; "
+            f"this machine has {limit / 2**30:,.1f} GiB, so use {way_out}"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sknt.nn.cell import MemoryCell
+from sknt.nn.cell import ControllerCell, MemoryCell
 from sknt.nn.controllers import FeedForwardController, GRUController, LSTMController
 
 CONTROLLER_CODES = {LSTMController: 0, GRUController: 1, FeedForwardController: 2}
@@ -20,6 +20,12 @@ NO_MEMORY = "sknt.kernels.memories.none"
 """The kernel of a bare controller."""
 
 BYPASSED = "a layer is parametrized or has hooks, which the kernels would bypass"
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+"""What listens to a module."""
+
+OWN = ("forward", "step", "interface", "initial_state")
+"""Methods that an object may have been given in the place of those of its class."""
 
 
 def kernel_name(memory: Any) -> str | None:
@@ -40,19 +46,25 @@ class Structure:
     """
 
     def __init__(self, cell: Any, readout: Any):
+        self.cell, self.readout = cell, readout
+        self.controller: Any = cell.controller
+        self.memory = getattr(cell, "memory", None)
         self.modules = [*cell.modules(), *readout.modules()]
+        self.types = [*map(type, self.modules)]
         self.members = self._find_members()
-        self.memory = cell.memory if isinstance(cell, MemoryCell) else None
-        self.controller, self.readout = cell.controller, readout
-        self.layers = [*readout.modules()]
+        self.kernel = self._find_kernel()
+        layers = [*readout.modules()]
         tensors = [*cell.controller.parameters(), *readout.parameters()]
         if self.memory is not None:
-            self.layers += [*self.memory.modules()][1:]
+            layers += [*self.memory.modules()][1:]
             tensors += self.memory.parameters()
             tensors += [b for b in self.memory.buffers() if b.is_floating_point()]
         self.tensors = tensors
         # Others, such as statistics, take no part in a step.
-        self.layers = [layer for layer in self.layers if layer._parameters]
+        self.linear = [layer for layer in layers if layer._parameters]
+        self.called = self.linear
+        if type(cell) is ControllerCell or isinstance(self.controller, nn.Sequential):
+            self.called = [*self.linear, *self.controller.modules()]
         self._unsupported = self._find_unsupported()
         self._described: Any = None
 
@@ -68,14 +80,27 @@ class Structure:
             for member in members.values()
         ]
 
+    def _find_kernel(self) -> str | None:
+        return NO_MEMORY if self.memory is None else kernel_name(self.memory)
+
     def _find_unsupported(self) -> str | None:
-        if self.memory is not None and kernel_name(self.memory) is None:
+        if type(self.cell) not in (MemoryCell, ControllerCell):
+            return f"there are no kernels for the cell {type(self.cell).__name__}"
+        if self.kernel is None:
             return f"there are no kernels for the memory {type(self.memory).__name__}"
         if type(self.controller) not in CONTROLLER_CODES:
             kind = type(self.controller).__name__
             return f"there are no kernels for the controller {kind}"
-        if any(type(layer) is not nn.Linear for layer in self.layers):
+        linear = [self.readout, *self.linear]
+        if isinstance(self.controller, FeedForwardController):
+            units = [*self.controller][1::2]
+            linear += [*self.controller][::2]
+            if {*map(type, units)} != {nn.Tanh} or 2 * len(units) != len(self.controller):
+                return "the kernels know feed-forward layers of tanh units alone"
+        if any(type(layer) is not nn.Linear for layer in linear):
             return BYPASSED
+        if any(layer.bias is None for layer in linear):
+            return "the kernels take layers with a bias alone"
         return None
 
     def is_that_of(self, readout: Any) -> bool:
@@ -83,6 +108,8 @@ class Structure:
         members = self._find_members()
         return (
             readout is self.readout
+            and self.types == [*map(type, self.modules)]
+            and self.kernel == self._find_kernel()
             and len(members) == len(self.members)
             and all(map(is_, members, self.members))
         )
@@ -91,8 +118,13 @@ class Structure:
         """Return why the kernels cannot serve the network, or None if they can."""
         if self._unsupported:
             return self._unsupported
-        if any(layer._forward_hooks or layer._forward_pre_hooks for layer in self.layers):
-            return BYPASSED
+        for layer in self.called:
+            state = layer.__dict__
+            if any(state[hooks] for hooks in HOOKS):
+                return BYPASSED
+        for module in self.modules:
+            if any(name in module.__dict__ for name in OWN):
+                return f"a {type(module).__name__} has a method of its own"
         return None
 
     def why_unsuitable(self, x: Tensor) -> str | None:
@@ -111,39 +143,41 @@ class Structure:
         """Return the kernels' plan, and the parameters in their order."""
         from sknt.kernels.engine import make_plan
 
+        layers = self._layers()
         if self._described is None:
-            self._described = self._describe()
-        kernel, layers, network = self._described
+            self._described = self._describe(layers)
+        kernel, network = self._described
         readout, memory = self.readout, self.memory
         if memory is None:
             nothing = readout.weight.new_zeros(0, readout.in_features)
             projection = nothing, nothing[:, 0]
         else:
             projection = kernel.projection(memory)
-        sees_inputs = projection[0].shape[1] > network.hidden
-        parameters = [*layers, *projection, readout.weight, readout.bias]
+        network = network._replace(sees_inputs=projection[0].shape[1] > network.hidden)
+        of_layers = [parameter for layer in layers for parameter in layer]
+        parameters = [*of_layers, *projection, readout.weight, readout.bias]
         shapes = tuple(tuple(parameter.shape) for parameter in parameters)
-        network = network._replace(sees_inputs=sees_inputs)
         return make_plan(network, kernel, kernel.dims(memory), shapes), parameters
 
-    def _describe(self) -> tuple[Any, list[Tensor], Any]:
-        """Return the kernel, the controller's parameters and the network's sizes."""
+    def _layers(self) -> list[Any]:
+        """Return the parameters of each layer of the controller, as they are now."""
+        if isinstance(self.controller, FeedForwardController):
+            return [[layer.weight, layer.bias] for layer in [*self.controller][::2]]
+        return self.controller.all_weights
+
+    def _describe(self, layers: list[Any]) -> tuple[Any, Any]:
+        """Return the kernel and the network's sizes."""
         from sknt.kernels.contract import load_kernel
         from sknt.kernels.layout import Network
 
-        controller, memory, readout = self.controller, self.memory, self.readout
-        if isinstance(controller, FeedForwardController):
-            linear = [layer for layer in controller if isinstance(layer, nn.Linear)]
-            layers = [[layer.weight, layer.bias] for layer in linear]
-        else:
-            layers = controller.all_weights
+        assert self.kernel is not None
+        memory, readout = self.memory, self.readout
         read_heads, width = 0, 0
         if memory is not None:
             read_heads, width = memory.n_read_heads, memory.word_size
         n_reads = read_heads * width
-        name = None if memory is None else kernel_name(memory)
         network = Network(
-            controller=CONTROLLER_CODES[type(controller)],
+            controller=CONTROLLER_CODES[type(self.controller)],
             layers=len(layers),
             hidden=readout.in_features - n_reads,
             inputs=layers[0][0].shape[1] - n_reads,
@@ -152,8 +186,7 @@ class Structure:
             read_width=width,
             sees_inputs=False,
         )
-        of_layers = [parameter for layer in layers for parameter in layer]
-        return load_kernel(name or NO_MEMORY, memory), of_layers, network
+        return load_kernel(self.kernel, memory), network
 
 
 def structure_of(cell: Any, readout: Any) -> Structure:

@@ -51,7 +51,8 @@ class Tape:
         while self._records:
             kept, results, tensors = self._records.pop()
             d_outputs, *d_steps = (result.grad for result in results)
-            _, *gradients = kept.backward(d_outputs, None, d_steps, needs_x=False)
+            needs = [tensor.requires_grad for tensor in tensors[: len(kept.n_first)]]
+            _, *gradients = kept.backward(d_outputs, None, d_steps, False, needs)
             computed: list[Tensor] = []  # from parameters
             theirs: list[Tensor] = []  # the gradients with respect to them
             for tensor, gradient in zip(tensors, chain(*gradients), strict=True):
