@@ -40,7 +40,8 @@ class SequenceParameters:
             default="ntm"
         Kind of external memory: a Neural Turing Machine, a Differentiable Neural Computer,
         a dynamic NTM or a sparse access memory. None is the bare controller, the baseline
-        that shows whether memory helps.""",
+        that shows whether memory helps. Where a fit ends with a `network_share_` of 0, the
+        memory has no effect.""",
     )
     memory_size: int = parameter(
         default=128,
@@ -48,14 +49,16 @@ class SequenceParameters:
         network=True,
         doc="""int, default=128
         Number of memory rows N. Heads start out writing to a new row at each step, so
-        remembering a whole sequence takes as many rows as it has steps.""",
+        remembering a whole sequence takes as many rows as it has steps. "dnc" keeps a link
+        from each row to each other one; "sam" can have millions of rows.""",
     )
     word_size: int = parameter(
         default=20,
         constraint=_COUNT,
         network=True,
         doc="""int, default=20
-        Width W of a memory row.""",
+        Width W of a memory row; for "dntm", its address included. "sam" learns more
+        reliably with 64 to 128.""",
     )
     n_read_heads: int = parameter(
         default=1,
