@@ -214,6 +214,16 @@ def test_training_states_draw_and_a_soft_memory_never_does():
     assert (hard.initial_state(5).memory.draw == 0).all()
 
 
+@pytest.mark.parametrize("draw", [[1e9, 0], [-2, 0], [5, -1], [0.5, 0], [np.nan, 0]])
+def test_a_state_with_draws_that_there_are_not_is_refused(draw):
+    network, x = make_dntm(**HARD), make_inputs(n_steps=1)
+    state = network.initial_state(len(x))
+    wrong = torch.as_tensor(draw).to(x).expand(len(x), 2)
+    memory = state.memory._replace(draw=wrong)
+    with pytest.raises(ValueError, match="state.memory.draw.*whole numbers below"):
+        network(x, state=state._replace(memory=memory))
+
+
 @pytest.mark.parametrize("n_updates", [0, 3, 99])
 def test_a_curriculum_is_soft_with_probability_one_over_the_root_of_the_updates(n_updates):
     network = make_dntm(**HARD, curriculum=True)

@@ -202,6 +202,16 @@ class DNTMMemory(Memory):
         self.projection.weight.copy_(weight.T[:n_before])
         self.projection.bias.copy_(bias[:n_before])
 
+    def check_state(self, state: DNTMState) -> None:
+        """Refuse keys and counts of draws that there are not."""
+        keys, counts = state.draw.unbind(-1)
+        whole = (state.draw == state.draw.floor()) & (state.draw < LIMIT)
+        if not bool((whole.all(-1) & (keys >= SOFT) & (counts >= 0)).all()):
+            raise ValueError(
+                "state.memory.draw holds keys or counts that no network returns; give "
+                f"whole numbers below {LIMIT}, such as it returns them"
+            )
+
     def initial_state(self, batch_size: int) -> DNTMState:
         """Return empty contents and no usage; the most probable rows if hard."""
         key = ARGMAX if self.addressing == "hard" else SOFT
