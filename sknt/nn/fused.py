@@ -121,7 +121,7 @@ def run_fused(
     if laid_out is None:
         plan, parameters = structure_of(cell, readout).describe()
         first = _flatten(cell, plan, example)
-        if tape is not None and tape.serves(parameters):
+        if tape is not None and tape.serves([*first, *parameters]):
             outputs, steps = tape.run(plan, batch, x, first, parameters, traces)
             return _name_results(cell, plan, example, n_hops, outputs, None, *steps)
         tensors = [x, *first, *parameters]

@@ -20,11 +20,9 @@ class Tape:
         self._records: list[tuple[Any, list[Tensor], list[Tensor]]] = []
 
     @staticmethod
-    def serves(parameters: list[Tensor]) -> bool:
-        """Return whether nothing listens to the parameters' gradients."""
-        return not any(
-            p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters
-        )
+    def serves(tensors: list[Tensor]) -> bool:
+        """Return whether nothing listens to the tensors' gradients."""
+        return not any(t._backward_hooks or t._post_accumulate_grad_hooks for t in tensors)
 
     def run(
         self,
