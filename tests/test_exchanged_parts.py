@@ -108,6 +108,13 @@ def test_a_changed_network_computes_what_the_reference_path_does(controller, cha
         torch.testing.assert_close(result, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("memory", ["ntm", "dnc", "dntm", "sam", None])
+@pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
+def test_a_network_as_it_is_built_is_served_by_the_kernels(memory, controller):
+    network = SequenceNetwork(3, 2, **SIZES, memory=memory, controller=controller)
+    assert network.backend_for(torch.zeros(1, 2, 3)) == "fused"
+
+
 @pytest.mark.parametrize("controller", ["lstm", "gru"])
 def test_weights_that_are_no_parameters_are_read_anew(controller):
     torch.manual_seed(0)

@@ -167,9 +167,9 @@ def test_what_was_found_out_about_a_network_is_not_copied():
     network = make_network()
     network(torch.randn(1, 2, 3))
     copies = [copy.deepcopy(network), pickle.loads(pickle.dumps(network))]
-    assert network.cell.__dict__["_structure"] is not None
+    assert network.cell.known.structure is not None
     for other in copies:
-        assert other.cell.__dict__["_structure"] is None
+        assert other.cell.known.structure is None
         assert_same(on_tape(other), gradients(network, network))
 
 

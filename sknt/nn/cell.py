@@ -18,6 +18,16 @@ class CellState(NamedTuple):
     memory: Any  # the memory's NamedTuple
 
 
+class Known:
+    """What was found out about a cell, for as long as it holds; copies know nothing yet."""
+
+    structure: Any = None
+
+    def __reduce__(self) -> tuple[type["Known"], tuple[()]]:
+        """Leave all of it out of copies and files."""
+        return Known, ()
+
+
 class NoInterface(NamedTuple):
     """The interface of a cell without a memory."""
 
@@ -40,6 +50,7 @@ class MemoryCell(nn.Module):
             torch.zeros(memory.n_read_heads, memory.word_size)
         )
         initialize_for_memory(controller)
+        self.known = Known()
 
     def initial_state(self, batch_size: int) -> CellState:
         """Return the learned state before the first step, one copy per sequence."""
@@ -116,6 +127,7 @@ class ControllerCell(nn.Module):
     def __init__(self, controller: Any):
         super().__init__()
         self.controller: Any = controller
+        self.known = Known()
 
     def initial_state(self, batch_size: int) -> Any:
         """Return the controller's state before the first step."""

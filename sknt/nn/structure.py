@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sknt.nn.cell import ControllerCell, MemoryCell
+from sknt.nn.cell import ControllerCell, Known, MemoryCell
 from sknt.nn.controllers import FeedForwardController, GRUController, LSTMController
 
 CONTROLLER_CODES = {LSTMController: 0, GRUController: 1, FeedForwardController: 2}
@@ -68,10 +68,6 @@ class Structure:
         self._unsupported = self._find_unsupported()
         self._described: Any = None
 
-    def __reduce__(self) -> tuple[Any, tuple[()]]:
-        """Leave nothing of it in a copy or a file of the cell that it is kept with."""
-        return type(None), ()
-
     def _find_members(self) -> list[Any]:
         return [
             member
@@ -91,15 +87,15 @@ class Structure:
         if type(self.controller) not in CONTROLLER_CODES:
             kind = type(self.controller).__name__
             return f"there are no kernels for the controller {kind}"
-        linear = [self.readout, *self.linear]
+        own = [self.readout]  # layers that the engine itself computes
         if isinstance(self.controller, FeedForwardController):
             units = [*self.controller][1::2]
-            linear += [*self.controller][::2]
+            own += [*self.controller][::2]
             if {*map(type, units)} != {nn.Tanh} or 2 * len(units) != len(self.controller):
                 return "the kernels know feed-forward layers of tanh units alone"
-        if any(type(layer) is not nn.Linear for layer in linear):
+        if any(type(layer) is not nn.Linear for layer in (*own, *self.linear)):
             return BYPASSED
-        if any(layer.bias is None for layer in linear):
+        if any(layer.bias is None for layer in own):
             return "the kernels take layers with a bias alone"
         return None
 
@@ -191,7 +187,7 @@ class Structure:
 
 def structure_of(cell: Any, readout: Any) -> Structure:
     """Return the structure of a cell and a readout, the last one if it still holds."""
-    known = cell.__dict__.get("_structure")
-    if known is None or not known.is_that_of(readout):
-        known = cell.__dict__["_structure"] = Structure(cell, readout)
-    return known
+    known = vars(cell).get("known") or Known()  # a cell of an older file has none
+    if known.structure is None or not known.structure.is_that_of(readout):
+        known.structure = Structure(cell, readout)
+    return known.structure
