@@ -90,7 +90,7 @@ def test_more_shifts_than_rows_are_refused_with_the_widest_that_fits(n_rows, wid
             N_INPUTS, 2, memory_size=n_rows, memory_params={"shift_range": shift_range}
         )
 
-    expected = f"shift_range={widest + 1} .*memory_size={n_rows} .*use shift_range.*= ?{widest} "
+    expected = f"shift_range={widest + 1} .*memory_size={n_rows} .*range.*= ?{widest} in "
     with pytest.raises(ValueError, match=expected):
         make(widest + 1)
     assert make(widest)(torch.zeros(1, 2, N_INPUTS))[0].isfinite().all()
