@@ -145,7 +145,9 @@ def test_no_change_of_a_weight_is_overlooked(memory, backend, change):
     assert torch.equal(fresh(x)[0], after)
     assert torch.equal(network.prepare()(x)[0], after)
     network.backend = "auto"  # through the kernels, whatever it is
-    torch.testing.assert_close(network.prepare()(x)[0], after)
+    close = {"rtol": 1e-4, "atol": 1e-4}  # rounding, which large strengths amplify
+    assert not torch.allclose(after, before, **close)
+    torch.testing.assert_close(network.prepare()(x)[0], after, **close)
 
 
 def test_subclasses_and_hooks_are_not_bypassed():
