@@ -4,6 +4,7 @@ import copy
 import gc
 import pickle
 import weakref
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -241,3 +242,22 @@ def test_what_is_not_learned_of_the_first_state_has_no_gradient(runs_on_tape, mo
     largest_learned = 5 * max(SIZES["hidden_size"], SIZES["word_size"])
     assert sizes
     assert max(sizes) <= largest_learned < 5 * SIZES["memory_size"] * SIZES["word_size"]
+
+
+def test_a_subclass_may_choose_the_state_that_training_starts_from():
+    class Elsewhere(SequenceNetwork):
+        seeds: ClassVar = []
+
+        def training_state(self, batch_size, seed, n_updates):
+            self.seeds.append(seed)
+            return self.initial_state(batch_size)
+
+    X, y = make_copy(8, max_length=3, random_state=0)
+    NTMSequenceClassifier(
+        **SIZES,
+        return_sequences=True,
+        max_epochs=1,
+        random_state=0,
+        net_params={"module": Elsewhere},
+    ).fit(X, y)
+    assert len(set(Elsewhere.seeds)) == 2

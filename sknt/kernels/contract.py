@@ -118,7 +118,9 @@ def load_kernel(module_name: str, memory: Any) -> Kernel:
             )
         if memory is not None:
             _check_parts(module, memory)
-        loaded[module_name] = _build(module, memory)
+        kernel = loaded[module_name] = _build(module, memory)
+        if memory is not None:
+            _served[type(memory)] = kernel
     kernel = loaded[module_name]
     if memory is not None and _served.get(type(memory)) is not kernel:
         _check_parts(sys.modules[module_name], memory)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from sklearn.utils import ClassifierTags
 from skorch import NeuralNet
 from skorch.dataset import ValidSplit, unpack_data
-from skorch.utils import to_device, to_tensor
+from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sknt.nn import SequenceNetwork
 from sknt.nn.pooling import at_last_steps
 from sknt.training.batches import holds_sequences, sequence_loader
 from sknt.training.perturbations import AddToGradient, with_noise
@@ -208,7 +209,7 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
 
     def _run_module(self, x: Tensor, lengths: Tensor, **params: Any) -> tuple[Any, ...]:
         """Return what the module gives, as a tuple that begins with the outputs."""
-        x, lengths = (to_device(part, self.device) for part in (x, lengths))
+        x, lengths = (to_tensor(part, device=self.device) for part in (x, lengths))
         if self.tape_ is not None:
             return self.module_.run_on_tape(self.tape_, x, lengths, **params)
         results = self.module_(x=x, lengths=lengths, **params)
@@ -216,8 +217,11 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
 
     def _training_state(self, n_sequences: int) -> Any:
         """Return the state that the module wants an update to start from, if any."""
-        if not getattr(self.module_, "has_training_state", False):
+        if not hasattr(self.module_, "training_state"):
             return None
+        method = getattr(type(self.module_), "training_state", None)
+        if method is SequenceNetwork.training_state and not self.module_.has_training_state:
+            return None  # without drawing a seed
         n_updates = self.progress_.n_updates
         words = np.random.SeedSequence((self.draw_seed, n_updates)).generate_state(1)
         return self.module_.training_state(n_sequences, int(words[0]), n_updates)
