@@ -23,7 +23,7 @@ SMALL = {
     [
         NTMSequenceClassifier(max_epochs=5, **SMALL),
         # REINFORCE's gradient is unbiased but noisy: it takes more and larger steps.
-        NTMSequenceRegressor(max_epochs=60, learning_rate=0.03, **SMALL),
+        NTMSequenceRegressor(max_epochs=60, batch_size=32, learning_rate=0.05, **SMALL),
     ]
 )
 def test_scikit_learn_compatible(estimator, check):

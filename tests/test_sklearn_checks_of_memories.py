@@ -9,16 +9,17 @@ from sknt.memories import MEMORIES
 pytestmark = pytest.mark.slow
 
 SMALL = {"memory_size": 8, "word_size": 4, "hidden_size": 16}
+FAST = {"max_epochs": 30, "batch_size": 32, "learning_rate": 0.03}
 
 
 @parametrize_with_checks(
     [
-        Estimator(memory=memory, max_epochs=max_epochs, **SMALL)
+        Estimator(memory=memory, **params, **SMALL)
         for memory in MEMORIES
         if memory != "ntm"
-        for Estimator, max_epochs in (
-            (NTMSequenceClassifier, 5),
-            (NTMSequenceRegressor, 30),
+        for Estimator, params in (
+            (NTMSequenceClassifier, {"max_epochs": 5}),
+            (NTMSequenceRegressor, FAST),
         )
     ]
 )

@@ -62,26 +62,44 @@ def place_reads(d, interface, memory, history, scratch):
         multiply(one, n, d.modes, modes, d.modes, one, of_head, stride, focus, n, put)
 
 
+@helper
+def _direction(d, forth, history, scratch):
+    """Return pointers to what links lead to, backwards (0) or forwards (1), and more.
+
+    These are the weightings, their logarithms, the totals and the sharpened weightings.
+    """
+    first = forth * (d.write_heads + 1) * d.read_heads * d.rows
+    totals = at(history.totals, forth * d.write_heads * d.read_heads)
+    followed, logs = at(history.targets, first), at(history.logs, first)
+    return followed, logs, totals, at(scratch.sharpened, first)
+
+
 @stage
 def _sharpen(d, interface, history, scratch):
     """Return where the modes lead after sharpening, if there is any."""
     if not d.sharpens:
         return history.targets
-    reads, writes, size = d.read_heads, d.write_heads, d.read_heads * d.rows
     for forth in range(2):
-        first, heads = forth * (writes + 1) * size, forth * writes * reads
+        followed, logs, totals, sharpened = _direction(d, forth, history, scratch)
+        sharpness = at(interface.sharpness, forth)
         sharpen(
             d.rows,
-            writes,
-            reads,
-            at(interface.sharpness, forth),
-            at(history.targets, first),
-            at(history.logs, first),
-            at(scratch.sharpened, first),
-            at(history.totals, heads),
+            d.write_heads,
+            d.read_heads,
+            sharpness,
+            followed,
+            logs,
+            sharpened,
+            totals,
         )
-    content = targets_of(d, history.targets, writes)
-    copy(size, content, targets_of(d, scratch.sharpened, writes))
+    return _beside_contents(d, history, scratch)
+
+
+@helper
+def _beside_contents(d, history, scratch):
+    """Copy the contents' weightings, which nothing sharpens, beside the sharpened ones."""
+    content = targets_of(d, history.targets, d.write_heads)
+    copy(d.read_heads * d.rows, content, targets_of(d, scratch.sharpened, d.write_heads))
     return scratch.sharpened
 
 
@@ -154,23 +172,22 @@ def _sharpen_again(d, interface, history, scratch):
     """Return where the modes lead after sharpening, as :func:`_sharpen` does."""
     if not d.sharpens:
         return history.targets
-    reads, writes, size = d.read_heads, d.write_heads, d.read_heads * d.rows
     for forth in range(2):
-        first, heads = forth * (writes + 1) * size, forth * writes * reads
+        followed, logs, totals, sharpened = _direction(d, forth, history, scratch)
+        sharpness = at(interface.sharpness, forth)
+        powers = targets_of(d, scratch.powers, forth * (d.write_heads + 1))
         sharpen_again(
             d.rows,
-            writes,
-            reads,
-            at(interface.sharpness, forth),
-            at(history.targets, first),
-            at(history.logs, first),
-            at(history.totals, heads),
-            at(scratch.sharpened, first),
-            at(scratch.powers, first),
+            d.write_heads,
+            d.read_heads,
+            sharpness,
+            followed,
+            logs,
+            totals,
+            sharpened,
+            powers,
         )
-    content = targets_of(d, history.targets, writes)
-    copy(size, content, targets_of(d, scratch.sharpened, writes))
-    return scratch.sharpened
+    return _beside_contents(d, history, scratch)
 
 
 @stage
@@ -178,20 +195,22 @@ def _sharpen_backward(d, interface, history, gradient, scratch):
     """Backpropagate through the sharpening of what links lead to, if there is any."""
     if not d.sharpens:
         return
-    reads, writes, size = d.read_heads, d.write_heads, d.read_heads * d.rows
     for forth in range(2):
-        first, heads = forth * (writes + 1) * size, forth * writes * reads
+        followed, logs, totals, sharpened = _direction(d, forth, history, scratch)
+        sharpness = at(interface.sharpness, forth)
+        powers = targets_of(d, scratch.powers, forth * (d.write_heads + 1))
+        slopes = targets_of(d, scratch.targets_gradient, forth * (d.write_heads + 1))
         sharpen_backward(
             d.rows,
-            writes,
-            reads,
-            at(interface.sharpness, forth),
-            at(history.targets, first),
-            at(history.logs, first),
-            at(history.totals, heads),
-            at(scratch.sharpened, first),
-            at(scratch.powers, first),
-            at(scratch.targets_gradient, first),
+            d.write_heads,
+            d.read_heads,
+            sharpness,
+            followed,
+            logs,
+            totals,
+            sharpened,
+            powers,
+            slopes,
             at(gradient.sharpness, forth),
         )
 
