@@ -22,6 +22,7 @@ from torch import _foreach_norm as foreach_norm
 from torch import _foreach_sqrt_ as foreach_sqrt_
 from torch import _fused_adam_ as fused_adam_
 from torch import _fused_adamw_ as fused_adamw_
+from torch._utils import _unflatten_dense_tensors as unflatten_dense_tensors
 
 __all__ = [
     "BaseScorer",
@@ -41,4 +42,5 @@ __all__ = [
     "foreach_sqrt_",
     "fused_adam_",
     "fused_adamw_",
+    "unflatten_dense_tensors",
 ]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from sknt._private import unflatten_dense_tensors
 from sknt.kernels import blocks, buffers, driver, guards
 from sknt.kernels.contract import Kernel
 from sknt.kernels.gradients import common_sizes, weight_gradients
@@ -148,7 +149,7 @@ class Pass:
         self.n_first = [len(part) for part in state]
         # Kernels that never replay keep no copy of a state, but may have to start again.
         self.first = () if plan.kernel.replays else state
-        self.shapes = [part.shape for part in parameters]
+        self.parameters = parameters
         self.call = Call(plan, batch, Weights(plan.places, parameters), x)
 
     def backward(
@@ -197,7 +198,7 @@ class Pass:
         d_weights = self.call.backward(self.first, carry, d_x, d_outputs.numpy(), *d_trace)
         d_parameters = buffers.take(len(places.gradients), x.dtype)
         gather(d_weights, places.gradients, d_parameters)
-        each = torch.from_numpy(d_parameters).split([n.numel() for n in self.shapes])
+        d_each = unflatten_dense_tensors(torch.from_numpy(d_parameters), self.parameters)
         d_state = [
             None if not is_needed else d if len(d) == n else d.sum(0, keepdim=True)
             for d, n, is_needed in zip(
@@ -207,8 +208,7 @@ class Pass:
                 strict=True,
             )
         ]
-        d_each = [d.view(shape) for d, shape in zip(each, self.shapes, strict=True)]
-        return torch.from_numpy(d_x) if needs_x else None, d_state, d_each
+        return torch.from_numpy(d_x) if needs_x else None, d_state, [*d_each]
 
 
 class FusedSequences(torch.autograd.Function):
