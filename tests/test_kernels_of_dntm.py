@@ -13,7 +13,7 @@ from kernel_helpers import compiled
 from torch.testing import assert_close
 
 from sknt.kernels import engine
-from sknt.kernels.memories import dntm as kernel
+from sknt.kernels.memories import _dntm_choice as choice
 from sknt.nn.unroll import map_state
 from sknt.ops.draws import LIMIT, choose, make_keys, uniforms
 
@@ -112,7 +112,7 @@ def test_single_precision_draws_the_same_rows():
 def draw_one_by_one(probabilities, keys, counts, head):
     rows = np.empty(len(keys), np.int64)
     for i in range(len(keys)):
-        rows[i] = kernel._draw(probabilities.size, probabilities, keys[i], counts[i], head)
+        rows[i] = choice.draw(probabilities.size, probabilities, keys[i], counts[i], head)
     return rows
 
 

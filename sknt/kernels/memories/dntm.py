@@ -24,6 +24,7 @@ from sknt.kernels.functions import (
     softplus,
 )
 from sknt.kernels.layout import PORTION
+from sknt.kernels.memories._dntm_choice import choose, choose_backward
 from sknt.kernels.ops.addressing import (
     compare_keys,
     interpolate_backward,
@@ -36,12 +37,6 @@ from sknt.kernels.ops.writing import write_column, write_column_backward
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON
-from sknt.ops.draws import LIMIT
-
-TINY = 1e-30
-"""Smaller probabilities count as this in logarithms; it is no subnormal number."""
-
-_MASK = 2**32 - 1
 
 
 class Dims(NamedTuple):
@@ -213,104 +208,6 @@ def activate_backward(d, raw, interface, gradient, scratch):
     clip_backward(d.columns, d.clip, gradient.key, raw.key)
 
 
-# Choice of rows
-
-
-@helper
-def _scramble(bits):
-    """Permute the whole numbers below 2**32, as ``sknt.ops.draws`` does."""
-    bits = ((bits ^ (bits >> 16)) * 0x21F0AAAD) & _MASK
-    bits = ((bits ^ (bits >> 15)) * 0x735A2D97) & _MASK
-    return bits ^ (bits >> 15)
-
-
-@helper
-def _draw(n, probabilities, key, count, head):
-    """Return the row on which the number of a key, a count and a head falls."""
-    bits = _scramble(_scramble(_scramble(int(key)) ^ int(count)) ^ head)
-    drawn = (2 * (bits >> 9) + 1) / LIMIT
-    row, end = 0, probabilities[0] + 0.0  # in double precision
-    while row < n - 1 and end <= drawn:
-        row += 1
-        end += probabilities[row]
-    return row
-
-
-@helper
-def _most_probable(n, probabilities):
-    """Return the first of the most probable rows, or of those that are NaN."""
-    row, largest = 0, probabilities[0]
-    for i in range(1, n):
-        p = probabilities[i]
-        if p > largest or (p != p and largest == largest):
-            row, largest = i, p
-    return row
-
-
-@helper
-def _log(p):
-    """Return the logarithm of a probability that may be 0, and NaN of NaN."""
-    tiny = p * 0 + TINY
-    return log(tiny if p < tiny else p)
-
-
-@helper
-def _entropy(n, probabilities):
-    """Return the entropy of a weighting, in nats."""
-    entropy = number(probabilities, 0.0)
-    for i in range(n):
-        entropy -= probabilities[i] * _log(probabilities[i])
-    return entropy
-
-
-@stage
-def _choose(d, state, history):
-    """Choose a row for each head, unless the weightings are soft, and count the draw."""
-    n, zero, one = d.rows, number(state.draw, 0.0), number(state.draw, 1.0)
-    key, count = state.draw[0], state.draw[1]
-    for head in range(d.heads):
-        probabilities = at(history.probabilities, head * n)
-        weights = at(history.weights, head * n)
-        if key == -one:
-            copy(n, probabilities, weights)
-            continue
-        if key > zero:
-            row = _draw(n, probabilities, key, count, head)
-            state.log_probability[head] += _log(probabilities[row])
-            state.entropy[head] += _entropy(n, probabilities)
-        else:
-            row = _most_probable(n, probabilities)
-        for i in range(n):
-            weights[i] = zero
-        weights[row] = one
-    if key > zero:
-        count += one
-        state.draw[1] = zero if count == number(state.draw, LIMIT) else count
-
-
-@stage
-def _choose_backward(d, head, key, history, d_state, d_focus, d_logits):
-    """Backpropagate from a head's weighting and the sums to its logits.
-
-    Nothing goes through a choice. Of a drawn one, the gradient of log p is one at the row
-    less p, and that of the entropy H is -p (log p + H).
-    """
-    n, zero, one = d.rows, number(d_focus, 0.0), number(d_focus, 1.0)
-    probabilities = at(history.probabilities, head * n)
-    if d.is_hard == 0 or key == -one:
-        copy(n, d_focus, d_logits)
-        softmax_backward(n, probabilities, d_logits, d_logits)
-    elif key > zero:
-        chosen, entropy = at(history.weights, head * n), _entropy(n, probabilities)
-        d_log, d_entropy = d_state.log_probability[head], d_state.entropy[head]
-        for i in range(n):
-            p = probabilities[i]
-            d_logits[i] = d_log * (chosen[i] - p) - d_entropy * p * (_log(p) + entropy)
-    else:
-        for i in range(n):
-            d_logits[i] = zero
-
-
 # The step
 
 
@@ -328,7 +225,7 @@ def step(d, interface, state, reads, history, scratch):
     compare_keys(d, interface, state.memory, scratch)
     _address(d, interface, state, history, scratch)
     if d.is_hard:
-        _choose(d, state, history)
+        choose(d, state, history)
     weights = _weights(d, history)
     multiply_transposed(
         d.read_heads, d.width, d.acting, weights, n, state.memory, n, reads, d.width, put
@@ -470,7 +367,7 @@ def _address_backward(d, interface, before, history, d_state, gradient, scratch)
     for head in range(d.heads):
         d_focus = of_head(d, d_state.read_weights, d_state.write_weights, head)
         d_logits = at(scratch.row_gradients, head * n)
-        _choose_backward(d, head, key, history, d_state, d_focus, d_logits)
+        choose_backward(d, head, key, history, d_state, d_focus, d_logits)
         if d.shifts:
             last = of_head(d, before.read_weights, before.write_weights, head)
             content = at(history.content, head * n)

@@ -30,6 +30,7 @@ from sknt.kernels.functions import (
     tanh_backward,
 )
 from sknt.kernels.layout import PORTION
+from sknt.kernels.memories._sam_accesses import find_unused, list_rows, put_last
 from sknt.kernels.pointers import at, copy, number, plain
 from sknt.kernels.products import multiply, multiply_transposed
 from sknt.ops.addressing import EPSILON
@@ -153,7 +154,7 @@ def prepare(d, state, blank):
             state.read_rows[i] = number(state.step, 0.0)  # not a row: do not look there
     if blank:
         return
-    _list_rows(d, state)
+    list_rows(d, state)
     zero, top = number(state.step, 0.0), 0
     for row in range(d.rows):
         content = at(state.memory, row * d.width)
@@ -161,74 +162,6 @@ def prepare(d, state, blank):
             top = row + 1 if content[i] != zero else top
         state.norms[row] = _norm(d.width, content)
     state.top[0] = number(state.step, top)
-
-
-@stage
-def _list_rows(d, state):
-    """List the rows that have been accessed, sorted by their last access."""
-    rows, n, zero = state.norms, 0, number(state.step, 0.0)  # borrow some memory
-    for row in range(d.rows):
-        if state.last_access[row] != zero:
-            rows[n] = number(rows, row)
-            n += 1
-    for i in range(n // 2 - 1, -1, -1):
-        _sift(state.last_access, rows, i, n)
-    for end in range(n - 1, 0, -1):
-        latest = rows[0]
-        rows[0] = rows[end]
-        rows[end] = latest
-        _sift(state.last_access, rows, 0, end)
-    for i in range(n):
-        _append(state, int(rows[i]))
-
-
-@helper
-def _is_later(last_access, one, other):
-    """Tell whether a row was accessed after another, or is the second of two alike."""
-    x, y = last_access[int(one)], last_access[int(other)]
-    return x > y or (x == y and one > other)
-
-
-@helper
-def _sift(last_access, heap, i, n):
-    """Move an element of a heap down to its place; the latest row is at the root."""
-    row = heap[i]
-    while 2 * i + 1 < n:
-        below = 2 * i + 1
-        if below + 1 < n and _is_later(last_access, heap[below + 1], heap[below]):
-            below += 1
-        if not _is_later(last_access, heap[below], row):
-            break
-        heap[i] = heap[below]
-        i = below
-    heap[i] = row
-
-
-@helper
-def _is_listed(state, row):
-    """Tell whether a row has been accessed."""
-    zero = number(state.older, 0.0)
-    return state.older[row] != zero or int(state.oldest[0]) == row + 1
-
-
-@helper
-def _append(state, row):
-    """Put a row at the end of the list."""
-    zero, last = number(state.older, 0.0), int(state.newest[0])
-    state.older[row], state.newer[row] = state.newest[0], zero
-    here = state.newer if last > 0 else state.oldest
-    here[last - 1 if last > 0 else 0] = number(state.newer, row + 1)
-    state.newest[0] = number(state.newest, row + 1)
-
-
-@helper
-def _unlink(state, row):
-    """Take a row out of the list."""
-    before, after = int(state.older[row]), int(state.newer[row])
-    here = state.newer if before > 0 else state.oldest
-    here[before - 1 if before > 0 else 0] = state.newer[row]
-    here = state.older if after > 0 else state.newest
-    here[after - 1 if after > 0 else 0] = state.older[row]
 
 
 # The interface
@@ -279,7 +212,7 @@ def step(d, interface, state, reads, history, scratch):
     """Write with all heads, then read the new memory."""
     n_reads, n_writes = d.read_heads * d.nearest, d.write_heads * (d.nearest + 1)
     copy(n_reads, state.read_weights, history.previous)
-    _find_unused(d, state)
+    find_unused(d, state)
     _address_writes(d, interface, state)
     _write(d, interface, state)
     _find_nearest(d, interface, state, history, scratch)
@@ -291,25 +224,6 @@ def step(d, interface, state, reads, history, scratch):
     copy(n_writes, state.write_weights, history.write_weights)
     state.step[0] += number(state.step, 1.0)
     _access(d, state, history.accessed)
-
-
-@stage
-def _find_unused(d, state):
-    """Find the rows whose last access is longest ago, one for each write head."""
-    last, n, row = d.nearest, 0, int(state.fresh[0])
-    while row < d.rows and _is_listed(state, row):
-        row += 1
-    state.fresh[0] = number(state.fresh, row)
-    while n < d.write_heads and row < d.rows:
-        if not _is_listed(state, row):
-            state.write_rows[n * (last + 1) + last] = number(state.write_rows, row)
-            n += 1
-        row += 1
-    row = int(state.oldest[0])
-    while n < d.write_heads and row > 0:
-        state.write_rows[n * (last + 1) + last] = number(state.write_rows, row - 1)
-        n += 1
-        row = int(state.newer[row - 1])
 
 
 @helper
@@ -447,9 +361,7 @@ def _access(d, state, accessed):
     accessed[n] = number(accessed, 0.0)
     for i in range(n):
         row = int(accessed[i]) - 1
-        if _is_listed(state, row):
-            _unlink(state, row)
-        _append(state, row)
+        put_last(state, row)
         state.last_access[row] = state.step[0]
 
 
