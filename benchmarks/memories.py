@@ -46,7 +46,7 @@ ONE = {"optimizer": "muon-adam", "consolidation": 3.0}
 """The settings of all tasks and memories; the rest are the estimators' defaults."""
 
 COPY, RECALL = learning.TASKS["copy"].params, learning.TASKS["recall"].params
-SMALL_STEPS = {"optimizer": "muon", "learning_rate": 0.005}
+SMALL_STEPS = {"learning_rate": 0.005}
 SHIFTS = {"memory_params": {"shift_range": 1, "address_size": 1}}
 WIDE = {
     "word_size": 48,
@@ -64,8 +64,12 @@ SUITED = {
     ("dntm with shifts", "recall"): ("dntm", 100, {**RECALL, **SHIFTS}),
     ("dntm", "copy"): ("dntm", 60, COPY),
     ("dntm", "recall"): ("dntm", 140, {**RECALL, **WIDE}),
-    ("sam", "copy"): ("sam", 60, {**COPY, **SMALL_STEPS, "word_size": 64}),
-    ("sam", "recall"): ("sam", 100, {**RECALL, **SMALL_STEPS, "word_size": 128}),
+    ("sam", "copy"): ("sam", 100, {**ONE, **SMALL_STEPS, "word_size": 64}),
+    ("sam", "recall"): (
+        "sam",
+        100,
+        {**RECALL, **SMALL_STEPS, "optimizer": "muon", "word_size": 128},
+    ),
 }
 """Settings that suit a memory on a task: memory, epochs and the estimator's parameters."""
 
