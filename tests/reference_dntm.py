@@ -111,6 +111,14 @@ def draw(probabilities, key, count, head):
     return len(probabilities) - 1
 
 
+def most_probable(probabilities):
+    """Return the first row that is as probable as any other, but for 0.1 %."""
+    for row, probability in enumerate(probabilities):
+        if probability >= 0.999 * max(probabilities):
+            return row
+    return 0
+
+
 def run(weights, sequence, key=-1):
     """Run over one sequence of shape (n_timesteps, n_inputs).
 
@@ -157,7 +165,7 @@ def run(weights, sequence, key=-1):
                     w = interpolate(w, weightings[number], head["gate"][0])
                     w = sharpen(shift(w, head["shift"]), head["gamma"][0])
                 if key >= 0:
-                    row = int(np.argmax(w)) if key == 0 else draw(w, key, count, number)
+                    row = most_probable(w) if key == 0 else draw(w, key, count, number)
                     if key > 0:
                         log_probability[number] += np.log(w[row])
                         entropy[number] -= sum(p * np.log(p) for p in w)

@@ -81,3 +81,38 @@ def test_a_module_that_is_not_there_is_named(run, monkeypatch):
     register_memory("own", type("Own", (NTMMemory,), own))
     with pytest.raises(ImportError, match="no_such_kernel"):
         SequenceNetwork(3, 2, memory="own", memory_size=7)(torch.zeros(1, 2, 3))
+
+
+def test_a_function_with_other_arguments_is_named(run):
+    @contract.stage
+    def step(d, interface, state, reads, history):
+        pass
+
+    with pytest.raises(
+        TypeError, match=r"some_kernel\.step takes 5 arguments instead of 6"
+    ):
+        run({**without("step"), "step": step})
+
+
+def test_a_function_that_is_not_compiled_is_named(run):
+    def activate(d, raw, interface, scratch):
+        pass
+
+    with pytest.raises(TypeError, match=r"some_kernel\.activate is not compiled; decorate"):
+        run({**without("activate"), "activate": activate})
+
+
+@pytest.mark.parametrize("history", [None, {"content": (2.0, 7)}, {"content": 14}])
+def test_shapes_that_are_none_are_refused(run, history):
+    with pytest.raises(
+        TypeError, match=r"some_kernel\.history returned .* tuples of integers"
+    ):
+        run({**without("history"), "history": lambda d: history})
+
+
+def test_a_projection_without_a_bias_is_refused(run):
+    def projection(memory):
+        return memory.projection.weight
+
+    with pytest.raises(TypeError, match=r"some_kernel\.projection returned Parameter"):
+        run({**without(""), "projection": projection})

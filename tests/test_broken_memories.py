@@ -24,6 +24,33 @@ def step_across_the_batch(self, interface, state):
     return reads - reads.mean(0, keepdim=True), state
 
 
+def state_of_the_first(self, interface, state):
+    reads, state = ShiftRegister.step(self, interface, state)
+    return reads, state._replace(cells=state.cells[:1].expand_as(state.cells))
+
+
+def interface_that_remembers(self, hidden):
+    self.last = hidden
+    return ShiftRegister.interface(self, hidden)
+
+
+def step_that_learns(self, interface, state):
+    self.speak.bias.data.add_(1)
+    return ShiftRegister.step(self, interface, state)
+
+
+def reads_that_are(change):
+    def step(self, interface, state):
+        reads, state = ShiftRegister.step(self, interface, state)
+        return change(reads), state
+
+    return step
+
+
+def parts_of_rows(**rows):
+    return {"parts": lambda self: {n: {"speak.weight": some} for n, some in rows.items()}}
+
+
 BROKEN = {
     "bulky of unknown fields": ({"bulky": ("nope",)}, "bulky is .*cells, clock"),
     "bulky is text": ({"bulky": "cells"}, "bulky is 'cells'; it should be a tuple"),
@@ -63,6 +90,42 @@ BROKEN = {
         {"step": step_across_the_batch},
         "step gives a sequence other results alone than in a batch",
     ),
+    "all take over the state of the first": (
+        {"step": state_of_the_first},
+        "step gives a sequence other results alone than in a batch",
+    ),
+    "states begin differently": (
+        {
+            "initial_state": lambda self, n: Register(
+                self.blank + torch.arange(n)[:, None, None], torch.zeros(n)
+            )
+        },
+        "initial_state differs from sequence to sequence",
+    ),
+    "states begin at random": (
+        {"initial_state": lambda self, n: Register(torch.randn(n, 7, 4), torch.zeros(n))},
+        "initial_state differs from sequence to sequence",
+    ),
+    "interface assigns to self": (
+        {"interface": interface_that_remembers},
+        r"interface assigned to self\.last",
+    ),
+    "step changes parameters": (
+        {"step": step_that_learns},
+        "step changed parameters; it should leave that to the optimizer",
+    ),
+    "reads are integers": (
+        {"step": reads_that_are(torch.Tensor.long)},
+        "step returned reads of torch.int64, with parameters of torch.float32",
+    ),
+    "reads are in double precision": (
+        {"step": reads_that_are(torch.Tensor.double)},
+        "step returned reads of torch.float64",
+    ),
+    "reads are NaN": (
+        {"step": reads_that_are(lambda reads: reads * torch.nan)},
+        "step returned reads that are NaN",
+    ),
     "penalty is one number": (
         {"penalty": lambda self, trace: trace.states.cells.sum()},
         r"penalty returned shape \(\); .*here \(2,\)",
@@ -78,6 +141,20 @@ BROKEN = {
     "weightings of one step": (
         {"weightings": lambda self, trace: {"look": trace.interfaces.look[:, 0]}},
         "weightings returned shape .* for 'look'",
+    ),
+    "parts are a list": ({"parts": lambda self: ["speak"]}, "parts returned list"),
+    "a part is a list": (
+        {"parts": lambda self: {"a": ["speak"]}},
+        "parts has list for 'a'",
+    ),
+    "a part is a number": (parts_of_rows(a=3), "parts has 3 for speak.weight in 'a'"),
+    "parts overlap": (
+        parts_of_rows(a=slice(0, 3), b=slice(2, 4)),
+        r"parts has slice\(2, 4, None\) for speak.weight in 'b'.* in no other part",
+    ),
+    "a part has more than all rows": (
+        parts_of_rows(a=slice(5)),
+        r"parts has slice\(None, 5, None\) .* some of its 4 rows",
     ),
     "parts of nothing": (
         {"parts": lambda self: {"read head 0": {"nope": slice(1)}}},
@@ -128,3 +205,12 @@ def test_a_memory_that_does_not_read_as_asked_is_refused(monkeypatch, attribute)
     monkeypatch.setitem(MEMORIES, "broken", Forgetful)
     with pytest.raises(TypeError, match="Forgetful has n_read_heads=None instead of 2"):
         make_memory("broken", 5, 7, 4, 2, 1)
+
+
+def test_a_memory_that_sees_inputs_has_to_be_told_how_many(monkeypatch):
+    members = {"uses_inputs": True}
+    monkeypatch.setitem(MEMORIES, "broken", type("Broken", (ShiftRegister,), members))
+    with pytest.raises(
+        TypeError, match="Broken.uses_inputs is True, .* parameter n_inputs"
+    ):
+        make_memory("broken", 5, 7, 4, 2, 1, n_inputs=3)

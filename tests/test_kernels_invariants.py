@@ -137,8 +137,31 @@ def test_gradients_of_gradients_are_refused():
     gradient = torch.autograd.grad(
         outputs.square().sum(), network.readout.weight, create_graph=True
     )[0]
-    with pytest.raises(RuntimeError, match="once_differentiable"):
+    with pytest.raises(RuntimeError, match="use a network with backend='reference'"):
         gradient.sum().backward()
+
+
+@EACH_MEMORY
+def test_gradients_of_gradients_are_refused_though_the_outputs_gradient_has_none(memory):
+    network, (x, lengths) = make_kernel_network(memory=memory), make_batch()
+    x.requires_grad_()
+    outputs, _ = network(x, lengths)
+    gradient = torch.autograd.grad(outputs.sum(), x, create_graph=True)[0]
+    assert gradient.requires_grad
+    with pytest.raises(RuntimeError, match="use a network with backend='reference'"):
+        gradient.norm().backward()
+    with pytest.raises(RuntimeError, match="use a network with backend='reference'"):
+        torch.autograd.functional.hessian(lambda x: network(x, lengths)[0].sum(), x)
+
+
+def test_a_graph_of_gradients_that_nobody_differentiates_changes_nothing():
+    network = make_kernel_network()
+    network(*make_batch())[0].sum().backward()
+    expected = [p.grad.clone() for p in network.parameters()]
+    network.zero_grad()
+    network(*make_batch())[0].sum().backward(create_graph=True)
+    assert all(map(torch.equal, (p.grad for p in network.parameters()), expected))
+    network.zero_grad()  # a gradient with a graph and its parameter refer to each other
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])

@@ -105,6 +105,19 @@ def test_single_precision_draws_the_same_rows():
     assert_close(actual.entropy, expected.entropy, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_that_are_equally_near_are_chosen_alike(dtype):
+    # Without contents, all addresses of one number and sign have the same cosine to a key.
+    for seed in range(5):
+        torch.manual_seed(seed)
+        network = make_dntm(addressing="hard", memory_size=16, address_size=1).to(dtype)
+        x, weightings = torch.randn(8, 6, 3, dtype=dtype), {}
+        for network.backend in ("fused", "reference"):
+            _, _, trace = network(x, return_states=True)
+            weightings[network.backend] = trace.states.memory.write_weights
+        assert torch.equal(weightings["fused"], weightings["reference"])
+
+
 # Choices
 
 

@@ -48,8 +48,10 @@ kernels.
 """
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -70,6 +72,16 @@ NEEDED = (
     *("activate", "step", "step_backward", "activate_backward"),
 )
 """What every kernel has to define."""
+
+ARGUMENTS = {
+    "activate": 4,
+    "prepare": 3,
+    "step": 6,
+    "replay": 5,
+    "step_backward": 8,
+    "activate_backward": 5,
+}
+"""How many arguments the compiled functions take."""
 
 __all__ = ["NEEDED", "Kernel", "helper", "load_kernel", "loaded", "stage"]
 
@@ -171,6 +183,15 @@ def _build(module: Any, memory: Any) -> Kernel:
 def _check_parts(module: Any, memory: Any) -> None:
     """Refuse parts that are not those of the torch memory, in names, order or shapes."""
     d = module.dims(memory)
+    _check_functions(module)
+    for kind in KINDS:
+        _check_shapes(module, kind, getattr(module, kind)(d))
+    projection = getattr(module, "projection", _projection)(memory)
+    if not isinstance(projection, tuple) or len(projection) != 2:
+        raise TypeError(
+            f"{module.__name__}.projection returned {type(projection).__name__}; it should "
+            "return the weight and the bias of the map to the interface"
+        )
     state, transposed = memory.initial_state(1), getattr(module, "transposed", ())
     given = {
         name: (*shape[:-2], *shape[:-3:-1]) if name in transposed else tuple(shape)
@@ -187,6 +208,38 @@ def _check_parts(module: Any, memory: Any) -> None:
             f"the kernel {module.__name__} has an interface of "
             f"{tuple(module.interface(d))}, but the fields of {type(memory).__name__}."
             f"interface_type are {fields}"
+        )
+
+
+def _check_functions(module: Any) -> None:
+    """Refuse functions that are not compiled, or take other arguments."""
+    for name, n_arguments in ARGUMENTS.items():
+        function = getattr(module, name, None)
+        if function is None:  # an optional one
+            continue
+        python = getattr(function, "py_func", None)
+        if python is None:
+            raise TypeError(
+                f"{module.__name__}.{name} is not compiled; decorate it with "
+                "sknt.kernels.contract.stage"
+            )
+        n_given = len(inspect.signature(python).parameters)
+        if n_given != n_arguments:
+            raise TypeError(
+                f"{module.__name__}.{name} takes {n_given} arguments instead of "
+                f"{n_arguments}; sknt.kernels.contract says which"
+            )
+
+
+def _check_shapes(module: Any, kind: str, shapes: Any) -> None:
+    """Refuse anything but shapes by the names of parts."""
+    if not isinstance(shapes, Mapping) or not all(
+        isinstance(shape, tuple) and all(isinstance(n, Integral) for n in shape)
+        for shape in shapes.values()
+    ):
+        raise TypeError(
+            f"{module.__name__}.{kind} returned {shapes!r}; it should return a dictionary "
+            "of the parts' shapes, which are tuples of integers"
         )
 
 

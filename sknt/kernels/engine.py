@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from sknt._private import unflatten_dense_tensors
 from sknt.kernels import blocks, buffers, driver, guards
@@ -230,15 +229,41 @@ class FusedSequences(torch.autograd.Function):
         return outputs, states, *steps
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx, d_outputs, d_states, *d_steps):
+    def backward(ctx, *d_results):
         """Backpropagate to the inputs, the first state and the weights."""
         _ = ctx.saved_tensors  # raises if one was changed in place
         needs_x, *needs = ctx.needs_input_grad[3:]
-        d_x, d_state, d_parameters = ctx.kept.backward(
-            d_outputs, d_states, d_steps, needs_x, needs[: len(ctx.kept.n_first)]
+        d_outputs, d_states, *d_steps = (d if d is None else d.detach() for d in d_results)
+        with torch.no_grad():
+            d_x, d_state, d_parameters = ctx.kept.backward(
+                d_outputs, d_states, d_steps, needs_x, needs[: len(ctx.kept.n_first)]
+            )
+        gradients = [d_x, *d_state, *d_parameters]
+        if torch.is_grad_enabled():  # with create_graph=True
+            gradients = [d if d is None else FirstOrder.of(d) for d in gradients]
+        return None, None, None, *gradients
+
+
+class FirstOrder(torch.autograd.Function):
+    """A gradient that has none itself: asking for it raises."""
+
+    @classmethod
+    def of(cls, gradient: Tensor) -> Tensor:
+        """Return a gradient that seems to depend on something."""
+        return cls.apply(gradient.new_zeros((), requires_grad=True), gradient)
+
+    @staticmethod
+    def forward(ctx, anchor, gradient):
+        """Return the gradient."""
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx, _):
+        """Say what to do instead."""
+        raise RuntimeError(
+            "the kernels compute no gradients of gradients; use a network with "
+            "backend='reference'"
         )
-        return None, None, None, d_x, *d_state, *d_parameters
 
 
 class Call:

@@ -112,6 +112,11 @@ def make_memory(
             f"does not know; it knows {known}{_owners(unknown)}"
         )
     if memory_class.uses_inputs:
+        if "n_inputs" not in inspect.signature(memory_class).parameters:
+            raise TypeError(
+                f"{memory_class.__name__}.uses_inputs is True, so its __init__ needs a "
+                "parameter n_inputs, the number of inputs of a step"
+            )
         options["n_inputs"] = n_inputs
     memory = memory_class(*sizes, **options)
     if name not in _OWN:

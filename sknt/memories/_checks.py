@@ -36,7 +36,7 @@ def _at_most(largest: int) -> str:
 
 def check_choice(option: str, value: Any, known: tuple[str, ...]) -> None:
     """Refuse a value that is not one of those known."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ValueError(f"{option}={value!r} is not known; choose from {sorted(known)}")
 
 

@@ -44,8 +44,15 @@ def check_contract(
     if not isinstance(memory.n_hops, Integral) or memory.n_hops < 1:
         refuse(f"n_hops is {memory.n_hops!r}", "be an integer of at least 1")
     with torch.no_grad():
+        before = dict(vars(memory)), [p.clone() for p in memory.parameters()]
         state = memory.initial_state(_BATCH)
         _check_tuple("initial_state returned", state, refuse)
+        if not all(_equal(state, _row(state, i), _same_rows) for i in range(_BATCH)):
+            refuse(
+                "initial_state differs from sequence to sequence",
+                "return the same state for each; training_state may draw random numbers",
+            )
+        _check_unchanged(memory, before, "initial_state", refuse)
         if not isinstance(memory.bulky, tuple) or set(memory.bulky) - set(state._fields):
             refuse(
                 f"bulky is {memory.bulky!r}",
@@ -61,10 +68,13 @@ def check_contract(
         sizes = (controller_size, n_inputs) if memory.uses_inputs else (controller_size,)
         interface = memory.interface(*(_varied(parameter, n) for n in sizes))
         _check_tuple("interface returned", interface, refuse)
+        _check_unchanged(memory, before, "interface", refuse)
         floats = _map(lambda t: t.to(parameter) if t.is_floating_point() else t, state)
-        given, attributes = _map(torch.clone, (interface, floats)), dict(vars(memory))
+        given = _map(torch.clone, (interface, floats))
         result = memory.step(interface, floats)
-        _check_untouched(memory, given, (interface, floats), attributes, refuse)
+        if not _equal(given, (interface, floats), torch.equal):
+            refuse("step changed its arguments in place", "return new tensors")
+        _check_unchanged(memory, before, "step", refuse)
         if not isinstance(result, tuple) or len(result) != 2:
             refuse(f"step returned {_told(result)}", "return the reads and the new state")
         reads, after = result
@@ -73,6 +83,14 @@ def check_contract(
             refuse(
                 f"step returned reads of {_told(reads)}",
                 f"return a tensor of shape (batch, n_read_heads, word_size), here {shape}",
+            )
+        if reads.dtype != parameter.dtype or not torch.isfinite(reads).all():
+            what = "that are NaN or infinite"
+            if reads.dtype != parameter.dtype:
+                what = f"of {reads.dtype}, with parameters of {parameter.dtype}"
+            refuse(
+                f"step returned reads {what}",
+                "return finite numbers of the parameters' dtype",
             )
         if _kinds(after) != _kinds(floats):
             refuse(
@@ -89,32 +107,42 @@ def _varied(like: Tensor, n: int) -> Tensor:
     return torch.linspace(-1, 1, _BATCH * n).to(like).reshape(_BATCH, n)
 
 
-def _check_untouched(
-    memory: Memory, before: Any, after: Any, attributes: dict[str, Any], refuse: Refuse
+def _row(tree: Any, i: int) -> Any:
+    """Return a sequence's part of each tensor."""
+    return _map(lambda t: t[i : i + 1], tree)
+
+
+def _same_rows(part: Tensor, row: Tensor) -> bool:
+    return torch.equal(part, row.expand_as(part))
+
+
+def _check_unchanged(
+    memory: Memory, before: tuple[dict[str, Any], list[Tensor]], method: str, refuse: Refuse
 ) -> None:
-    """Refuse a step that changed what it was given, or itself."""
-    if not _equal(before, after, torch.equal):
-        refuse("step changed its arguments in place", "return new tensors")
-    now = vars(memory)
+    """Refuse a method that changed the memory itself."""
+    (attributes, parameters), now = before, vars(memory)
     changed = sorted(n for n in now if now[n] is not attributes.get(n, attributes))
     if changed:
         refuse(
-            f"step assigned to self.{changed[0]}",
+            f"{method} assigned to self.{changed[0]}",
             "keep in the state what it has to remember",
         )
+    if not all(map(torch.equal, memory.parameters(), parameters)):
+        refuse(f"{method} changed parameters", "leave that to the optimizer")
 
 
 def _check_independence(memory: Memory, interface: Any, state: Any, refuse: Refuse) -> None:
     """Refuse a step in which sequences depend on others of their batch."""
     result, again = (memory.step(interface, state) for _ in range(2))
-    alone = memory.step(*_map(lambda t: t[:1], (interface, state)))
-    first = _map(lambda t: t[:1], result)
-    is_random = not _equal(result, again, torch.equal)  # such as with dropout
-    if not is_random and not _equal(first, alone, _close):
-        refuse(
-            "step gives a sequence other results alone than in a batch",
-            "compute nothing across the first axis",
-        )
+    if not _equal(result, again, torch.equal):  # it is random, such as with dropout
+        return
+    for i in range(_BATCH):
+        alone = memory.step(*_row((interface, state), i))
+        if not _equal(_row(result, i), alone, _close):
+            refuse(
+                "step gives a sequence other results alone than in a batch",
+                "compute nothing across the first axis",
+            )
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
@@ -153,13 +181,34 @@ def _check_results(memory: Memory, trace: Trace, refuse: Refuse) -> None:
                 f"weightings returned {_told(weighting)} for {name!r}",
                 "return tensors of shape (batch, n_timesteps, n_rows)",
             )
-    own = {name for name, _ in memory.named_parameters()}
-    for part, rows in memory.parts().items():
-        if unknown := sorted(set(rows) - own):
+    _check_parts(memory, memory.parts(), refuse)
+
+
+def _check_parts(memory: Memory, parts: Any, refuse: Refuse) -> None:
+    """Refuse parts of the parameters that are not slices of rows, or that overlap."""
+    wanted = "return a dictionary of dictionaries of slices, by the parameters' names"
+    if not isinstance(parts, dict):
+        refuse(f"parts returned {_told(parts)}", wanted)
+    own = dict(memory.named_parameters())
+    n_rows = {name: len(p) if p.ndim else 0 for name, p in own.items()}
+    used = {name: torch.zeros(n, dtype=torch.bool) for name, n in n_rows.items()}
+    for part, rows in parts.items():
+        if not isinstance(rows, dict):
+            refuse(f"parts has {_told(rows)} for {part!r}", wanted)
+        if unknown := sorted(set(rows) - set(own)):
             refuse(
                 f"parts has {unknown} in {part!r}",
                 f"name parameters of the memory: {', '.join(sorted(own))}",
             )
+        for name, some in rows.items():
+            if not isinstance(some, slice):
+                refuse(f"parts has {some!r} for {name} in {part!r}", wanted)
+            if (some.stop or 0) > n_rows[name] or used[name][some].any():
+                refuse(
+                    f"parts has {some} for {name} in {part!r}",
+                    f"name some of its {n_rows[name]} rows that are in no other part",
+                )
+            used[name][some] = True
 
 
 def _check_tuple(what: str, value: Any, refuse: Refuse) -> None:

@@ -79,7 +79,7 @@ class DNCMemory(Memory):
         each write head, content, and forward along the links of each.
     masked_content : bool, default=True
         Whether keys come with a mask of the columns to compare [2]_.
-    deallocate : bool, default=True
+    deallocate : bool, default=False
         Whether freeing a row also clears it, before the step's write [2]_.
     sharpen_links : bool, default=True
         Whether what links lead to is sharpened [2]_.
@@ -99,8 +99,8 @@ class DNCMemory(Memory):
     Usage, links, precedence and all weightings are 0 before the first step.
 
     Rows with the same usage are written in the order of their numbers. Where usages are
-    equal but for rounding, as they can be with ``memory_init="constant"``, that order may
-    be another one with another backend. Outputs are the same: such rows are alike.
+    equal but for rounding, that order may be another one with another backend. Outputs
+    stay the same where such rows are alike, as with ``memory_init="constant"``.
 
     References
     ----------
@@ -124,7 +124,7 @@ class DNCMemory(Memory):
         n_write_heads: int,
         *,
         masked_content: bool = True,
-        deallocate: bool = True,
+        deallocate: bool = False,
         sharpen_links: bool = True,
         memory_init: str = "random",
         interface_clip: float | None = 20.0,

@@ -35,7 +35,7 @@ from sknt.memories._dntm_start import (
 from sknt.memories._heads import weightings_of_heads
 from sknt.memories._reinforce import RewardStatistics, reinforce_loss
 from sknt.ops.addressing import EPSILON
-from sknt.ops.draws import LIMIT, choose, make_keys, scramble, uniforms
+from sknt.ops.draws import LIMIT, choose, make_keys, most_probable, scramble, uniforms
 
 ADDRESS_SHARE = 0.4
 """Part of a row that is its address, unless ``address_size`` says otherwise."""
@@ -311,7 +311,7 @@ class DNTMMemory(Memory):
         key = state.draw[:, :1]
         numbers = uniforms(state.draw, logits.shape[1])
         drawn = choose(probabilities.detach(), numbers)
-        rows = torch.where(key > ARGMAX, drawn, logits.argmax(-1))
+        rows = torch.where(key > ARGMAX, drawn, most_probable(probabilities))
         one_hot = F.one_hot(rows, self.memory_size).to(logits)
         weights = torch.where(key.unsqueeze(-1) == SOFT, probabilities, one_hot)
 

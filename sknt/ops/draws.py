@@ -11,6 +11,9 @@ from torch import Tensor
 LIMIT = 2**24
 """Keys and counts are below this, so that single precision holds them exactly."""
 
+EVEN = 1e-3
+"""Rows whose probabilities differ by less than this part count as equally probable."""
+
 _MASK = 2**32 - 1
 
 
@@ -82,3 +85,21 @@ def choose(probabilities: Tensor, numbers: Tensor) -> Tensor:
     ends = probabilities.cumsum(-1)
     passed = (ends <= numbers.unsqueeze(-1)).sum(-1)
     return passed.clamp(max=probabilities.shape[-1] - 1)  # the sum may be just below 1
+
+
+def most_probable(probabilities: Tensor) -> Tensor:
+    """Return the most probable row; of rows equally probable, the lowest.
+
+    Rows are equally probable if nothing but rounding tells them apart (``EVEN``): with an
+    address of one number, for example, all rows without contents are equally near to a key.
+
+    Parameters
+    ----------
+    probabilities : Tensor of shape (batch, n_heads, n_rows)
+
+    Returns
+    -------
+    rows : Tensor of int64 of shape (batch, n_heads)
+    """
+    least = probabilities.amax(-1, keepdim=True) * (1 - EVEN)
+    return (~(probabilities < least)).byte().argmax(-1)  # the first of them, also of NaN

@@ -4,9 +4,9 @@ Letters and layout are those of ``sknt.kernels.memories.dntm``.
 """
 
 from sknt.kernels._compile import helper, stage
-from sknt.kernels.functions import log, softmax_backward
+from sknt.kernels.functions import largest, log, softmax_backward
 from sknt.kernels.pointers import at, copy, number
-from sknt.ops.draws import LIMIT
+from sknt.ops.draws import EVEN, LIMIT
 
 TINY = 1e-30
 """Smaller probabilities count as this in logarithms; it is no subnormal number."""
@@ -36,12 +36,10 @@ def draw(n, probabilities, key, count, head):
 
 @helper
 def _most_probable(n, probabilities):
-    """Return the first of the most probable rows, or of those that are NaN."""
-    row, largest = 0, probabilities[0]
-    for i in range(1, n):
-        p = probabilities[i]
-        if p > largest or (p != p and largest == largest):
-            row, largest = i, p
+    """Return the first of the most probable rows, as ``sknt.ops.draws`` does."""
+    row, least = 0, largest(n, probabilities) * number(probabilities, 1 - EVEN)
+    while row < n and probabilities[row] < least:  # not of NaN
+        row += 1
     return row
 
 
