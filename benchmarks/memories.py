@@ -194,7 +194,7 @@ def write_tables():
     lines += [
         "Each memory has 128 rows of 20 numbers, one read and one write head, and is",
         'trained with `optimizer="muon-adam"`, `consolidation=3` and otherwise the',
-        "defaults. Medians over seeds, with the range in parentheses: seeds 600 to 604, but",
+        "defaults. Medians over seeds, with the range in parentheses: seeds 600 to 604,",
         "605 to 609 for the DNC, whose options were chosen on the former, and 610 to 614",
         "for copy with suited settings of the sparse access memory.",
     ]

@@ -9,6 +9,7 @@ that memory use grows with √T.
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -224,14 +225,15 @@ class FusedSequences(torch.autograd.Function):
         n = len(plan.parts.states())
         state, parameters = tensors[:n], tensors[n:]
         ctx.kept = Pass(plan, batch, x, state, parameters)
-        ctx.save_for_backward(x, *ctx.kept.first, *parameters)
+        first = ctx.kept.first or compress(state, ctx.needs_input_grad[4:])
+        ctx.save_for_backward(x, *first, *parameters)
         outputs, states, steps = ctx.kept.call.run(state, traces, keeps=True)
         return outputs, states, *steps
 
     @staticmethod
     def backward(ctx, *d_results):
         """Backpropagate to the inputs, the first state and the weights."""
-        _ = ctx.saved_tensors  # raises if one was changed in place
+        saved = ctx.saved_tensors  # raises if one was changed in place
         needs_x, *needs = ctx.needs_input_grad[3:]
         d_outputs, d_states, *d_steps = (d if d is None else d.detach() for d in d_results)
         with torch.no_grad():
@@ -240,20 +242,21 @@ class FusedSequences(torch.autograd.Function):
             )
         gradients = [d_x, *d_state, *d_parameters]
         if torch.is_grad_enabled():  # with create_graph=True
-            gradients = [d if d is None else FirstOrder.of(d) for d in gradients]
+            sources = [t for t in (*saved, *d_results) if t is not None and t.requires_grad]
+            gradients = [
+                d if d is None else FirstOrder.apply(d, *sources) for d in gradients
+            ]
         return None, None, None, *gradients
 
 
 class FirstOrder(torch.autograd.Function):
-    """A gradient that has none itself: asking for it raises."""
+    """A gradient whose own gradients are not known: asking for one raises.
 
-    @classmethod
-    def of(cls, gradient: Tensor) -> Tensor:
-        """Return a gradient that seems to depend on something."""
-        return cls.apply(gradient.new_zeros((), requires_grad=True), gradient)
+    ``apply(gradient, *sources)`` returns it, with what it depends on.
+    """
 
     @staticmethod
-    def forward(ctx, anchor, gradient):
+    def forward(ctx, gradient, *sources):
         """Return the gradient."""
         return gradient.view_as(gradient)
 
