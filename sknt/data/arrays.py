@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sknt.data.cells import as_objects
+from sknt.data.frames import check_frame, is_frame
+
 
 def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
     """Return which entries equal a marker; NaN equals NaN and, among objects, None."""
@@ -20,11 +23,17 @@ def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
 def as_numpy(values: Any) -> Any:
     """Return a torch tensor as a detached array, and anything else unchanged.
 
+    Masked entries of a masked array become NaN.
+
     Raises
     ------
     TypeError
         If the tensor is sparse, nested, quantized or on the device "meta".
     """
+    if isinstance(values, np.ma.MaskedArray):
+        if values.dtype.kind in "biu":
+            values = values.astype(np.float64)
+        return fill_masked(values, np.nan)
     if not hasattr(values, "detach"):
         return values
     for kind in ("is_sparse", "is_sparse_csr", "is_nested", "is_quantized", "is_meta"):
@@ -38,6 +47,25 @@ def as_numpy(values: Any) -> Any:
         return tensor.numpy()
     except TypeError:  # NumPy has no bfloat16
         return tensor.float().numpy()
+
+
+def fill_masked(values: Any, marker: Any) -> Any:
+    """Put a marker into the masked entries of masked arrays, alone or in a list.
+
+    Integers and text become objects if that is what can hold the marker. Anything else is
+    returned unchanged.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        mask, data = np.ma.getmaskarray(values), values.data
+        if not mask.any():
+            return data
+        data = data.copy() if data.dtype.kind == "f" else as_objects(data)
+        data[mask] = marker
+        return data
+    listed = is_list(values) or is_list_of_sequences(values)
+    if listed and any(isinstance(value, np.ma.MaskedArray) for value in values):
+        return [fill_masked(value, marker) for value in values]
+    return values
 
 
 def is_list(X: Any) -> bool:
@@ -80,8 +108,15 @@ def as_labels(values: Any) -> NDArray[Any]:
     """Return an array in which NaN among text stays NaN rather than the text "nan".
 
     Missing values of pandas become NaN as well.
+
+    Raises
+    ------
+    ValueError
+        If a column of a frame holds dates or sequences.
     """
     values = as_numpy(values)
+    if is_frame(values):
+        check_frame(values)
     if is_list(values):
         values = [as_numpy(value) for value in values]
     if hasattr(values, "isna"):

@@ -19,7 +19,9 @@ from sknt.data.arrays import (
     is_missing,
     is_table,
 )
+from sknt.data.cells import refuse_dates
 from sknt.data.padding import mark_padding, pad_sequences, unpad_sequences
+from sknt.data.reading import readable
 
 __all__ = [
     "Sequences",
@@ -135,10 +137,15 @@ def check_sequences(X: Any) -> Sequences:
     if partly.any():
         sample, step = np.argwhere(partly)[0]
         features = np.flatnonzero(missing[sample, step])
+        advice = "fill other gaps, for instance with StepwiseTransformer(SimpleImputer())"
+        if _ends_early(missing[sample], features):
+            advice += (
+                "; or, if axis 1 has the features and axis 2 the steps, use "
+                "sknt.preprocessing.from_channels_first"
+            )
         raise ValueError(
             f"X contains NaN in part of a step: sample {sample}, step {step}, "
-            f"feature(s) {features.tolist()}. A step that is all NaN is absent; fill "
-            "other gaps, for instance with StepwiseTransformer(SimpleImputer())"
+            f"feature(s) {features.tolist()}. A step that is all NaN is absent; {advice}"
         )
     lengths = present.sum(axis=1)
     if not lengths.all():
@@ -149,6 +156,14 @@ def check_sequences(X: Any) -> Sequences:
     packed = np.zeros((n_samples, lengths.max(), n_features))
     packed[step_mask(lengths)] = values[present]
     return Sequences(packed, lengths, present)
+
+
+def _ends_early(missing: NDArray[np.bool_], features: NDArray[np.int64]) -> bool:
+    """Return whether all steps of a sequence miss the same features, the last ones."""
+    return (
+        bool((missing == missing[0]).all())
+        and features[-1] - features[0] + 1 == len(features) == len(missing[0]) - features[0]
+    )
 
 
 def padded_steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -169,7 +184,7 @@ def padded_steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     ValueError
         If X is not numeric, is of another shape, or has no sample or no feature.
     """
-    values = _as_floats(X)
+    values = _as_floats(readable(X))
     if values.ndim == 2:
         values = values[:, :, np.newaxis]
     if values.ndim != 3:
@@ -192,16 +207,14 @@ def _as_floats(X: Any) -> NDArray[np.float64]:
     if is_list_of_sequences(X):
         X = pad_sequences(X)
     array = np.asarray(as_numpy(X))
+    refuse_dates(array, "X")
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported: X has complex numbers")
     if array.dtype.kind not in "biufO":
         raise ValueError(
-            f"X is not numeric: it is of dtype {array.dtype}. Encode text and dates as "
-            "numbers"
+            f"X is not numeric: it is of dtype {array.dtype}. Encode text as numbers"
         )
     try:
         return array.astype(np.float64)
     except (OverflowError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"X is not numeric: {error}. Encode text and dates as numbers"
-        ) from error
+        raise ValueError(f"X is not numeric: {error}. Encode text as numbers") from error

@@ -7,12 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from sknt.data.sequences import (
-    as_labels,
-    is_list_of_sequences,
-    is_missing,
-    pad_sequences,
-)
+from sknt.data.arrays import as_labels, fill_masked, is_list_of_sequences, is_missing
+from sknt.data.padding import pad_sequences
 
 
 def check_targets(
@@ -30,7 +26,7 @@ def check_targets(
     per_step : bool
         Whether there is a target for each step.
     missing_target : object
-        The value that marks a missing target in y.
+        The value that marks a missing target in y; masked entries are missing as well.
 
     Returns
     -------
@@ -42,6 +38,7 @@ def check_targets(
     ValueError
         If y is of another shape, infinite, or has no target at all.
     """
+    y = fill_masked(y, missing_target)
     if per_step:
         targets = align_targets(y, present)
         valid = ~is_missing(targets, missing_target)
