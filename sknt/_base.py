@@ -142,9 +142,6 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         if reset:
             has_target = valid.reshape(len(valid), -1).any(axis=1)
             self._set_scaling(values, lengths, sample_weight * has_target)
-            warn_if_differences_are_lost(
-                values, lengths, self._scaling.apply, standardize=self.standardize
-            )
         values = self._scaling.apply(values, lengths)
         data, groups = canonical_data(
             TrainingData(values, lengths, targets, valid.astype(np.float64)),
@@ -164,6 +161,10 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             weights = np.ones(len(weights))
         self._scaling = find_scaling(values, lengths, weights, self.standardize)
         self.input_mean_, self.input_scale_ = self._scaling
+        used = weights > 0
+        warn_if_differences_are_lost(
+            values[used], lengths[used], self._scaling.apply, standardize=self.standardize
+        )
 
     def _encode_targets(
         self,

@@ -7,6 +7,7 @@ from numpy.testing import assert_array_equal
 from reading_helpers import LABELS, columns_of, every_reader, frames, numbers, outputs
 
 from sknt import pad_sequences
+from sknt.inspection import MemoryTraceDisplay
 from sknt.preprocessing import StepwiseTransformer
 
 every_library = pytest.mark.parametrize("module", ["pandas", "polars", "pyarrow"])
@@ -115,3 +116,12 @@ def test_the_result_of_a_groupby_is_pointed_to_the_groups():
         for model in (small_classifier(), StepwiseTransformer()):
             with pytest.raises((TypeError, ValueError), match="for _, group in"):
                 model.fit(X, LABELS)
+
+
+def test_the_trace_of_a_frame_is_that_of_its_values():
+    given = frames()
+    model = small_classifier().fit(given, LABELS)
+    display = MemoryTraceDisplay.from_estimator(model, given[0])
+    assert display.inputs.shape == (4, 2)
+    with pytest.raises(ValueError, match="must be in the same order"):
+        MemoryTraceDisplay.from_estimator(model, columns_of(given[0], ["b", "a"]))

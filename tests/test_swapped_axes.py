@@ -55,9 +55,15 @@ def windows():
 
 
 def days_of_hours():
-    days, hours = np.arange(7), np.arange(24)
-    level = np.random.RandomState(0).normal(size=(12, 7, 1))
-    return level + np.sin((24 * days[:, np.newaxis] + hours) * np.pi / 12)
+    hours = np.arange(7 * 24)
+    series = walks(12, 7 * 24, 1)[..., 0] / 5 + 3 * np.sin(hours * np.pi / 12)
+    return series.reshape(12, 7, 24)
+
+
+def spectra():
+    lines = np.exp(-((np.arange(200) - np.array([[30], [90], [140]])) ** 2) / 50)
+    heights = 1 + np.random.RandomState(0).uniform(size=(12, 8, 3))
+    return heights @ lines
 
 
 def still_pictures():
@@ -77,6 +83,7 @@ ORDINARY = {
     "patches": patches,
     "windows": windows,
     "days of hours": days_of_hours,
+    "spectra": spectra,
     "pictures": still_pictures,
     "words": one_hot,
     "constant": lambda: np.ones((12, 3, 50)),

@@ -61,7 +61,7 @@ UNREADABLE = {
     "one column of cells": (lambda: cells(1), r"from_nested|X\[:, 0\]"),
     "columns of cells": (lambda: cells(2), "from_nested"),
     "none": (lambda: None, "X is None"),
-    "number": (lambda: 3.0, "X is a float"),
+    "number": (lambda: 3.0, "0 dimensions|2D array, got scalar"),
     "text": (lambda: "abc", "X is a str"),
     "set": (lambda: {1.0, 2.0}, r"set.*list"),
     "something else": (SimpleNamespace, "SimpleNamespace.*array"),

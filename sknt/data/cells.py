@@ -1,6 +1,7 @@
 """What arrays of objects hold: dates, or sequences in their cells."""
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,8 @@ def holds_sequences(array: NDArray[Any]) -> bool:
     """Return whether some cells of an array of objects are themselves sequences."""
     if array.dtype != object:
         return False
-    kinds = _types(array)
-    return any(hasattr(k, "__len__") and not issubclass(k, str | bytes) for k in kinds)
+    kinds = (k for k in _types(array) if not issubclass(k, str | bytes | Mapping))
+    return any(hasattr(kind, "__len__") for kind in kinds)
 
 
 def refuse_dates(array: NDArray[Any], name: str) -> None:

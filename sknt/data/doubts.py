@@ -16,11 +16,15 @@ from numpy.typing import NDArray
 
 MANY_FEATURES = 16
 """One step of at least as many features looks like a series of as many steps."""
+MANY_TIMES = 3
+"""Several steps are suspicious only if there are so many times as many features."""
 SMOOTH = 0.1
 """Neighbouring features are alike if their squared differences are this small a part of
 those between neighbouring steps."""
 MOST_SEQUENCES = 200
 """The first sequences are looked at, at most so many."""
+FAR_BELOW = -99
+"""A single negative label of at most this looks like a mark."""
 TEXT_OF_NOTHING = ("nan", "NaT", "<NA>")
 """What missing labels become in an array of text."""
 
@@ -51,7 +55,7 @@ def warn_if_axes_look_swapped(
     present : ndarray of bool of shape (n_samples, n_timesteps)
     """
     n_timesteps, n_features = values.shape[1:]
-    if n_features < MANY_FEATURES or n_features < 2 * n_timesteps:
+    if n_features < MANY_FEATURES or n_features < MANY_TIMES * n_timesteps:
         return
     values, present = values[:MOST_SEQUENCES], present[:MOST_SEQUENCES]
     if n_timesteps > 1 and not (present.all() and _are_swapped(values)):
@@ -91,22 +95,21 @@ def warn_if_label_looks_like_a_mark(labels: NDArray[Any], *, per_step: bool) -> 
     per_step : bool
         Whether the labels are those of steps.
     """
-    found = np.unique(labels)
+    found = np.unique(labels).tolist()
     mark: Any = None
-    if found.dtype.kind in "US":
+    if labels.dtype.kind in "US":
         mark = next((text for text in TEXT_OF_NOTHING if text in found), None)
-    elif found.dtype.kind in "if" and len(found) > 1 and found[0] < 0 <= found[1]:
+    elif len(found) > 1 and found[0] < 0 <= found[1]:
         lowest, others = found[0], found[1:]
-        is_numbering = np.array_equal(others, np.arange(len(others))) and len(others) > 2
-        if (lowest <= -99 and -lowest not in others) or (
-            lowest == -1 and per_step and is_numbering
-        ):
+        is_numbering = others == list(range(len(others))) and len(others) > 2
+        is_far = lowest <= FAR_BELOW and -lowest not in others
+        if is_far or (lowest == -1 and is_numbering and per_step):
             mark = lowest
     if mark is not None:
         warn(
-            f"y has the label {mark.item()!r}, which looks like a mark for entries without "
-            f"a target, but counts as a class. Set missing_target={mark.item()!r} to leave "
-            "them out, or missing_target=None if it is a class"
+            f"y has the label {mark!r}, which looks like a mark for entries without a "
+            f"target, but counts as a class. Set missing_target={mark!r} to leave them "
+            "out, or missing_target=None if it is a class"
         )
 
 

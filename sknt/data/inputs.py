@@ -32,7 +32,7 @@ class SequenceInputMixin:
         table = is_table(X)
         if reset:
             self._fitted_on_table = table
-            self._fixed_width = table and not from_list and not _is_padded(X)
+            self._fixed_width = table and not _is_padded(X)
             self.__dict__.pop("feature_names_in_", None)
         if not table:
             self._check_names(X, reset=reset)
@@ -64,8 +64,8 @@ class SequenceInputMixin:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input, the columns of the table in "
-                "fit. For sequences of any length, give X[:, :, np.newaxis] or a list, in "
-                "fit and now"
+                "fit. For sequences of any length, give X[:, :, np.newaxis], in fit and now, "
+                "or a list of sequences now"
             )
 
     def _doubt_one_column(self, X: NDArray[Any], *, from_list: bool) -> None:
@@ -104,6 +104,6 @@ def _is_padded(X: Any) -> bool:
     if not isinstance(X, np.ndarray) or X.ndim != 2:
         return False
     present = ~is_missing(X)
-    begins = present[:, 1:] & ~present[:, :-1]
-    n_parts = present[:, 0].astype(int) + begins.sum(axis=1)
+    before = np.pad(present, ((0, 0), (1, 0)))[:, :-1]
+    n_parts = (present & ~before).sum(axis=1)
     return bool((n_parts <= 1).all() and not present.all())

@@ -1,7 +1,6 @@
 """X as people hold it: what can be read as sequences, and the way out for the rest."""
 
 from collections.abc import Mapping, Set
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -77,9 +76,9 @@ def _refuse_container(X: Any) -> None:
         way_out = "[group for _, group in X]"
     elif isinstance(X, Set) or hasattr(X, "__next__"):
         way_out = "list(X)"
-    elif isinstance(X, Number | str | bytes) or callable(X):
+    elif isinstance(X, str | bytes) or callable(X):
         way_out = "an array or a list of sequences"
-    elif not (is_list(X) or is_frame(X) or hasattr(X, "__array__")):
+    elif not (is_list(X) or is_frame(X) or hasattr(X, "__array__") or np.isscalar(X)):
         way_out = "an array or a list of sequences"
         if hasattr(X, "__getitem__"):
             way_out += "; of a data set of pairs, X, y = zip(*dataset)"

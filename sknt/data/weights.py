@@ -31,11 +31,12 @@ def check_weights(sample_weight: Any, X: NDArray[Any]) -> NDArray[np.float64]:
         If the weights are of another shape, negative or not finite.
     """
     sample_weight = as_numpy(sample_weight)
-    if np.ndim(sample_weight) > 1:
+    shape = () if sample_weight is None else np.asarray(sample_weight).shape
+    if len(shape) > 1:
         raise ValueError(
-            f"sample_weight has shape {np.shape(sample_weight)}, but weights are those of "
-            "sequences: give one for each sequence. To leave steps out, mark their targets "
-            "with missing_target"
+            f"sample_weight has shape {shape}, but weights are those of sequences: give "
+            "one for each sequence. To leave steps out, mark their targets with "
+            "missing_target"
         )
     weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
     if not np.isfinite(weights).all():
