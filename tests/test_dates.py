@@ -150,6 +150,15 @@ def test_as_values_of_a_regressor():
             small_regressor().fit(numbers(4, 2), y)
 
 
+def test_as_values_in_frames():
+    pl = pytest.importorskip("polars")
+    dates = pl.DataFrame({"t": pl.Series(range(12)).cast(pl.Datetime), "b": range(12)})
+    with pytest.raises(ValueError, match="column 't' holds dates"):
+        small_regressor().fit(numbers(4, 2), dates)
+    with pytest.raises(ValueError, match="column 't' holds dates"):
+        small_regressor(return_sequences=True).fit(numbers(12, 2), [dates] * 12)
+
+
 def test_labels_of_steps_in_lists_stay_dates():
     dates = np.array(["2020-01-01", "2021-01-01"], dtype="datetime64[ns]")
     padded = pad_sequences([dates, dates[:1]])

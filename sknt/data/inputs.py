@@ -64,8 +64,8 @@ class SequenceInputMixin:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input, the columns of the table in "
-                "fit. For sequences of any length, give X[:, :, np.newaxis], in fit and now, "
-                "or a list of sequences now"
+                "fit. For sequences of any length, give X[:, :, np.newaxis], in fit and "
+                "now, or a list of sequences now"
             )
 
     def _doubt_one_column(self, X: NDArray[Any], *, from_list: bool) -> None:

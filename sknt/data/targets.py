@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from sknt.data.arrays import as_labels, fill_masked, is_list_of_sequences, is_missing
+from sknt.data.frames import check_frame, is_frame
 from sknt.data.padding import pad_sequences
 
 
@@ -111,6 +112,8 @@ def typed_labels(labels: NDArray[Any]) -> NDArray[Any]:
 def _dense(y: Any) -> NDArray[Any]:
     if issparse(y):
         raise TypeError("y is sparse, but dense targets are required; use y.toarray()")
+    if is_frame(y):
+        check_frame(y)
     try:
         labels = as_labels(y)
     except ValueError as error:
@@ -179,6 +182,8 @@ def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
+    if is_frame(steps):
+        check_frame(steps)
     try:
         labels = as_labels(steps)
     except ValueError:
