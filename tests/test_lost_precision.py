@@ -4,9 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from helpers import small_classifier
 from numpy.testing import assert_array_equal
-from reading_helpers import LABELS, every_estimator, numbers
+from reading_helpers import LABELS, every_estimator, numbers, outputs
 
 from sknt.data import DataWarning
 
@@ -36,7 +37,14 @@ def test_standardised_seconds_keep_their_differences(make):
     model = make(standardize="auto").fit(X, LABELS)
     shifted = X.copy()
     shifted[..., 1] += 30
-    assert (model.predict(shifted) != model.predict(X)).any() or hasattr(model, "classes_")
+    assert (outputs(model, shifted) != outputs(model, X)).all()
+
+
+@pytest.mark.parametrize("cast", [np.float32, torch.tensor])
+def test_seconds_that_came_in_single_precision(cast):
+    X = with_times(minutes()).astype(np.float32)
+    with pytest.warns(DataWarning, match=r"feature\(s\) \[1\].*before"):
+        small_classifier().fit(cast(X), LABELS)
 
 
 @every_estimator
@@ -62,6 +70,8 @@ ORDINARY = {
     "prices": 1e4 + numbers(4),
     "heavy tails": np.exp(5 * numbers(4)),
     "large integers": np.random.RandomState(0).randint(2**31, size=(12, 4)),
+    "a counter": 2**23 + np.arange(48).reshape(12, 4),
+    "a constant beyond single precision": 2.0**30,
     "one outlier": np.where(np.arange(48).reshape(12, 4) == 7, 1e6, numbers(4)),
 }
 
@@ -73,6 +83,11 @@ def test_ordinary_features_give_no_warning(times, standardize):
         warnings.simplefilter("error", DataWarning)
         warnings.filterwarnings("ignore", "Training stopped")
         small_classifier(standardize=standardize).fit(with_times(times), LABELS)
+
+
+def test_a_counter_beyond_single_precision_is_not_taken_for_a_rounded_one():
+    counter = 2**27 + np.arange(48).reshape(12, 4)
+    small_classifier(standardize=True).fit(with_times(counter), LABELS)
 
 
 def test_one_step_only_and_one_sequence_only():

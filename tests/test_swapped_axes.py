@@ -43,6 +43,7 @@ def test_only_fits_warn_and_streams_in_their_first_pair():
     with swapped as caught:
         small_classifier().fit(iter([(X, LABELS)] * 3))
     assert len(caught) == 1
+    assert caught[0].filename == __file__
 
 
 def patches():

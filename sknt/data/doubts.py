@@ -145,7 +145,7 @@ def warn_if_differences_are_lost(
     rounded = np.diff(scaled.astype(np.float32).astype(np.float64), axis=0)
     is_lost = differs & (np.abs(rounded - exact) > np.abs(exact) / 2)
     lost = np.flatnonzero(2 * is_lost.sum(axis=0) > differs.sum(axis=0))
-    if not len(lost):
+    if _warn_if_rounded(steps) or not len(lost):
         return
     advice = "subtract what a sequence's steps have in common, such as its first value"
     if standardize is False:
@@ -156,3 +156,23 @@ def warn_if_differences_are_lost(
         f"values of up to {np.abs(steps).max(axis=0)[lost[0]]:.3g}. To keep them, "
         f"{advice}, or take logarithms if a few values are very large"
     )
+
+
+def _warn_if_rounded(steps: NDArray[np.float64]) -> bool:
+    """Warn of features that were in single precision, which cannot hold large integers.
+
+    They have few of the differences that are too large to be one of the rounding: most are
+    one or two units in the last place.
+    """
+    unit = np.spacing(np.abs(steps).max(axis=0).astype(np.float32)).astype(np.float64)
+    is_rounded = (unit > 1) & (steps % np.maximum(unit, 1) == 0).all(axis=0)
+    units = np.abs(np.diff(steps, axis=0)) / unit
+    n_fine, n_coarse = ((units > 0) & (units <= 2)).sum(axis=0), (units > 2).sum(axis=0)
+    rounded = np.flatnonzero(is_rounded & (n_fine > n_coarse))
+    if len(rounded):
+        warn(
+            f"feature(s) {rounded.tolist()} seem to have been rounded to single precision "
+            "before they were given, which has lost most differences between their values. "
+            "Give them in double precision, or subtract a common value first"
+        )
+    return bool(len(rounded))

@@ -17,6 +17,8 @@ _NESTED = re.compile(r"list|large_list|fixed_size_list|array|struct")
 
 def is_frame(X: Any) -> bool:
     """Return whether X is a data frame."""
+    if isinstance(X, np.ndarray | list):  # the usual case, told without a look-up
+        return False
     return hasattr(X, "columns") or hasattr(X, "column_names")
 
 
