@@ -11,6 +11,7 @@ from sknt._base import SequenceEstimator
 from sknt._declaration import declares_parameters
 from sknt._private import fit_context
 from sknt.data.cells import refuse_dates
+from sknt.data.doubts import warn_if_value_looks_like_a_mark
 from sknt.data.targets import check_every_output
 from sknt.metrics import masked_r2
 from sknt.training.data import TrainingData
@@ -222,6 +223,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
                 "y has a value too large for double precision at index "
                 f"{np.argwhere(~np.isfinite(values))[0].tolist()}; scale the targets"
             )
+        if self.missing_target != self.missing_target:  # it has not been set
+            warn_if_value_looks_like_a_mark(values[valid])
         if values.ndim == 1 + per_step:
             return values[..., np.newaxis], valid[..., np.newaxis]
         return values, valid

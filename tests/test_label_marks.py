@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import small_classifier
+from helpers import small_classifier, small_regressor
 from reading_helpers import LABELS, numbers
 
 from sknt.data import DataWarning
@@ -53,6 +53,27 @@ def test_partial_fit_warns_unless_the_label_was_announced():
         small_classifier().partial_fit(X, y, classes=[-100, 0, 1])
     with marked:
         small_classifier().fit(iter([(X, y)]))
+
+
+@pytest.mark.parametrize("mark", [-100, -999, -9999.0])
+def test_a_customary_mark_among_the_values_of_a_regressor(mark):
+    y = np.where(np.arange(48).reshape(12, 4) % 3, np.abs(X[..., 0]), mark)
+    with marked:
+        model = small_regressor(return_sequences=True).fit(X, y)
+    with marked:
+        model.score(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small_regressor(return_sequences=True, missing_target=mark).fit(X, y)
+        small_regressor(return_sequences=True, missing_target=None).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [-100.0 + np.arange(12), [-100.0, *range(11)], np.full(12, -100.0), [0, -100.5] * 6],
+)
+def test_ordinary_values_give_no_warning(y):
+    small_regressor().fit(X, y)
 
 
 def test_indicators_name_missing_target():

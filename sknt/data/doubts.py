@@ -25,6 +25,8 @@ MOST_SEQUENCES = 200
 """The first sequences are looked at, at most so many."""
 FAR_BELOW = -99
 """A single negative label of at most this looks like a mark."""
+CUSTOMARY = (-99, -100, -999, -9999, -99999)
+"""Numbers that are used as marks among values of any kind."""
 TEXT_OF_NOTHING = ("nan", "NaT", "<NA>")
 """What missing labels become in an array of text."""
 
@@ -106,11 +108,30 @@ def warn_if_label_looks_like_a_mark(labels: NDArray[Any], *, per_step: bool) -> 
         if is_far or (lowest == -1 and is_numbering and per_step):
             mark = lowest
     if mark is not None:
-        warn(
-            f"y has the label {mark!r}, which looks like a mark for entries without a "
-            f"target, but counts as a class. Set missing_target={mark!r} to leave them "
-            "out, or missing_target=None if it is a class"
-        )
+        _warn_of_mark("label", mark, "a class")
+
+
+def warn_if_value_looks_like_a_mark(values: NDArray[np.float64]) -> None:
+    """Warn of a customary mark such as −999 that occurs repeatedly among other values.
+
+    It is the only negative number among them.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+    """
+    negative = values[values < 0]
+    is_one = len(negative) > 1 and (negative == negative[0]).all()
+    if is_one and negative[0] in CUSTOMARY and len(negative) < len(values):
+        _warn_of_mark("value", int(negative[0]), "a value")
+
+
+def _warn_of_mark(kind: str, mark: Any, meant: str) -> None:
+    warn(
+        f"y has the {kind} {mark!r}, which looks like a mark for entries without a target, "
+        f"but counts as {meant}. Set missing_target={mark!r} to leave them out, or "
+        f"missing_target=None if it is {meant}"
+    )
 
 
 def warn_if_differences_are_lost(
