@@ -84,6 +84,22 @@ def test_names_that_are_not_text_are_no_names():
     assert_array_equal(model.predict(unnamed), model.predict(numbers(4, 2)))
 
 
+def test_names_of_which_some_are_not_text_are_refused_as_by_scikit_learn():
+    pd = pytest.importorskip("pandas")
+    mixed = [pd.DataFrame(x, columns=["a", 0]) for x in numbers(4, 2)]
+    with pytest.raises(TypeError, match="convert them all to strings"):
+        small_classifier().fit(mixed, LABELS)
+
+
+@every_reader
+def test_batches_of_arrow_are_refused_because_their_names_are_not_known(make):
+    pa = pytest.importorskip("pyarrow")
+    batches = [pa.record_batch({"a": x[:, 0], "b": x[:, 1]}) for x in numbers(4, 2)]
+    for X in (batches, batches[0]):
+        with pytest.raises(TypeError, match="from_batches"):
+            make().fit(X, LABELS)
+
+
 def test_a_new_fit_forgets_the_names():
     model = small_classifier().fit(frames(), LABELS)
     model.fit(numbers(4, 2), LABELS)

@@ -33,7 +33,7 @@ def check_frame(frame: Any) -> None:
     Raises
     ------
     TypeError
-        If the frame is lazy.
+        If the frame is lazy, or a batch of Arrow, whose names scikit-learn does not know.
     ValueError
         If a column holds dates, durations or sequences.
     """
@@ -41,6 +41,8 @@ def check_frame(frame: Any) -> None:
         raise TypeError(
             f"X is a {type(frame).__name__}, which holds no data yet; give X.collect()"
         )
+    if type(frame).__name__ == "RecordBatch":
+        raise TypeError("X is a RecordBatch; give pyarrow.Table.from_batches([X])")
     for name, dtype in zip(column_names(frame), _dtypes(frame), strict=True):
         kind = str(dtype).lower()
         objects = np.asarray(frame[name]) if kind == "object" else np.empty(0, object)
@@ -105,9 +107,9 @@ def check_same_columns(samples: Iterable[Any]) -> None:
 
 
 def first_frame(X: Any) -> Any:
-    """Return the first sample of a list if it is a frame with named columns, or None."""
+    """Return the first sample of a list if it is a frame, or None."""
     sample = next(iter(X), None)
-    return None if _text_names(sample) is None else sample
+    return sample if is_frame(sample) else None
 
 
 def _text_names(sample: Any) -> list[str] | None:

@@ -75,9 +75,9 @@ class SequenceInputMixin:
             return
         if not from_list:
             raise ValueError(
-                f"X has one column and {len(X)} rows; give X[np.newaxis] if it is one "
-                f"sequence of {len(X)} steps, or X[:, :, np.newaxis] if it is {len(X)} "
-                "sequences of one step"
+                f"X has one column and {len(X)} rows; give [X] if it is one sequence of "
+                f"{len(X)} steps, or np.reshape(X, (-1, 1, 1)) if it is {len(X)} sequences "
+                "of one step"
             )
         warn(
             f"X is read as {len(X)} sequences of one step each; if it is one sequence, "
@@ -94,8 +94,7 @@ class SequenceInputMixin:
             raise ValueError(
                 f"X has {n_features} features, but {type(self).__name__} is expecting "
                 f"{self._n_inputs} features as input, as in fit (two dimensions are "
-                "univariate sequences: one feature; for one sequence with several, give "
-                "X[np.newaxis])"
+                "univariate sequences: one feature; one sequence with several is [X])"
             )
 
 
