@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import small_classifier
 from reading_helpers import LABELS, every_reader, numbers
+from sklearn.preprocessing import MinMaxScaler
 
 from sknt.data import DataWarning
 from sknt.preprocessing import StepwiseTransformer, ToSequence
@@ -96,6 +97,10 @@ def test_ordinary_sequences_give_no_warning(make):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         StepwiseTransformer().fit(make())
+
+
+def test_enormous_values_do_not_overflow_in_the_check():
+    StepwiseTransformer(MinMaxScaler()).fit(1e300 * numbers(4, 100))
 
 
 def test_a_table_is_never_swapped():

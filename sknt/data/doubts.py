@@ -77,10 +77,11 @@ def _are_swapped(values: NDArray[np.float64]) -> bool:
     If the last feature of a step, or any other, runs on into the first feature of the next
     step, each step is a part of a longer series.
     """
-    across_steps = np.mean(np.diff(values, axis=1) ** 2)
-    across_features = np.mean(np.diff(values, axis=2) ** 2)
-    following = (values[:, 1:, :1] - values[:, :-1]) ** 2
-    runs_on = following.mean(axis=(0, 1)).min()
+    with np.errstate(over="ignore", invalid="ignore"):  # of enormous values
+        across_steps = np.mean(np.diff(values, axis=1) ** 2)
+        across_features = np.mean(np.diff(values, axis=2) ** 2)
+        following = (values[:, 1:, :1] - values[:, :-1]) ** 2
+        runs_on = following.mean(axis=(0, 1)).min()
     return bool(across_features < SMOOTH * min(across_steps, runs_on))
 
 
