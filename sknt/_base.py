@@ -17,13 +17,14 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 from torch.utils.data import Dataset
 
-from sknt._private import check_sample_weight
 from sknt._runtime import single_threaded
 from sknt._settings import Settings
+from sknt.data.doubts import warn_if_axes_look_swapped, warn_if_differences_are_lost
 from sknt.data.inputs import SequenceInputMixin
-from sknt.data.sequences import Sequences, as_numpy, check_sequences
+from sknt.data.sequences import Sequences, check_sequences, step_mask
 from sknt.data.streams import chunks, is_stream, refuse_with_stream
 from sknt.data.targets import check_targets
+from sknt.data.weights import check_weights
 from sknt.nn import gradient_norms
 from sknt.training.blending import (
     LAST_PART,
@@ -90,6 +91,9 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         """Check sequences; with ``reset``, remember their number of features."""
         sequences = check_sequences(self._validate_table(X, reset=reset))
         self._check_n_inputs(sequences.values.shape[2], reset=reset)
+        if reset:
+            present = step_mask(sequences.lengths)
+            warn_if_axes_look_swapped(sequences.values, present)
         return sequences
 
     def _check_y(
@@ -128,9 +132,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         """Check and encode the arguments of fit; also return the groups of equal rows."""
         sequences = self._check_sequences(X, reset=reset)
         y, valid = self._check_y(y, sequences, per_step=self.return_sequences)
-        sample_weight = check_sample_weight(
-            as_numpy(sample_weight), sequences.values, ensure_non_negative=True
-        )
+        sample_weight = check_weights(sample_weight, sequences.values)
         targets, valid = self._encode_targets(
             y, valid, reset=reset, partial=partial, classes=classes
         )
@@ -159,6 +161,10 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             weights = np.ones(len(weights))
         self._scaling = find_scaling(values, lengths, weights, self.standardize)
         self.input_mean_, self.input_scale_ = self._scaling
+        used = weights > 0
+        warn_if_differences_are_lost(
+            values[used], lengths[used], self._scaling.apply, standardize=self.standardize
+        )
 
     def _encode_targets(
         self,

@@ -13,7 +13,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sknt._base import SequenceEstimator
 from sknt._declaration import declares_parameters, parameter
 from sknt._private import StrOptions, fit_context
-from sknt.data.sequences import Sequences, is_missing
+from sknt.data.arrays import is_missing
+from sknt.data.doubts import warn_if_label_looks_like_a_mark
+from sknt.data.sequences import Sequences
 from sknt.data.targets import check_every_output, typed_labels
 from sknt.metrics import masked_accuracy
 from sknt.training.data import TrainingData
@@ -262,11 +264,14 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         labels = self._labels(outputs, sequences)
         if y.ndim == labels.ndim + 1 and y.shape[-1] == 1:
             y, valid = y[..., 0], valid[..., 0]
-        if (y.dtype.kind == "U") != (self.classes_.dtype.kind == "U") and y.dtype != object:
+        known = typed_labels(y[valid])
+        if (known.dtype.kind == "U") != (self.classes_.dtype.kind == "U"):
             raise ValueError(
-                f"y is of dtype {y.dtype}, but the classes are {self.classes_.tolist()}; "
-                "give labels of the same kind as in fit"
+                f"y is of dtype {known.dtype}, but the classes are "
+                f"{self.classes_.tolist()}; give labels of the same kind as in fit"
             )
+        if not np.isin(known, self.classes_).all():
+            self._doubt_labels(known, per_step=self.net_.per_step)
         self._check_same_shape(y, labels)
         return masked_accuracy(
             y, labels, valid, multilabel=self._multilabel, sample_weight=sample_weight
@@ -300,6 +305,8 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         else:
             check_classification_targets(known)
             all_classes = self._check_classes(known, classes, reset=reset, partial=partial)
+            if reset and classes is None:
+                self._doubt_labels(known, per_step=self.return_sequences)
         if reset:
             self.classes_ = all_classes
             self._multilabel = multilabel
@@ -313,6 +320,11 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         encoded[valid] = known if multilabel else np.searchsorted(all_classes, known)
         return encoded, valid
 
+    def _doubt_labels(self, known: NDArray[Any], *, per_step: bool) -> None:
+        """Warn of a label that looks like a mark, unless missing_target has been set."""
+        if self.missing_target != self.missing_target:
+            warn_if_label_looks_like_a_mark(known, per_step=per_step)
+
     def _check_indicators(self, known: NDArray[Any], valid: NDArray[np.bool_]) -> None:
         shape = valid.shape
         if known.dtype.kind not in "biuf" or not np.isin(known, (0, 1)).all():
@@ -325,9 +337,11 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 advice = "for one label for each step, leave the last axis out"
             else:
                 advice = "fit a classifier for each output"
+            other = next(v for v in np.unique(known).tolist() if v not in (0, 1))
             raise ValueError(
                 f"y of shape {shape} should hold 0/1 indicators, a column for each "
-                f"output, but has other values; {advice}"
+                f"output, but has other values, such as {other!r}; {advice}. If it marks "
+                "entries without a target, set missing_target to it"
             )
         check_every_output(valid)
 

@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from sknt._base import SequenceEstimator
 from sknt._private import check_matplotlib_support
 from sknt._runtime import single_threaded
-from sknt.data.sequences import as_numpy
+from sknt.data.arrays import as_numpy
+from sknt.data.frames import is_frame
 
 MOST_ROWS, LEAST_WEIGHT = 256, 0.01
 """Rows of a larger memory are drawn only if a head has more than this weight on them."""
@@ -228,6 +229,8 @@ def _take_heads(
 def _as_batch(sequence: Any) -> Any:
     if hasattr(sequence, "to_frame"):  # a row of a data frame, with its columns' names
         return sequence.to_frame().T
+    if is_frame(sequence):  # whose columns are matched by name
+        return [sequence]
     array = np.asarray(as_numpy(sequence))
     if array.ndim > 2:
         raise ValueError(

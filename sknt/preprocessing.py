@@ -18,7 +18,9 @@ from sklearn.utils.validation import (
 )
 
 from sknt._private import HasMethods, Interval, fit_context
+from sknt.data.doubts import warn_if_axes_look_swapped
 from sknt.data.inputs import SequenceInputMixin
+from sknt.data.reading import readable
 from sknt.data.sequences import (
     as_numpy,
     is_list_of_sequences,
@@ -124,7 +126,9 @@ class StepwiseTransformer(
         """
         check_is_fitted(self)
         values, present = self._check_steps(X, reset=False)
-        return _apply(self.transformer_.transform, values, present, flat=is_table(X))
+        return _apply(
+            self.transformer_.transform, values, present, flat=is_table(readable(X))
+        )
 
     @available_if(_inverts)
     def inverse_transform(self, X: Any) -> NDArray[Any]:
@@ -141,7 +145,7 @@ class StepwiseTransformer(
         check_is_fitted(self)
         values, present = padded_steps(X)
         return _apply(
-            self.transformer_.inverse_transform, values, present, flat=is_table(X)
+            self.transformer_.inverse_transform, values, present, flat=is_table(readable(X))
         )
 
     def _check_steps(
@@ -157,6 +161,8 @@ class StepwiseTransformer(
             )
         if not present.any():
             raise ValueError("X has no present step: every step is NaN")
+        if reset:
+            warn_if_axes_look_swapped(values, present)
         return values, present
 
 
@@ -219,7 +225,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X = validate_data(
-            self, as_numpy(X), dtype=np.float64, ensure_all_finite="allow-nan"
+            self, readable(X), dtype=np.float64, ensure_all_finite="allow-nan"
         )
         self._check_columns(X)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
@@ -238,7 +244,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(
-            self, as_numpy(X), reset=False, dtype=np.float64, ensure_all_finite="allow-nan"
+            self, readable(X), reset=False, dtype=np.float64, ensure_all_finite="allow-nan"
         )
         self._check_columns(X)
         return X.reshape(len(X), -1, self.n_features)

@@ -10,6 +10,8 @@ from sklearn.base import RegressorMixin
 from sknt._base import SequenceEstimator
 from sknt._declaration import declares_parameters
 from sknt._private import fit_context
+from sknt.data.cells import refuse_dates
+from sknt.data.doubts import warn_if_value_looks_like_a_mark
 from sknt.data.targets import check_every_output
 from sknt.metrics import masked_r2
 from sknt.training.data import TrainingData
@@ -205,15 +207,24 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         self, y: NDArray[Any], valid: NDArray[np.bool_], *, per_step: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return floats, zero where a target is missing, with an axis of outputs."""
+        refuse_dates(y, "y")
         try:
             if y.dtype.kind not in "biufO":
                 raise ValueError(f"it is of dtype {y.dtype}")
-            values = np.where(valid, y, 0).astype(np.float64)
+            with np.errstate(over="ignore"):  # of long doubles
+                values = np.where(valid, y, 0).astype(np.float64)
         except (OverflowError, TypeError, ValueError) as error:
             raise ValueError(
                 f"y is not numeric: {error}. Give numbers, or use NTMSequenceClassifier "
                 "for labels"
             ) from error
+        if not np.isfinite(values).all():
+            raise ValueError(
+                "y has a value too large for double precision at index "
+                f"{np.argwhere(~np.isfinite(values))[0].tolist()}; scale the targets"
+            )
+        if self.missing_target != self.missing_target:  # it has not been set
+            warn_if_value_looks_like_a_mark(values[valid])
         if values.ndim == 1 + per_step:
             return values[..., np.newaxis], valid[..., np.newaxis]
         return values, valid

@@ -134,8 +134,12 @@ def test_a_sequence_may_be_a_list_or_a_data_frame(classifier, sequence):
     from_list = MemoryTraceDisplay.from_estimator(classifier, sequence.tolist())
     assert_same_trace(from_list, expected)
     pd = pytest.importorskip("pandas")
-    frame = pd.DataFrame(sequence, columns=["a", "b"])
+    frame = pd.DataFrame(sequence)
     assert_same_trace(MemoryTraceDisplay.from_estimator(classifier, frame), expected)
+    frame.columns = ["a", "b"]
+    with pytest.warns(UserWarning, match="fitted without feature names"):
+        named = MemoryTraceDisplay.from_estimator(classifier, frame)
+    assert_same_trace(named, expected)
 
 
 @pytest.mark.parametrize("n_timesteps", [1, 6, 11])

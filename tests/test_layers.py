@@ -21,7 +21,8 @@ LAYERS = [
     ["sknt.memories"],
     ["sknt.kernels"],
     ["sknt.ops"],
-    ["sknt.data", "sknt.datasets", "sknt._runtime", "sknt._private", "sknt._declaration"],
+    ["sknt.data", "sknt.datasets", "sknt._runtime", "sknt._declaration"],
+    ["sknt._private"],
 ]
 
 

@@ -3,34 +3,86 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
-from sknt.data.sequences import as_numpy, is_list, is_table
+from sknt.data.arrays import is_list, is_missing, is_table
+from sknt.data.doubts import warn
+from sknt.data.frames import first_frame
+from sknt.data.reading import readable
 
 
 class SequenceInputMixin:
     """Checks that X is of the same kind as in fit.
 
-    For a table, ``n_features_in_`` is its fixed number of columns. Otherwise it is the
-    number of features per step, and sequences, in arrays and lists alike, may be longer or
-    shorter than in fit.
+    For a table, ``n_features_in_`` is its number of columns, which is fixed unless fit saw
+    padded sequences in it. Otherwise it is the number of features per step, and
+    sequences, in arrays and lists alike, may be longer or shorter than in fit.
     """
 
     n_features_in_: int
     _n_inputs: int
     _fitted_on_table: bool
+    _fixed_width: bool
 
     def _validate_table(self, X: Any, *, reset: bool) -> Any:
         """Check a table as scikit-learn does; leave sequences as they are."""
-        X = as_numpy(X)
+        from_list = is_list(X)
+        X = readable(X)
         table = is_table(X)
         if reset:
             self._fitted_on_table = table
-            if not table:
-                self.__dict__.pop("feature_names_in_", None)
-        if table and (reset or (self._fitted_on_table and not is_list(X))):
-            return validate_data(self, X, reset=reset, ensure_all_finite=False)
-        return np.asarray(X) if table else X
+            self._fixed_width = table and not _is_padded(X)
+            self.__dict__.pop("feature_names_in_", None)
+        if not table:
+            self._check_names(X, reset=reset)
+            return X
+        if reset:
+            return validate_data(self, X, reset=True, ensure_all_finite=False)
+        if self._fixed_width and not from_list:
+            self._check_width(X)
+            return validate_data(self, X, reset=False, ensure_all_finite=False)
+        X = np.asarray(X)
+        self._doubt_one_column(X, from_list=from_list)
+        return X
+
+    def _check_names(self, X: Any, *, reset: bool) -> None:
+        """Check, or with ``reset`` remember, the names of columns of frames in a list."""
+        if not reset and self._fitted_on_table:
+            return
+        frame = first_frame(X) if is_list(X) else None
+        if frame is not None:
+            validate_data(self, frame, reset=reset, skip_check_array=True)
+        elif hasattr(self, "feature_names_in_"):  # scikit-learn warns that X has none
+            without = np.empty((1, self.n_features_in_))
+            validate_data(self, without, reset=False, skip_check_array=True)
+
+    def _check_width(self, X: Any) -> None:
+        """Refuse an array of another width with more advice than scikit-learn gives."""
+        is_array = isinstance(X, np.ndarray) and X.ndim == 2
+        if is_array and X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input, the columns of the table in "
+                "fit. For sequences of any length, give X[:, :, np.newaxis], in fit and "
+                "now, or a list of sequences now"
+            )
+
+    def _doubt_one_column(self, X: NDArray[Any], *, from_list: bool) -> None:
+        """Refuse one column, which is one series of many steps or many series of one."""
+        fitted_on_one = self._fitted_on_table and self.n_features_in_ == 1
+        if X.shape[1:] != (1,) or len(X) == 1 or self._n_inputs != 1 or fitted_on_one:
+            return
+        if not from_list:
+            raise ValueError(
+                f"X has one column and {len(X)} rows; give [X] if it is one sequence of "
+                f"{len(X)} steps, or np.reshape(X, (-1, 1, 1)) if it is {len(X)} sequences "
+                "of one step"
+            )
+        warn(
+            f"X is read as {len(X)} sequences of one step each; if it is one sequence, "
+            "give [X]. A list of arrays leaves no doubt"
+        )
 
     def _check_n_inputs(self, n_features: int, *, reset: bool) -> None:
         """Check, or with ``reset`` remember, the number of features per step."""
@@ -42,5 +94,15 @@ class SequenceInputMixin:
             raise ValueError(
                 f"X has {n_features} features, but {type(self).__name__} is expecting "
                 f"{self._n_inputs} features as input, as in fit (two dimensions are "
-                "univariate sequences: one feature)"
+                "univariate sequences: one feature; one sequence with several is [X])"
             )
+
+
+def _is_padded(X: Any) -> bool:
+    """Return whether the rows of an array are padded: NaN at their ends, and only there."""
+    if not isinstance(X, np.ndarray) or X.ndim != 2:
+        return False
+    present = ~is_missing(X)
+    before = np.pad(present, ((0, 0), (1, 0)))[:, :-1]
+    n_parts = (present & ~before).sum(axis=1)
+    return bool((n_parts <= 1).all() and not present.all())

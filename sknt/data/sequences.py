@@ -1,15 +1,43 @@
-"""Sequences of unequal length as arrays: padding, masks, packing. NumPy alone.
+"""Sequences as arrays: masks and packing. NumPy alone.
 
 A step that is all NaN is absent, wherever it is in the sequence. The mask is made once,
 here; everything downstream sees only sequences packed to the left, and their lengths.
+``arrays`` has what is read as an array, ``padding`` the functions for users.
 """
 
-from collections.abc import Sequence
 from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from sknt.data.arrays import (
+    as_labels,
+    as_numpy,
+    is_list,
+    is_list_of_sequences,
+    is_missing,
+    is_table,
+)
+from sknt.data.cells import refuse_dates
+from sknt.data.padding import mark_padding, pad_sequences, unpad_sequences
+from sknt.data.reading import readable
+
+__all__ = [
+    "Sequences",
+    "as_labels",
+    "as_numpy",
+    "check_sequences",
+    "is_list",
+    "is_list_of_sequences",
+    "is_missing",
+    "is_table",
+    "mark_padding",
+    "pad_sequences",
+    "padded_steps",
+    "step_mask",
+    "unpad_sequences",
+]
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -75,228 +103,6 @@ def step_mask(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.arange(lengths.max()) < lengths[:, np.newaxis]
 
 
-def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
-    """Return which entries equal a marker; NaN equals NaN and, among objects, None."""
-    if marker != marker:
-        missing = np.asarray(values != values, dtype=bool)
-        if values.dtype == object:
-            missing |= np.asarray(values == None, dtype=bool)  # noqa: E711
-        return missing
-    return np.asarray(values == marker, dtype=bool)
-
-
-def as_numpy(values: Any) -> Any:
-    """Return a torch tensor as a detached array, and anything else unchanged.
-
-    Raises
-    ------
-    TypeError
-        If the tensor is sparse, nested, quantized or on the device "meta".
-    """
-    if not hasattr(values, "detach"):
-        return values
-    for kind in ("is_sparse", "is_sparse_csr", "is_nested", "is_quantized", "is_meta"):
-        if getattr(values, kind, False):
-            raise TypeError(
-                f"a tensor of this kind ({kind}) cannot be read; give a dense one that "
-                "holds data, such as X.to_dense(), or a list of one tensor per sequence"
-            )
-    tensor = values.detach().cpu()
-    try:
-        return tensor.numpy()
-    except TypeError:  # NumPy has no bfloat16
-        return tensor.float().numpy()
-
-
-def is_list(X: Any) -> bool:
-    """Return whether X is a list, tuple, deque or other Python sequence, but not text."""
-    return isinstance(X, Sequence) and not isinstance(X, str | bytes)
-
-
-def is_list_of_sequences(X: Any) -> bool:
-    """Return whether X is a list (or an object array or series) of sequences."""
-    if is_list(X):
-        return any(_has_length(item) for item in X)
-    is_objects = getattr(X, "ndim", None) == 1 and getattr(X, "dtype", None) == np.dtype(
-        object
-    )
-    return is_objects and any(_has_length(item) for item in X)
-
-
-def is_table(X: Any) -> bool:
-    """Return whether X is a table: below three dimensions, and not a list of sequences.
-
-    Plain lists of equal length are a table too, as everywhere in scikit-learn; a list of
-    arrays is a list of sequences.
-    """
-    if not is_list_of_sequences(X):
-        return getattr(X, "ndim", 2) < 3
-    return (
-        all(is_list(row) for row in X)
-        and len({len(row) for row in X}) == 1
-        and not any(_has_length(value) for row in X for value in row)
-    )
-
-
-def _has_length(item: Any) -> bool:
-    if hasattr(item, "ndim"):  # len() of a zero-dimensional array raises
-        return item.ndim > 0
-    return hasattr(item, "__len__") and not isinstance(item, str | bytes)
-
-
-def as_labels(values: Any) -> NDArray[Any]:
-    """Return an array in which NaN among text stays NaN rather than the text "nan".
-
-    Missing values of pandas become NaN as well.
-    """
-    values = as_numpy(values)
-    if is_list(values):
-        values = [as_numpy(value) for value in values]
-    if hasattr(values, "isna"):
-        missing, values = np.asarray(values.isna()), values.to_numpy()
-        if values.dtype == object and missing.any():
-            values = np.where(missing, np.nan, values)
-    array = np.asarray(values)
-    if array.dtype.kind in "SU" and not isinstance(values, np.ndarray):
-        array = np.asarray(values, dtype=object)
-    return array
-
-
-def pad_sequences(sequences: Any) -> NDArray[Any]:
-    """Put sequences of unequal length into one array, with NaN after the end of each.
-
-    Parameters
-    ----------
-    sequences : list of array-like of shape (length_i, n_features) or (length_i,)
-        Numbers, or labels of any kind.
-
-    Returns
-    -------
-    padded : ndarray of shape (n_samples, longest, n_features) or (n_samples, longest)
-        Floats; objects if the sequences do not hold numbers.
-
-    Raises
-    ------
-    ValueError
-        If there is no sequence, or they differ in dimensions or number of features.
-
-    See Also
-    --------
-    unpad_sequences : The inverse.
-
-    Examples
-    --------
-    >>> from sknt import pad_sequences
-    >>> pad_sequences([[1.0, 2.0, 3.0], [4.0]])
-    array([[ 1.,  2.,  3.],
-           [ 4., nan, nan]])
-    """
-    arrays: list[NDArray[Any]] = []
-    step_shape: tuple[int, ...] | None = None
-    for i, sequence in enumerate(sequences):
-        try:
-            array = as_labels(sequence)
-        except ValueError:
-            array = None
-        if array is None or array.ndim not in (1, 2):
-            found = "rows of unequal length" if array is None else f"shape {array.shape}"
-            raise ValueError(
-                f"sample {i} is not a sequence: it has {found}; give each sample an "
-                "array of shape (length, n_features) or (length,)"
-            )
-        if array.shape != (0,):  # an empty sequence fits any number of features
-            step_shape = array.shape[1:] if step_shape is None else step_shape
-            if array.shape[1:] != step_shape:
-                raise ValueError(
-                    f"sample {i} has steps of shape {array.shape[1:]}, but those before "
-                    f"it have steps of shape {step_shape}; all samples need the same "
-                    "number of features"
-                )
-        arrays.append(array)
-    if not arrays:
-        raise ValueError("There is no sequence: the list is empty")
-    numeric = all(a.dtype.kind in "biuf" for a in arrays)
-    longest = max(map(len, arrays))
-    padded = np.full(
-        (len(arrays), longest, *(step_shape or ())),
-        np.nan,
-        dtype=np.float64 if numeric else object,
-    )
-    for row, array in zip(padded, arrays, strict=True):
-        if len(array):
-            row[: len(array)] = array
-    return padded
-
-
-def unpad_sequences(array: ArrayLike) -> list[NDArray[Any]]:
-    """Remove the absent steps from an array, giving one array per sequence.
-
-    Parameters
-    ----------
-    array : array-like of shape (n_samples, n_timesteps, n_features) or \
-            (n_samples, n_timesteps)
-        Steps that are all NaN are absent, wherever they are.
-
-    Returns
-    -------
-    sequences : list of ndarray of shape (length_i, n_features) or (length_i,)
-
-    Raises
-    ------
-    ValueError
-        If the array has another number of dimensions.
-
-    Examples
-    --------
-    >>> from sknt import unpad_sequences
-    >>> unpad_sequences([[1.0, 2.0], [3.0, float("nan")]])
-    [array([1., 2.]), array([3.])]
-    """
-    array = _rectangular(array)
-    present = ~_all_features(is_missing(array))
-    return [steps[mask] for steps, mask in zip(array, present, strict=True)]
-
-
-def mark_padding(array: ArrayLike, value: float) -> NDArray[np.float64]:
-    """Mark trailing steps that equal a padding value as absent (NaN).
-
-    Parameters
-    ----------
-    array : array-like of shape (n_samples, n_timesteps, n_features) or \
-            (n_samples, n_timesteps)
-    value : float
-        The value that padded steps hold in every feature, such as 0 or -1. Steps that
-        hold it before a sequence's end are data and stay.
-
-    Returns
-    -------
-    marked : ndarray of the same shape, of floats
-        A copy. A sequence that is all padding is left without steps, which `fit` refuses.
-
-    Raises
-    ------
-    ValueError
-        If the array has another number of dimensions, or does not hold numbers.
-
-    Examples
-    --------
-    >>> from sknt import mark_padding
-    >>> mark_padding([[1, 0, 2], [3, 0, 0]], 0)
-    array([[ 1.,  0.,  2.],
-           [ 3., nan, nan]])
-    """
-    array = _rectangular(array)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"the array is of dtype {array.dtype}; mark numbers, not text")
-    if array.dtype.kind == "f":
-        value = array.dtype.type(value)  # single precision rounds -99.9
-    marked = array.astype(np.float64)
-    padding = _all_features(array == value) | _all_features(np.isnan(marked))
-    trailing = np.logical_and.accumulate(padding[:, ::-1], axis=1)[:, ::-1]
-    marked[trailing] = np.nan
-    return marked
-
-
 def check_sequences(X: Any) -> Sequences:
     """Check sequences and pack them to the left.
 
@@ -331,10 +137,15 @@ def check_sequences(X: Any) -> Sequences:
     if partly.any():
         sample, step = np.argwhere(partly)[0]
         features = np.flatnonzero(missing[sample, step])
+        advice = "fill other gaps, for instance with StepwiseTransformer(SimpleImputer())"
+        if _ends_early(missing[sample], features):
+            advice += (
+                "; or, if axis 1 has the features and axis 2 the steps, use "
+                "sknt.preprocessing.from_channels_first"
+            )
         raise ValueError(
             f"X contains NaN in part of a step: sample {sample}, step {step}, "
-            f"feature(s) {features.tolist()}. A step that is all NaN is absent; fill "
-            "other gaps, for instance with StepwiseTransformer(SimpleImputer())"
+            f"feature(s) {features.tolist()}. A step that is all NaN is absent; {advice}"
         )
     lengths = present.sum(axis=1)
     if not lengths.all():
@@ -345,6 +156,14 @@ def check_sequences(X: Any) -> Sequences:
     packed = np.zeros((n_samples, lengths.max(), n_features))
     packed[step_mask(lengths)] = values[present]
     return Sequences(packed, lengths, present)
+
+
+def _ends_early(missing: NDArray[np.bool_], features: NDArray[np.int64]) -> bool:
+    """Return whether all steps of a sequence miss the same features, the last ones."""
+    return (
+        bool((missing == missing[0]).all())
+        and features[-1] - features[0] + 1 == len(features) == len(missing[0]) - features[0]
+    )
 
 
 def padded_steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -365,7 +184,7 @@ def padded_steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     ValueError
         If X is not numeric, is of another shape, or has no sample or no feature.
     """
-    values = _as_floats(X)
+    values = _as_floats(readable(X))
     if values.ndim == 2:
         values = values[:, :, np.newaxis]
     if values.ndim != 3:
@@ -384,39 +203,18 @@ def padded_steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return values, np.asarray(~np.isnan(values).all(axis=2))
 
 
-def _rectangular(array: ArrayLike) -> NDArray[Any]:
-    try:
-        return np.asarray(as_numpy(array))
-    except ValueError as error:
-        raise ValueError(
-            "the sequences are of unequal length; make one array of them with "
-            "pad_sequences first"
-        ) from error
-
-
-def _all_features(entries: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    if entries.ndim not in (2, 3):
-        raise ValueError(
-            f"the array has {entries.ndim} dimensions; give "
-            "(n_samples, n_timesteps, n_features) or (n_samples, n_timesteps)"
-        )
-    return np.asarray(entries.all(axis=2)) if entries.ndim == 3 else entries
-
-
 def _as_floats(X: Any) -> NDArray[np.float64]:
     if is_list_of_sequences(X):
         X = pad_sequences(X)
     array = np.asarray(as_numpy(X))
+    refuse_dates(array, "X")
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported: X has complex numbers")
     if array.dtype.kind not in "biufO":
         raise ValueError(
-            f"X is not numeric: it is of dtype {array.dtype}. Encode text and dates as "
-            "numbers"
+            f"X is not numeric: it is of dtype {array.dtype}. Encode text as numbers"
         )
     try:
         return array.astype(np.float64)
     except (OverflowError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"X is not numeric: {error}. Encode text and dates as numbers"
-        ) from error
+        raise ValueError(f"X is not numeric: {error}. Encode text as numbers") from error

@@ -7,12 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from sknt.data.sequences import (
-    as_labels,
-    is_list_of_sequences,
-    is_missing,
-    pad_sequences,
-)
+from sknt.data.arrays import as_labels, fill_masked, is_list_of_sequences, is_missing
+from sknt.data.frames import check_frame, is_frame
+from sknt.data.padding import pad_sequences
 
 
 def check_targets(
@@ -30,7 +27,7 @@ def check_targets(
     per_step : bool
         Whether there is a target for each step.
     missing_target : object
-        The value that marks a missing target in y.
+        The value that marks a missing target in y; masked entries are missing as well.
 
     Returns
     -------
@@ -42,6 +39,7 @@ def check_targets(
     ValueError
         If y is of another shape, infinite, or has no target at all.
     """
+    y = fill_masked(y, missing_target)
     if per_step:
         targets = align_targets(y, present)
         valid = ~is_missing(targets, missing_target)
@@ -114,6 +112,8 @@ def typed_labels(labels: NDArray[Any]) -> NDArray[Any]:
 def _dense(y: Any) -> NDArray[Any]:
     if issparse(y):
         raise TypeError("y is sparse, but dense targets are required; use y.toarray()")
+    if is_frame(y):
+        check_frame(y)
     try:
         labels = as_labels(y)
     except ValueError as error:
@@ -182,6 +182,8 @@ def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
+    if is_frame(steps):
+        check_frame(steps)
     try:
         labels = as_labels(steps)
     except ValueError:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import r2_score
 
-from sknt._private import check_sample_weight
+from sknt.data.weights import check_weights
 
 
 def masked_accuracy(
@@ -70,6 +70,6 @@ def entry_weights(
     """Give each counted entry the weight of its sample."""
     if sample_weight is None:
         return None
-    weights = check_sample_weight(sample_weight, counted, ensure_non_negative=True)
+    weights = check_weights(sample_weight, counted)
     weights = weights.reshape(-1, *[1] * (counted.ndim - 1))
     return np.broadcast_to(weights, counted.shape)[counted]

@@ -11,7 +11,8 @@ from sklearn.metrics import get_scorer, make_scorer
 from sklearn.utils import get_tags
 
 from sknt._private import BaseScorer
-from sknt.data.sequences import is_missing, padded_steps
+from sknt.data.arrays import fill_masked, is_missing
+from sknt.data.sequences import padded_steps
 from sknt.data.targets import align_targets, typed_labels
 from sknt.metrics._masked import entry_weights
 
@@ -88,7 +89,7 @@ class SequenceScorer(BaseScorer):
     ) -> float:
         """Score the estimator on the steps that have a target."""
         _, present = padded_steps(X)
-        y = align_targets(y_true, present)
+        y = align_targets(fill_masked(y_true, self.missing_target), present)
         has_target = ~is_missing(y, self.missing_target)
         if y.ndim == 3:
             counted = has_target.all(axis=2) & present
