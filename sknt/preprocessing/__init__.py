@@ -5,7 +5,17 @@ people have (long and nested frames, channels first, one long series) into seque
 back. What makes arrays of sequences, and checks them, is in ``sknt.data``.
 """
 
+from sknt.preprocessing._layouts_data import Columns, SequenceData
+from sknt.preprocessing._layouts_long import from_long_frame
+from sknt.preprocessing._layouts_to_long import to_long_frame
 from sknt.preprocessing._stepwise import StepwiseTransformer
 from sknt.preprocessing._to_sequence import ToSequence
 
-__all__ = ["StepwiseTransformer", "ToSequence"]
+__all__ = [
+    "Columns",
+    "SequenceData",
+    "StepwiseTransformer",
+    "ToSequence",
+    "from_long_frame",
+    "to_long_frame",
+]
