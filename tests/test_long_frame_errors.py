@@ -146,7 +146,7 @@ def test_ids_and_labels_of_mixed_types_are_refused(role, values, message):
         (pl.Series(["u", "v", "u"], dtype=pl.Categorical), "Categorical; encode"),
         (
             pl.Series(["u", "v", "u"], dtype=pl.Enum(["u", "v"])),
-            "(Enum|Categorical); encode",
+            ".*; encode categories",
         ),
         (pl.Series([dt.date(2020, 1, 1)] * 3), "Date; give time=.* days"),
         (pl.Series([dt.time(1)] * 3), "Time; convert"),
@@ -192,10 +192,10 @@ def test_a_frame_without_rows_or_with_a_name_twice_is_refused():
         with pytest.raises(ValueError, match="the frame has no rows"):
             from_long_frame(make({"id": [], "a": []}), id="id")
     twice = pd.DataFrame([[1, 2.0, 3.0]], columns=["id", "a", "a"])
-    with pytest.raises(ValueError, match="two columns of one name.*'a'"):
+    with pytest.raises(ValueError, match=r"two columns of one name(.|\n)*'a'"):
         from_long_frame(twice, id="id")
     table = pa.table([pa.array([1]), pa.array([1.0]), pa.array([2.0])], ["id", "a", "a"])
-    with pytest.raises(ValueError, match="two columns of one name.*'a'"):
+    with pytest.raises(ValueError, match=r"two columns of one name(.|\n)*'a'"):
         from_long_frame(table, id="id")
 
 

@@ -5,8 +5,10 @@ people have (long and nested frames, channels first, one long series) into seque
 back. What makes arrays of sequences, and checks them, is in ``sknt.data``.
 """
 
+from sknt.preprocessing._layouts_channels import from_channels_first, to_channels_first
 from sknt.preprocessing._layouts_data import Columns, SequenceData
 from sknt.preprocessing._layouts_long import from_long_frame
+from sknt.preprocessing._layouts_nested import from_nested
 from sknt.preprocessing._layouts_to_long import to_long_frame
 from sknt.preprocessing._stepwise import StepwiseTransformer
 from sknt.preprocessing._to_sequence import ToSequence
@@ -16,6 +18,9 @@ __all__ = [
     "SequenceData",
     "StepwiseTransformer",
     "ToSequence",
+    "from_channels_first",
     "from_long_frame",
+    "from_nested",
+    "to_channels_first",
     "to_long_frame",
 ]

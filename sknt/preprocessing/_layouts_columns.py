@@ -67,6 +67,8 @@ def open_frame(frame: Any, wanted: Sequence[Any] = ()) -> nw.DataFrame[Any]:
         if name not in columns:
             close = difflib.get_close_matches(str(name), list(map(str, columns)), 1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
+            if getattr(index, "nlevels", 1) > 1:  # as in sktime, whose levels are unnamed
+                hint = " Name the levels of its index first, with frame.rename_axis"
             raise ValueError(f"the frame has no column {name!r}, only {columns}.{hint}")
     if not len(opened):
         raise ValueError("the frame has no rows")
@@ -192,14 +194,20 @@ def values_of(column: nw.Series[Any]) -> NDArray[Any]:
         return numbers(column)
     if dtype.is_numeric() or (dtype == nw.Boolean and not missing.any()):
         return column.to_numpy()
-    values = column.to_list()
+    return values_of_one_type(f"column {column.name!r}", column.to_list(), missing)
+
+
+def values_of_one_type(
+    name: str, values: list[Any], missing: NDArray[np.bool_]
+) -> NDArray[Any]:
+    """Return Python values as an array, after a check that they are of one type."""
     first: Any = None
     for row in np.flatnonzero(~missing):
         kind = _kind(values[row])
         if kind is None or (first is not None and kind is not first):
             others = "" if first is None else f", but others are {first.__name__}"
             raise ValueError(
-                f"column {column.name!r} has {values[row]!r} of type "
+                f"{name} has {values[row]!r} of type "
                 f"{type(values[row]).__name__} in row {row}{others}; convert the column to "
                 "one type, such as text or integers"
             )

@@ -68,6 +68,14 @@ def shown(value: Any) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
+def is_null(value: Any) -> bool:
+    """Return whether a value is None, NaN, NaT or pandas' NA, which equals nothing."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # the truth value of NA
+        return True
+
+
 def names_of(given: Any) -> list[str]:
     """Return one name or several as a list."""
     return list(given) if isinstance(given, list | tuple) else [given]

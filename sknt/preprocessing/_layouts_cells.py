@@ -1,0 +1,261 @@
+"""Cells of nested data: which columns there are, and the steps that a cell holds."""
+
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+from numbers import Real
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from sknt.data.sequences import as_numpy, is_list
+from sknt.preprocessing._layouts_data import is_null
+
+ONLY = ""
+"""Name of the column of data that have but one, without a name."""
+
+
+class Steps(NamedTuple):
+    """The steps of all samples in one column.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the features that it holds.
+    values : ndarray of shape (n_steps, n_features), or (n_samples, 1) for scalars
+    lengths : ndarray of shape (n_samples,) or None
+        Number of steps of each sample; None for scalars.
+    """
+
+    names: list[str]
+    values: NDArray[np.float64]
+    lengths: NDArray[np.int64] | None
+
+    def repeated(self, lengths: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the values at each step, scalars repeated."""
+        return (
+            np.repeat(self.values, lengths, axis=0) if self.lengths is None else self.values
+        )
+
+
+def has_steps(cell: Any) -> bool:
+    """Return whether a cell holds a series rather than one value."""
+    if isinstance(cell, str | bytes | Mapping):
+        return False
+    return getattr(cell, "ndim", 1) > 0 and hasattr(cell, "__len__")
+
+
+def cells_by_column(X: Any) -> dict[str, list[Any]]:
+    """Return the cells of each column of nested data, one for each sample.
+
+    Raises
+    ------
+    TypeError
+        If X is not nested data.
+    ValueError
+        If samples, or columns, are not alike.
+    """
+    if type(X).__module__.partition(".")[0] == "awkward":
+        return _columns_of_awkward(X)
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim in (1, 2):
+        table = X.reshape(len(X), -1)
+        names = [ONLY] if X.ndim == 1 else [f"feature_{i}" for i in range(table.shape[1])]
+        return {name: list(table[:, i]) for i, name in enumerate(names)}
+    if isinstance(X, Mapping):
+        return _equally_long({name: list(cells) for name, cells in X.items()})
+    if is_list(X) and len(X):
+        return _columns_of_list(X)
+    if hasattr(X, "to_pylist") and not hasattr(X, "column_names"):  # of pyarrow
+        return {ONLY: X.to_pylist()}
+    opened = nw.from_native(X, eager_only=True, allow_series=True, pass_through=True)
+    if isinstance(opened, nw.Series):
+        return {ONLY: _cells(opened)}
+    if isinstance(opened, nw.DataFrame):
+        return {name: _cells(opened[name]) for name in opened.columns}
+    raise TypeError(
+        f"{type(X).__name__} is not nested data; give a data frame whose cells hold "
+        "series, a list of dicts of lists, or an array of awkward. Arrays (n_samples, "
+        "n_timesteps, n_features) and lists of arrays need no conversion"
+    )
+
+
+def _cells(column: nw.Series[Any]) -> list[Any]:
+    if column.implementation.is_pandas_like():
+        return list(column.to_native())  # series stay series, with their index
+    inner = getattr(column.dtype, "inner", None)
+    if inner is None or not (inner == nw.Boolean or inner().is_numeric()):
+        return column.to_list()
+    return list(column.to_numpy())  # an array for each cell
+
+
+def _columns_of_list(X: Any) -> dict[str, list[Any]]:
+    if not isinstance(X[0], Mapping):
+        return {ONLY: list(X)}
+    names = list(X[0])
+    for sample, record in enumerate(X):
+        if not isinstance(record, Mapping) or set(record) != set(names):
+            found = list(record) if isinstance(record, Mapping) else type(record).__name__
+            raise ValueError(
+                f"sample {sample} has {found}, but sample 0 has {names}; give every "
+                "sample the same keys"
+            )
+    return {name: [record[name] for record in X] for name in names}
+
+
+def _equally_long(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    if len({len(cells) for cells in columns.values()}) > 1:
+        sizes = {name: len(cells) for name, cells in columns.items()}
+        raise ValueError(f"the columns have different numbers of samples: {sizes}")
+    return columns
+
+
+def _columns_of_awkward(X: Any) -> dict[str, list[Any]]:
+    """Return the columns of awkward's records of lists, or lists of records."""
+    awkward = sys.modules["awkward"]  # loaded, since X is an array of it
+    names = awkward.fields(X) or [ONLY]
+    columns = {}
+    for name in names:
+        column = X[name] if name != ONLY else X
+        if column.ndim == 1:
+            columns[name] = column.to_list()
+        else:
+            lengths = awkward.to_numpy(awkward.num(column, axis=1))
+            try:
+                flat = awkward.to_numpy(awkward.flatten(column, axis=1))
+            except ValueError as error:
+                raise ValueError(
+                    f"the steps in column {name!r} are not of one number of features: "
+                    f"{column.type}"
+                ) from error
+            columns[name] = np.split(flat, np.cumsum(lengths)[:-1])
+    return columns
+
+
+def steps_of(cells: list[Any], name: str, scalars: str) -> Steps:
+    """Return the steps in all cells of a column of features.
+
+    Raises
+    ------
+    ValueError
+        If a cell is missing, is not numeric, or has another number of features than the
+        first; or holds one value unless `scalars` is "repeat".
+    """
+    where = f"column {name!r}" if name else "X"
+    keys = _keys(cells)
+    arrays: list[NDArray[np.float64]] = []
+    for sample, cell in enumerate(cells):
+        here = f"sample {sample} of {where}"
+        if not has_steps(cell):
+            array = _scalar(cell, here, scalars)
+        elif keys:
+            array = _steps_of_records(cell, keys, here)
+        else:
+            array = _as_floats(cell, here)
+        arrays.append(array)
+        if array.ndim > 2 or array.ndim != arrays[0].ndim:
+            raise ValueError(
+                f"{here} has shape {array.shape}, sample 0 {arrays[0].shape}; give every "
+                "cell a series of shape (length,) or (length, n_features)"
+            )
+        if array.shape[1:] != arrays[0].shape[1:]:
+            raise ValueError(
+                f"{here} has {array.shape[1]} features, but sample 0 has "
+                f"{arrays[0].shape[1]}; cells are of shape (length, n_features)"
+            )
+    if arrays[0].ndim == 0:
+        return Steps([name], np.stack(arrays)[:, np.newaxis], None)
+    lengths = np.array([len(array) for array in arrays])
+    values = np.concatenate(arrays)
+    if values.ndim == 1:
+        return Steps([name or "feature_0"], values[:, np.newaxis], lengths)
+    prefix = f"{name}." if name else ""
+    names = [prefix + key for key in keys] or [
+        f"{name or 'feature'}_{feature}" for feature in range(values.shape[1])
+    ]
+    return Steps(names, values, lengths)
+
+
+def _keys(cells: list[Any]) -> list[str]:
+    """Return all keys of steps that are records, in order; none if they are not."""
+    keys: dict[str, None] = {}
+    for cell in cells:
+        if has_steps(cell) and len(cell) and isinstance(_first(cell), Mapping):
+            for step in cell:
+                keys |= dict.fromkeys(step if isinstance(step, Mapping) else ())
+    return list(keys)
+
+
+def _first(cell: Any) -> Any:
+    return cell.iloc[0] if hasattr(cell, "iloc") else cell[0]
+
+
+def _steps_of_records(cell: Any, keys: list[str], here: str) -> NDArray[np.float64]:
+    if not all(isinstance(step, Mapping) for step in cell):
+        raise ValueError(f"{here} mixes dicts with other values")
+    columns = [
+        _as_floats([step.get(key) for step in cell], f"{here}, key {key!r},")
+        for key in keys
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _scalar(cell: Any, here: str, scalars: str) -> NDArray[np.float64]:
+    if cell is None or cell != cell:
+        raise ValueError(f"{here} is missing; leave the sample out, or give it a series")
+    if scalars == "raise":
+        raise ValueError(
+            f"{here} is {cell!r} of type {type(cell).__name__}, not a series. Leave the "
+            'column out with features=, or give scalars="repeat" to repeat a number at '
+            "each step"
+        )
+    return _as_floats(cell, here)
+
+
+def _as_floats(cell: Any, here: str) -> NDArray[np.float64]:
+    """Return a cell as floats: missing values are NaN, booleans 0 and 1."""
+    if hasattr(cell, "to_numpy"):
+        cell = cell.to_numpy()
+    if isinstance(cell, np.ma.MaskedArray):
+        cell = cell.astype(object).filled(None)
+    if is_list(cell) and len({isinstance(value, bool) for value in cell}) > 1:
+        raise ValueError(f"{here} mixes booleans with other values: {cell!r}")
+    try:
+        array = np.asarray(as_numpy(cell))
+        if array.dtype == object and array.ndim == 1 and any(map(has_steps, array)):
+            array = np.array([np.asarray(step) for step in array])
+    except ValueError as error:
+        raise ValueError(f"{here} has steps of unequal numbers of features") from error
+    if array.dtype == object:
+        array = _floats_of_objects(array, here)
+    if array.dtype.kind not in "biuf" and array.size:
+        raise ValueError(
+            f"{here} is not numeric: it is of dtype {array.dtype}. Encode text and dates "
+            "as numbers, or leave the column out with features="
+        )
+    if (
+        array.dtype.kind in "iu"
+        and array.size
+        and np.abs(array.astype(float)).max() > 2**53
+    ):
+        raise ValueError(
+            f"{here} has integers beyond 2**53, which floats round; subtract an offset, or "
+            "leave it out if it is an identifier"
+        )
+    return array.astype(np.float64)
+
+
+def _floats_of_objects(array: NDArray[Any], here: str) -> NDArray[Any]:
+    flat = np.empty(array.size)
+    for i, value in enumerate(array.ravel().tolist()):
+        if is_null(value):
+            flat[i] = np.nan
+        elif isinstance(value, Real | Decimal):
+            flat[i] = float(value)
+        else:
+            raise ValueError(
+                f"{here} is not numeric: it has {value!r} of type {type(value).__name__}. "
+                "Encode text and dates as numbers, or leave the column out with features="
+            )
+    return flat.reshape(array.shape)
