@@ -218,7 +218,7 @@ def _as_floats(cell: Any, here: str) -> NDArray[np.float64]:
     if hasattr(cell, "to_numpy"):
         cell = cell.to_numpy()
     if isinstance(cell, np.ma.MaskedArray):
-        cell = cell.astype(object).filled(None)
+        cell = np.where(np.ma.getmaskarray(cell), None, cell.data)
     if is_list(cell) and len({isinstance(value, bool) for value in cell}) > 1:
         raise ValueError(f"{here} mixes booleans with other values: {cell!r}")
     try:
