@@ -102,7 +102,8 @@ def test_named_features_are_read_in_the_order_given(kind):
 def frames_with_roles(per_step):
     labels = [["u", "v", "u"], ["v"], ["v", "v"]] if per_step else ["u", "v", "v"]
     columns = {"who": ["k", "l", "m"], "a": A, "b": B, "label": labels}
-    records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values())]
+    rows = zip(*columns.values(), strict=True)
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
     return [pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns), records]
 
 
@@ -222,7 +223,7 @@ def test_sktimes_nested_frames_of_unequal_lengths_are_read_cell_by_cell():
         ([{"a": [1]}, [2]], "sample 1 has list, but sample 0"),
         ([[{"a": 1}], [{"a": 1}, 2]], "sample 1 of X mixes dicts"),
         ([[{"a": 1}], [{"a": "u"}]], "sample 1 of X, key 'a', is not numeric"),
-        ([[{"a": 1}], [{"a": [1, 2]}]], "sample 1 of X, key 'a',"),
+        ([[{"a": 1}], [{"a": [1, 2]}]], r"sample 1 of X has shape \(1, 1, 2\)"),
         ({"a": []}, "X has no rows"),
         ({}, "no column of features"),
         (ak.Array([[[1, 2]], [[3]]]), "not of one number of features: 2 . var"),

@@ -85,7 +85,7 @@ def _cells(column: nw.Series[Any]) -> list[Any]:
     if column.implementation.is_pandas_like():
         return list(column.to_native())  # series stay series, with their index
     inner = getattr(column.dtype, "inner", None)
-    if inner is None or not (inner == nw.Boolean or inner().is_numeric()):
+    if inner is None or not (inner == nw.Boolean or inner.is_numeric()):
         return column.to_list()
     return list(column.to_numpy())  # an array for each cell
 
@@ -202,7 +202,7 @@ def _steps_of_records(cell: Any, keys: list[str], here: str) -> NDArray[np.float
 
 
 def _scalar(cell: Any, here: str, scalars: str) -> NDArray[np.float64]:
-    if cell is None or cell != cell:
+    if is_null(cell):
         raise ValueError(f"{here} is missing; leave the sample out, or give it a series")
     if scalars == "raise":
         raise ValueError(
@@ -218,9 +218,10 @@ def _as_floats(cell: Any, here: str) -> NDArray[np.float64]:
     if hasattr(cell, "to_numpy"):
         cell = cell.to_numpy()
     if isinstance(cell, np.ma.MaskedArray):
-        cell = np.where(np.ma.getmaskarray(cell), None, cell.data)
+        masked, cell = np.ma.getmaskarray(cell), cell.data.astype(object)
+        cell[masked] = None
     if is_list(cell) and len({isinstance(value, bool) for value in cell}) > 1:
-        raise ValueError(f"{here} mixes booleans with other values: {cell!r}")
+        raise ValueError(f"{here} mixes booleans with other values")
     try:
         array = np.asarray(as_numpy(cell))
         if array.dtype == object and array.ndim == 1 and any(map(has_steps, array)):
@@ -234,15 +235,9 @@ def _as_floats(cell: Any, here: str) -> NDArray[np.float64]:
             f"{here} is not numeric: it is of dtype {array.dtype}. Encode text and dates "
             "as numbers, or leave the column out with features="
         )
-    if (
-        array.dtype.kind in "iu"
-        and array.size
-        and np.abs(array.astype(float)).max() > 2**53
-    ):
-        raise ValueError(
-            f"{here} has integers beyond 2**53, which floats round; subtract an offset, or "
-            "leave it out if it is an identifier"
-        )
+    if array.dtype.kind in "iu" and array.size:
+        for extreme in (array.max(), array.min()):
+            exact_float(extreme, here)
     return array.astype(np.float64)
 
 
@@ -252,7 +247,7 @@ def _floats_of_objects(array: NDArray[Any], here: str) -> NDArray[Any]:
         if is_null(value):
             flat[i] = np.nan
         elif isinstance(value, Real | Decimal):
-            flat[i] = float(value)
+            flat[i] = exact_float(value, here)
         else:
             raise ValueError(
                 f"{here} is not numeric: it has {value!r} of type {type(value).__name__}. "

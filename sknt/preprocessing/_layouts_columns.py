@@ -7,7 +7,7 @@ import datetime
 import difflib
 from collections.abc import Sequence
 from decimal import Decimal
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import narwhals as nw
@@ -106,7 +106,9 @@ def numbers(column: nw.Series[Any]) -> NDArray[np.float64]:
         return np.full(len(missing), np.nan)
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
         if column.dtype.is_integer():
-            _refuse_large(column, missing)
+            present = column.filter((~missing).tolist())
+            for extreme in (present.max(), present.min()):
+                exact_float(extreme, f"column {column.name!r}")
         return column.cast(nw.Float64).to_numpy()
     if column.dtype == nw.Object:
         return _numbers_among_objects(column, missing)
@@ -115,13 +117,14 @@ def numbers(column: nw.Series[Any]) -> NDArray[np.float64]:
     raise ValueError(f"column {column.name!r} is not numeric but {column.dtype}; {advice}")
 
 
-def _refuse_large(column: nw.Series[Any], missing: NDArray[np.bool_]) -> None:
-    present = column.filter((~missing).tolist())
-    if max(int(present.max()), -int(present.min())) > LARGEST_EXACT:
+def exact_float(value: Any, where: str) -> float:
+    """Return a number as a float, but refuse integers that floats cannot hold."""
+    if isinstance(value, Integral) and abs(int(value)) > LARGEST_EXACT:
         raise ValueError(
-            f"column {column.name!r} has integers beyond 2**53, which floats round; "
-            "subtract an offset, or leave it out if it is an identifier"
+            f"{where} has integers beyond 2**53, which floats round; subtract an offset, "
+            "or leave it out if it is an identifier"
         )
+    return float(value)
 
 
 def _numbers_among_objects(
@@ -139,7 +142,9 @@ def _numbers_among_objects(
                 "to one type of number"
             )
     result = np.full(len(values), np.nan)
-    result[present] = [float(values[row]) for row in present]
+    result[present] = [
+        exact_float(values[row], f"column {column.name!r}") for row in present
+    ]
     return result
 
 
