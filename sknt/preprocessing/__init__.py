@@ -10,6 +10,7 @@ from sknt.preprocessing._layouts_data import Columns, SequenceData
 from sknt.preprocessing._layouts_long import from_long_frame
 from sknt.preprocessing._layouts_nested import from_nested
 from sknt.preprocessing._layouts_to_long import to_long_frame
+from sknt.preprocessing._layouts_windows import Windows, to_windows
 from sknt.preprocessing._stepwise import StepwiseTransformer
 from sknt.preprocessing._to_sequence import ToSequence
 
@@ -18,9 +19,11 @@ __all__ = [
     "SequenceData",
     "StepwiseTransformer",
     "ToSequence",
+    "Windows",
     "from_channels_first",
     "from_long_frame",
     "from_nested",
     "to_channels_first",
     "to_long_frame",
+    "to_windows",
 ]

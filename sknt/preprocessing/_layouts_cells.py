@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknt.data.sequences import as_numpy, is_list
+from sknt.preprocessing._layouts_columns import exact_float
 from sknt.preprocessing._layouts_data import is_null
 
 ONLY = ""
