@@ -241,7 +241,7 @@ DATES = pd.to_datetime(["2024-01-02", "2024-01-01", "2024-01-03"])
         (
             LONG,
             {"horizon": 9, "target": 0},
-            "take 11; give a shorter length, or too_short=",
+            "take 11; give a shorter length, or",
         ),
         (LONG, {"length": 11, "too_short": "skip"}, "every series is too short"),
         ([LONG, LONG], {"y": [1]}, "y has 1 entries, but X has 2 series"),
