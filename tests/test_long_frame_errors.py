@@ -78,6 +78,8 @@ def test_a_column_that_would_be_misread_is_refused_by_name(
         ({"features": ["a", "a"]}, "'a' is named twice"),
         ({"target": "a"}, "no column of features"),
         ({"features": []}, "no column of features"),
+        ({"id": []}, "id names no column"),
+        ({"target": []}, "target names no column"),
         ({"target_per": "steps"}, "target_per='steps' is not known; choose from"),
         ({"duplicates": "mean"}, "duplicates='mean' is not known"),
         ({"null_targets": "skip"}, "null_targets='skip' is not known"),

@@ -183,6 +183,20 @@ def test_levels_of_a_pandas_index_are_named_like_columns():
     )
 
 
+def test_numbers_name_columns_and_an_index_or_a_tuple_names_several():
+    frame = pd.DataFrame({0: [1, 1, 2], 1: [2.0, 1.0, 3.0], 2: [0, 0, 1], 3: [5, 4, 3]})
+    data = from_long_frame(frame, id=0, features=frame.columns[[1]], target=2)
+    assert_array_equal(data.X[..., 0], [[2, 1], [3, nan]])
+    assert data.y.tolist() == [0, 1]
+    back = to_long_frame(data)
+    assert back.columns.tolist() == [0, 1, 2]
+    assert_array_equal(back[2], frame[2])
+    data = from_long_frame(frame, id=0, features=(1,), target=(2,))
+    assert data.y.tolist() == [[0], [1]]
+    data = from_long_frame(frame, id=(0, 2), features=3)
+    assert data.ids.tolist() == [(1, 0), (2, 1)]
+
+
 @every_library
 def test_decimals_and_booleans_are_numbers_and_null_is_nan(make):
     frame = make(

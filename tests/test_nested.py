@@ -163,6 +163,18 @@ def test_cells_of_several_features_are_named_after_their_column():
         assert_array_equal(from_nested(read(file)).X[0], steps[0])
 
 
+def test_data_frames_as_cells_are_matched_by_the_names_of_their_columns():
+    rows = [{"a": [1, 2], "b": [3, 4]}, {"b": [5], "a": [6]}]
+    expected = [[[1, 3], [2, 4]], [[6, 5], [nan, nan]]]
+    for make in (pd.DataFrame, pl.DataFrame, pa.table):
+        frames = [make(columns) for columns in rows]
+        assert from_nested(frames).columns.features == ["a", "b"]
+        assert_array_equal(from_nested(frames).X, expected)
+        assert_array_equal(from_nested({"p": frames}).X, expected)
+        with pytest.raises(ValueError, match=r"sample 0 of X has the columns \['a'\], but"):
+            from_nested([make({"a": [1]}), make({"a": [1], "b": [2]})])
+
+
 def test_events_in_json_are_named_by_column_and_key():
     text = '[{"user": 7, "events": [{"dt": 0, "sum": 1.5}, {"dt": 3, "sum": 2}]}]'
     data = from_nested(json.loads(text), id="user")

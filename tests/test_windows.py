@@ -192,6 +192,13 @@ def test_windows_of_one_series_take_no_memory_of_their_own():
     assert X.strides[0] == X.strides[1] == series.strides[0]
 
 
+def test_masked_values_are_absent_and_masked_targets_missing():
+    series = np.ma.masked_equal([1.0, -9.0, 3.0], -9)
+    result = to_windows(series, np.ma.masked_equal([1, -9, -9], -9), length=2)
+    assert_array_equal(result.X[..., 0], [[1, nan], [nan, 3]])
+    assert_array_equal(result.y, [nan, nan])
+
+
 def test_missing_targets_stay_nan():
     y = [0.0, nan, 2.0, 3.0]
     assert_array_equal(to_windows(np.ones(4), y, length=2).y, [nan, 2, 3])

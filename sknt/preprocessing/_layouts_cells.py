@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sknt.data.sequences import as_numpy, is_list
 from sknt.preprocessing._layouts_columns import exact_float
-from sknt.preprocessing._layouts_data import is_null
+from sknt.preprocessing._layouts_data import is_null, unmasked
 
 ONLY = ""
 """Name of the column of data that have but one, without a name."""
@@ -74,7 +74,7 @@ def cells_by_column(X: Any) -> dict[str, list[Any]]:
     if isinstance(opened, nw.Series):
         return {ONLY: _cells(opened)}
     if isinstance(opened, nw.DataFrame):
-        return {name: _cells(opened[name]) for name in opened.columns}
+        return {name: _cells(opened.get_column(name)) for name in opened.columns}
     raise TypeError(
         f"{type(X).__name__} is not nested data; give a data frame whose cells hold "
         "series, a list of dicts of lists, or an array of awkward. Arrays (n_samples, "
@@ -150,6 +150,8 @@ def steps_of(cells: list[Any], name: str, scalars: str) -> Steps:
         here = f"sample {sample} of {where}"
         if not has_steps(cell):
             array = _scalar(cell, here, scalars)
+        elif _is_frame(cell):
+            array = _steps_of_frame(cell, keys, here)
         elif keys:
             array = _steps_of_records(cell, keys, here)
         else:
@@ -182,7 +184,9 @@ def _keys(cells: list[Any]) -> list[str]:
     """Return all keys of steps that are records, in order; none if they are not."""
     keys: dict[str, None] = {}
     for cell in cells:
-        if has_steps(cell) and len(cell) and isinstance(_first(cell), Mapping):
+        if _is_frame(cell):
+            keys |= dict.fromkeys(nw.from_native(cell).columns)
+        elif has_steps(cell) and len(cell) and isinstance(_first(cell), Mapping):
             for step in cell:
                 keys |= dict.fromkeys(step if isinstance(step, Mapping) else ())
     return list(keys)
@@ -190,6 +194,22 @@ def _keys(cells: list[Any]) -> list[str]:
 
 def _first(cell: Any) -> Any:
     return cell.iloc[0] if hasattr(cell, "iloc") else cell[0]
+
+
+def _is_frame(cell: Any) -> bool:
+    return isinstance(nw.from_native(cell, pass_through=True), nw.DataFrame)
+
+
+def _steps_of_frame(cell: Any, keys: list[str], here: str) -> NDArray[np.float64]:
+    """Return the rows of a frame, its columns matched by their names."""
+    frame = nw.from_native(cell)
+    if set(frame.columns) != set(keys):
+        raise ValueError(f"{here} has the columns {frame.columns}, but others have {keys}")
+    columns = [
+        _as_floats(frame.get_column(key).to_numpy(), f"{here}, column {key!r},")
+        for key in keys
+    ]
+    return np.stack(columns, axis=1)
 
 
 def _steps_of_records(cell: Any, keys: list[str], here: str) -> NDArray[np.float64]:
@@ -209,7 +229,7 @@ def _scalar(cell: Any, here: str, scalars: str) -> NDArray[np.float64]:
         raise ValueError(
             f"{here} is {cell!r} of type {type(cell).__name__}, not a series. Leave the "
             'column out with features=, or give scalars="repeat" to repeat a number at '
-            "each step"
+            "each step; a table with one row for each step is for from_long_frame"
         )
     return _as_floats(cell, here)
 
@@ -218,9 +238,7 @@ def _as_floats(cell: Any, here: str) -> NDArray[np.float64]:
     """Return a cell as floats: missing values are NaN, booleans 0 and 1."""
     if hasattr(cell, "to_numpy"):
         cell = cell.to_numpy()
-    if isinstance(cell, np.ma.MaskedArray):
-        masked, cell = np.ma.getmaskarray(cell), cell.data.astype(object)
-        cell[masked] = None
+    cell = unmasked(cell)
     if is_list(cell) and len({isinstance(value, bool) for value in cell}) > 1:
         raise ValueError(f"{here} mixes booleans with other values")
     try:

@@ -55,9 +55,9 @@ class SequenceData(NamedTuple):
     columns: Columns
 
 
-def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     """Refuse a value that is not among the choices."""
-    if not any(value is choice or value == choice for choice in choices):
+    if not (isinstance(value, str) and value in choices):
         raise ValueError(f"{name}={value!r} is not known; choose from {choices}")
 
 
@@ -76,9 +76,26 @@ def is_null(value: Any) -> bool:
         return True
 
 
-def names_of(given: Any) -> list[str]:
+def one_or_list(given: Any) -> Any:
+    """Return several names, in whatever holds them, as a list, and one as it is."""
+    several = isinstance(given, list | tuple) or hasattr(given, "tolist")  # an Index, too
+    return list(given) if several else given
+
+
+def names_of(given: Any) -> list[Any]:
     """Return one name or several as a list."""
-    return list(given) if isinstance(given, list | tuple) else [given]
+    names = one_or_list(given)
+    return names if isinstance(names, list) else [names]
+
+
+def unmasked(values: Any) -> Any:
+    """Return a masked array as a plain one, NaN where it is masked; others unchanged."""
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    kind = np.float64 if values.dtype.kind in "biuf" else object
+    plain = np.array(values.data, kind)
+    plain[np.ma.getmaskarray(values)] = np.nan
+    return plain
 
 
 def split_steps(steps: NDArray[Any], lengths: NDArray[np.int64]) -> list[NDArray[Any]]:

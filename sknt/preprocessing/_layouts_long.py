@@ -19,6 +19,7 @@ from sknt.preprocessing._layouts_data import (
     SequenceData,
     check_choice,
     names_of,
+    one_or_list,
     pad_steps,
     shown,
     split_steps,
@@ -120,10 +121,14 @@ def from_long_frame(
     check_choice("duplicates", duplicates, ("raise", "first", "last", "keep"))
     check_choice("null_targets", null_targets, ("raise", "missing"))
     check_choice("empty_rows", empty_rows, ("raise", "absent"))
+    id, target = one_or_list(id), one_or_list(target)
     optional = [] if time is None else [time]
     roles = [*names_of(id), *optional, *([] if target is None else names_of(target))]
     wanted = roles if features is None else [*roles, *names_of(features)]
     twice = [name for name in wanted if wanted.count(name) > 1]
+    for role, given in {"id": id, "target": target}.items():
+        if given is not None and not names_of(given):
+            raise ValueError(f"{role} names no column")
     if twice:
         raise ValueError(f"column {twice[0]!r} is named twice; give each column one role")
     opened = open_frame(frame, wanted)
@@ -131,9 +136,9 @@ def from_long_frame(
     if not names:
         raise ValueError("there is no column of features; name at least one in features=")
 
-    codes, ids = _groups([opened[name] for name in names_of(id)])
-    when, zone = (None, None) if time is None else moments(opened[time])
-    steps = np.column_stack([numbers(opened[name]) for name in names])
+    codes, ids = _groups([opened.get_column(name) for name in names_of(id)])
+    when, zone = (None, None) if time is None else moments(opened.get_column(time))
+    steps = np.column_stack([numbers(opened.get_column(name)) for name in names])
     if empty_rows == "raise":
         _refuse_empty(steps, codes, ids)
     rows = _order(codes, when)
@@ -227,16 +232,16 @@ def _refuse_empty(
 def _targets(frame: nw.DataFrame[Any], target: Any, null_targets: str) -> NDArray[Any]:
     """Return the target of each row; several targets are columns of numbers."""
     for name in names_of(target):
-        column = frame[name]
+        column = frame.get_column(name)
         if type(column.dtype).__name__ in ("Datetime", "Date", "Duration"):
             numbers(column)  # refuses it, with advice
         if null_targets == "raise":
             refuse_missing(
                 column, 'give null_targets="missing" if there is no target in those rows'
             )
-    if isinstance(target, str):
-        return values_of(frame[target])
-    return np.column_stack([numbers(frame[name]) for name in target])
+    if not isinstance(target, list):
+        return values_of(frame.get_column(target))
+    return np.column_stack([numbers(frame.get_column(name)) for name in target])
 
 
 def _shared_targets(

@@ -12,6 +12,7 @@ from sknt.preprocessing._layouts_data import (
     SequenceData,
     check_choice,
     is_null,
+    names_of,
     pad_steps,
     split_steps,
 )
@@ -44,8 +45,8 @@ def from_nested(
 
         A cell may also hold several features: an array of shape (length, k), named
         ``column_0`` and so on, or a list of dicts, one for each step, named
-        ``column.key``. A list of lists of dicts, and awkward's lists of records, have no
-        column; their keys are the names.
+        ``column.key``, or a data frame. A list of lists of dicts or of data frames, and
+        awkward's lists of records, have no column; their keys are the names.
     id : str, default=None
         A column with the id of each sequence. None counts from 0.
     features : str or list of str, default=None
@@ -94,9 +95,9 @@ def from_nested(
     check_choice("target_per", target_per, ("sequence", "step"))
     check_choice("scalars", scalars, ("raise", "repeat"))
     columns = cells_by_column(X)
-    given = [features] if isinstance(features, str) else features
     roles = [name for name in (id, target) if name is not None]
-    wanted = [name for name in columns if name not in roles] if given is None else given
+    others = [name for name in columns if name not in roles]
+    wanted = others if features is None else names_of(features)
     for name in [*roles, *wanted]:
         if name not in columns:
             raise ValueError(f"X has no column {name!r}, only {list(columns)}")

@@ -13,7 +13,14 @@ from sknt.data.sequences import (
     is_missing,
     padded_steps,
 )
-from sknt.preprocessing._layouts_data import Columns, SequenceData, check_choice, names_of
+from sknt.preprocessing._layouts_data import (
+    Columns,
+    SequenceData,
+    check_choice,
+    names_of,
+    one_or_list,
+    unmasked,
+)
 
 
 def to_long_frame(
@@ -102,10 +109,11 @@ def to_long_frame(
         times = data.times if times is None else times
     values, present = padded_steps(X)
     columns = Columns(
-        features=features or (old.features if old else _numbered(values.shape[2])),
-        id=id or (old.id if old else None) or "id",
-        time=time or (old.time if old else None) or (None if times is None else "time"),
-        target=target or (old.target if old else None) or "target",
+        _given(names_of(features) if features is not None else None, old, "features")
+        or [f"feature_{feature}" for feature in range(values.shape[2])],
+        _or(_given(one_or_list(id), old, "id"), "id"),
+        _or(_given(time, old, "time"), None if times is None else "time"),
+        _or(_given(one_or_list(target), old, "target"), "target"),
         time_zone=old.time_zone if old else None,
     )
     ids = range(len(values)) if ids is None else ids
@@ -134,8 +142,13 @@ def to_long_frame(
     return _frame(found, columns, backend)
 
 
-def _numbered(n_features: int) -> list[str]:
-    return [f"feature_{feature}" for feature in range(n_features)]
+def _given(given: Any, old: Columns | None, name: str) -> Any:
+    """Return what an argument names, or else what the columns of the data do."""
+    return getattr(old, name, None) if given is None else given
+
+
+def _or(name: Any, default: Any) -> Any:
+    return default if name is None else name
 
 
 def _add(found: dict[str, Any], names: list[str], columns: list[Any]) -> None:
@@ -181,7 +194,7 @@ def _targets_of_rows(
     if len(y) != len(rows):
         raise ValueError(f"y has {len(y)} entries, but X has {len(rows)} sequences")
     if per == "sequence":
-        targets = as_labels(y)
+        targets = as_labels(unmasked(y))
         if targets.ndim > 2:
             raise ValueError(
                 f"y has shape {targets.shape}; for a target for each step, use "
@@ -191,7 +204,7 @@ def _targets_of_rows(
     if is_list_of_sequences(y):
         parts = []
         for sample, steps in enumerate(y):
-            own = as_labels(steps)
+            own = as_labels(unmasked(steps))
             if len(own) not in (counts[sample], rows.shape[1]):
                 raise ValueError(
                     f"sample {sample} of y has {len(own)} targets, but X has "
@@ -199,7 +212,7 @@ def _targets_of_rows(
                 )
             parts.append(own if len(own) == counts[sample] else own[rows[sample]])
         return np.concatenate(parts)
-    targets = as_labels(y)
+    targets = as_labels(unmasked(y))
     if targets.shape[1:2] != rows.shape[1:]:
         raise ValueError(
             f"y has shape {targets.shape}, but X has {rows.shape[1]} steps; for a target "
