@@ -206,17 +206,18 @@ def values_of_one_type(
     name: str, values: list[Any], missing: NDArray[np.bool_]
 ) -> NDArray[Any]:
     """Return Python values as an array, after a check that they are of one type."""
-    first: Any = None
-    for row in np.flatnonzero(~missing):
-        kind = _kind(values[row])
-        if kind is None or (first is not None and kind is not first):
+    present = np.flatnonzero(~missing)
+    types = dict.fromkeys(type(values[row]) for row in present)
+    kinds = {own: _kind(own) for own in types}
+    first = next(iter(kinds.values()), None)
+    for own, kind in kinds.items():
+        if kind is None or kind is not first:
+            row = next(row for row in present if type(values[row]) is own)
             others = "" if first is None else f", but others are {first.__name__}"
             raise ValueError(
-                f"{name} has {values[row]!r} of type "
-                f"{type(values[row]).__name__} in row {row}{others}; convert the column to "
-                "one type, such as text or integers"
+                f"{name} has {values[row]!r} of type {own.__name__} in row {row}{others}; "
+                "convert the column to one type, such as text or integers"
             )
-        first = kind
     array = np.empty(len(values), object)
     array[:] = values
     array[missing] = np.nan
@@ -237,10 +238,14 @@ def _as_numbers(
         return values
 
 
-def _kind(value: Any) -> type | None:
-    """Return the type that a value counts as, or None if it identifies nothing."""
-    for kind in (bool, np.bool_, str, int, np.integer, float, np.floating):
-        if isinstance(value, kind):
-            return {np.bool_: bool, np.integer: int, np.floating: float}.get(kind, kind)
+def _kind(own: type) -> type | None:
+    """Return what values of a type count as, or None if they identify nothing."""
+    counts_as: dict[type, type] = {
+        **{bool: bool, np.bool_: bool, str: str},
+        **{int: int, np.integer: int, float: float, np.floating: float},
+    }
+    for base, kind in counts_as.items():
+        if issubclass(own, base):
+            return kind
     known = (datetime.date, datetime.datetime, Decimal)
-    return type(value) if isinstance(value, known) else None
+    return own if issubclass(own, known) else None
