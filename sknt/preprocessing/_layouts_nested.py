@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknt.preprocessing._layouts_cells import cells_by_column, has_steps, steps_of
+from sknt.preprocessing._layouts_cells import cells_by_column, has_steps
 from sknt.preprocessing._layouts_columns import values_of_one_type
 from sknt.preprocessing._layouts_data import (
     Columns,
@@ -16,6 +16,7 @@ from sknt.preprocessing._layouts_data import (
     pad_steps,
     split_steps,
 )
+from sknt.preprocessing._layouts_steps import steps_of
 
 
 def from_nested(
