@@ -50,27 +50,39 @@ class KeepsState:
         self.stream_params_ = dict(snapshot["stream_params"])
         self.chance_loss_ = snapshot["chance_loss"]
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return parameters and plain arrays; the modules are rebuilt on loading."""
+    def kept_params(self) -> dict[str, Any]:
+        """Return the net's arguments, and whatever else is not rebuilt on loading."""
         rebuilt = {"_modules", "_criteria", "_optimizers"}
-        params = {
+        return {
             name: value
             for name, value in vars(self).items()
             if not name.endswith("_") and name not in rebuilt
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return parameters and plain arrays; the modules are rebuilt on loading."""
         return {
-            "params": params,
+            "params": self.kept_params(),
             "history": self.epoch_records(),
             "weights": _map_leaves(lambda t: t.cpu().numpy(), Tensor, self.snapshot()),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        params = {**state["params"], "device": _available(state["params"]["device"])}
+        self.rebuild(state["params"])
+        self.refill(state["weights"], state["history"])
+
+    def rebuild(self, params: dict[str, Any]) -> None:
+        """Set the net's arguments, and build its modules anew."""
+        params = {**params, "device": _available(params["device"])}
         self.__dict__.update(params, history_=None, initialized_=False, virtual_params_={})
         with seeded_construction():
             self.initialize()
-            self.restore(_map_leaves(torch.tensor, np.ndarray, state["weights"]))
-        self.history_ = History([{**epoch, "batches": []} for epoch in state["history"]])
+
+    def refill(self, weights: Mapping[str, Any], history: list[dict[str, Any]]) -> None:
+        """Put weights, the optimizer's state and the history into a net that is rebuilt."""
+        with seeded_construction():
+            self.restore(_map_leaves(torch.tensor, np.ndarray, weights))
+        self.history_ = History([{**epoch, "batches": []} for epoch in history])
 
 
 def _available(device: Any) -> str:
@@ -80,7 +92,7 @@ def _available(device: Any) -> str:
             f"The device {str(device)!r}, which this model was on, is not available here; "
             "it is loaded on the CPU",
             DeviceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         return "cpu"
     return str(device)

@@ -1,0 +1,281 @@
+"""Taking a model apart: what JSON cannot say becomes a node, an object with one key.
+
+``null``, booleans, integers, finite floats, texts and lists stand for themselves. The nodes
+of everything else, by their key:
+
+======================== ===============================================================
+``float``                "nan", "inf" or "-inf"
+``tuple``, ``set``       their items
+``dict``, ``pairs``      a dictionary, by its keys if they are texts, or as pairs
+``slice``                start, stop and step
+``bytes``                hexadecimal digits
+``scalar``               a NumPy scalar: its dtype and its bytes
+``array``                an array: its dtype, its order in memory and a tensor of the file,
+                         or for an array of objects its shape and items
+``tensor``               the same for a tensor of torch
+``dtype``, ``device``    a NumPy dtype, a torch device
+``random_state``         the state of a ``numpy.random.RandomState``
+``class``                a listed class, by its name
+``object``               a listed object: the name of its class, and what it consists of
+``net``                  the skorch net of an estimator
+``ref``                  what has this number as its ``id``: the same object once more
+======================== ===============================================================
+"""
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from skorch.callbacks import LRScheduler
+
+from sknt.nn import SequenceNetwork
+from sknt.persistence._checks import is_own_memory
+from sknt.persistence._classes import (
+    CLASSES,
+    ESTIMATORS,
+    SCHEDULES,
+    STATES,
+    VALUES,
+    name_of,
+)
+from sknt.persistence._numbers import stored
+from sknt.training.net import SequenceNet
+
+WAY_OUT = (
+    "load could rebuild it only by running code. Leave it out, or keep the model with "
+    "pickle, joblib, cloudpickle or skops"
+)
+
+ADVICE = {
+    "best_estimator_": "save its best_estimator_",
+    "_skl_callbacks": "remove scikit-learn's callbacks with set_callbacks() first",
+}
+
+
+class Encoder:
+    """Turns a model into JSON and tensors.
+
+    Attributes
+    ----------
+    tensors : dict of ndarray
+    """
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, NDArray[Any]] = {}
+        self._nodes: dict[int, dict[str, Any]] = {}  # of objects, by their identity
+        self._kept: list[Any] = []  # so that no other object gets the same identity
+        self._open: set[int] = set()
+        self._n_ids = 0
+
+    def encode(self, value: Any, path: str) -> Any:
+        """Return the JSON value for a value.
+
+        Raises
+        ------
+        TypeError
+            If it cannot be saved; the message has its path and the way out.
+        """
+        kind = type(value)
+        if value is None or kind in (bool, int, str):
+            return value
+        if kind is float:
+            return value if math.isfinite(value) else {"float": str(value)}
+        if id(value) in self._nodes:
+            return self._refer(value)
+        if id(value) in self._open:
+            raise TypeError(f"{path} refers to itself, which cannot be saved; use pickle")
+        self._open.add(id(value))
+        node = self._encode(value, path)
+        self._open.remove(id(value))
+        if node is None:
+            raise TypeError(
+                f"{path} is {_describe(value)}, which cannot be saved: {WAY_OUT}"
+            )
+        return node
+
+    def _refer(self, value: Any) -> dict[str, int]:
+        node = self._nodes[id(value)]
+        if "id" not in node:
+            self._n_ids += 1
+            node["id"] = self._n_ids
+        return {"ref": node["id"]}
+
+    def _encode(self, value: Any, path: str) -> Any:
+        """Return the node of what is not plain, or None if there is none."""
+        kind = type(value)
+        if kind is list:
+            return [self.encode(part, f"{path}[{i}]") for i, part in enumerate(value)]
+        if kind in (tuple, set):
+            parts = [self.encode(part, f"{path}[{i}]") for i, part in enumerate(value)]
+            return {kind.__name__: parts}
+        if kind is dict:
+            return self._encode_dict(value, path)
+        if kind is slice:
+            parts = [value.start, value.stop, value.step]
+            return {"slice": [self.encode(part, path) for part in parts]}
+        if kind is bytes:
+            return {"bytes": value.hex()}
+        if isinstance(value, torch.device):
+            return {"device": str(value)}
+        if isinstance(value, np.dtype):
+            return {"dtype": value.str} if stored(np.empty(0, value)) is not None else None
+        if isinstance(value, type):
+            name = name_of(value, CLASSES)
+            return None if name is None else {"class": name}
+        if isinstance(value, np.generic):
+            return _encode_scalar(value)
+        node = self._encode_object(value, path)
+        if node is not None:
+            self._nodes[id(value)] = node
+            self._kept.append(value)
+        return node
+
+    def _encode_dict(self, value: dict[Any, Any], path: str) -> dict[str, Any]:
+        parts = [(key, self.encode(v, f"{path}[{key!r}]")) for key, v in value.items()]
+        if all(type(key) is str for key in value):
+            return {"dict": dict(parts)}
+        return {"pairs": [[self.encode(key, f"a key of {path}"), v] for key, v in parts]}
+
+    def _encode_object(self, value: Any, path: str) -> dict[str, Any] | None:
+        """Return the node of an object that is known by its identity."""
+        kind = type(value)
+        if kind in (np.ndarray, np.memmap):
+            return self._encode_array(value, path)
+        if kind is torch.Tensor:
+            numbers = value.detach().cpu()
+            if numbers.dtype is torch.bfloat16 or numbers.layout is not torch.strided:
+                return None
+            return {"tensor": self._encode_array(numbers.numpy(), path)}
+        if kind is np.random.RandomState:
+            return self._encode_random_state(value, path)
+        if kind is SequenceNet:
+            return {"net": self._encode_net(value, path)}
+        if name := name_of(kind, ESTIMATORS):
+            return {"object": name} | self._encode_estimator(value, path)
+        if name := name_of(kind, VALUES):
+            return {"object": name, "params": self._attributes(_arguments(value), path)}
+        if name := name_of(kind, STATES):
+            return {"object": name, "fitted": self._attributes(vars(value), path)}
+        return None
+
+    def _attributes(self, attributes: dict[str, Any], path: str) -> dict[str, Any]:
+        return {k: self.encode(v, f"{path}.{k}") for k, v in attributes.items()}
+
+    def _encode_estimator(self, estimator: BaseEstimator, path: str) -> dict[str, Any]:
+        """Return parameters, other attributes and, if any, requests of metadata."""
+        params = estimator.get_params(deep=False)
+        if params.get("memory") is not None and type(estimator).__name__ == "Pipeline":
+            raise TypeError(
+                f"{path}.memory is a cache, whose pickles a later fit would open; set "
+                "memory=None before saving"
+            )
+        if "memory_size" in params and not is_own_memory(params["memory"]):
+            raise TypeError(
+                f"{path}.memory is {params['memory']!r}, a memory of your own, which "
+                f"cannot be saved: {WAY_OUT}"
+            )
+        rest = {k: v for k, v in vars(estimator).items() if k not in params}
+        requests = rest.pop("_metadata_request", None)
+        for name, advice in ADVICE.items():
+            if name in rest:
+                raise TypeError(f"{path}.{name} cannot be saved; {advice}")
+        node: dict[str, Any] = {
+            "params": self._attributes(params, path),
+            "fitted": self._attributes(rest, path),
+        }
+        if requests is not None:
+            by_method = {
+                method: part.requests
+                for method, part in vars(requests).items()
+                if method != "owner" and part.requests
+            }
+            node["requests"] = self.encode(by_method, f"{path}._metadata_request")
+        return node
+
+    def _encode_net(self, net: SequenceNet, path: str) -> dict[str, Any]:
+        """Return the net's own state, less what its constructor sets anyway."""
+        state = net.__getstate__()
+        params = state["params"]
+        if params["module"] is not NET_DEFAULTS["module"]:
+            raise TypeError(
+                f"{path}.module is {_describe(params['module'])}, a network of your own, "
+                f"which cannot be saved: {WAY_OUT}"
+            )
+        del params["_params_to_validate"]
+        params = {k: v for k, v in params.items() if not _is_default(k, v, NET_DEFAULTS)}
+        return {
+            "params": self._attributes(params, path),
+            "history": self.encode(state["history"], f"{path}.history"),
+            "weights": self.encode(state["weights"], f"{path}.weights"),
+        }
+
+    def _encode_array(self, array: NDArray[Any], path: str) -> dict[str, Any] | None:
+        if array.dtype == object:
+            items = [self.encode(item, f"{path}[{i}]") for i, item in enumerate(array.flat)]
+            return {"array": {"shape": list(array.shape), "items": items}}
+        flags = array.flags
+        order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+        numbers = stored(array.T if order == "F" else array)
+        if numbers is None:
+            return None
+        self.tensors[path] = numbers
+        return {"array": {"dtype": array.dtype.str, "order": order, "tensor": path}}
+
+    def _encode_random_state(
+        self, generator: np.random.RandomState, path: str
+    ) -> dict[str, Any] | None:
+        kind, keys, *rest = generator.get_state(legacy=True)
+        if kind != "MT19937":
+            return None
+        self.tensors[path] = np.array(keys)
+        return {"random_state": [path, *rest]}
+
+
+def _encode_scalar(value: np.generic) -> dict[str, Any] | None:
+    if isinstance(value, np.str_):
+        return {"scalar": ["U", str(value)]}
+    array = np.array(value)
+    if array.dtype == object or stored(array) is None:
+        return None
+    return {"scalar": [array.dtype.str, array.tobytes().hex()]}
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    """Return the arguments of an object's constructor that are not the defaults."""
+    if isinstance(value, LRScheduler) and value.policy not in SCHEDULES:
+        raise TypeError(
+            f"the policy {value.policy!r} of an LRScheduler cannot be saved; it can be one "
+            f"of {', '.join(SCHEDULES)}, as text"
+        )
+    parameters = inspect.signature(type(value)).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}
+    arguments = {name: getattr(value, name) for name in defaults}
+    if isinstance(value, LRScheduler):
+        arguments |= value.kwargs
+    return {k: v for k, v in arguments.items() if not _is_default(k, v, defaults)}
+
+
+def _is_default(name: str, value: Any, defaults: Mapping[str, Any]) -> bool:
+    if name not in defaults:
+        return False
+    default = defaults[name]
+    plain = type(value) is type(default) and isinstance(value, bool | int | float | str)
+    return value is default or (plain and value == default)
+
+
+NET_DEFAULTS = vars(SequenceNet(SequenceNetwork, None))
+"""The arguments of a net that nothing but its constructor sets."""
+
+
+def _describe(value: Any) -> str:
+    """Name a value's function or class."""
+    if inspect.isroutine(value):
+        return f"the function {getattr(value, '__qualname__', value)}"
+    cls = value if isinstance(value, type) else type(value)
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    return f"the class {name}" if cls is value else f"an object of class {name}"
