@@ -7,6 +7,7 @@ says about them is compared with what is there before anything of that size is m
 import dataclasses
 import inspect
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,9 @@ OF_SCHEDULES = {
 NOT_ARGUMENTS = {"module", "dataset", "kwargs"}
 """Parameters of a net's constructor that no file sets."""
 
+KINDS = {"criterion": torch.nn.Module, "optimizer": torch.optim.Optimizer}
+"""What some classes among the arguments have to be."""
+
 MAX_DILATION = 2**24
 """Steps between the taps of a convolution at most."""
 
@@ -56,11 +60,8 @@ def check_arguments(params: Mapping[str, Any]) -> None:
         part, separator, _ = name.partition("__")
         if name not in known and not (separator and part in (*PREFIXES, "module")):
             raise ValueError(f"a network has the unknown argument {name!r}")
-    for name, kind in {
-        "criterion": torch.nn.Module,
-        "optimizer": torch.optim.Optimizer,
-    }.items():
-        chosen = params.get(name)
+    for name, kind in KINDS.items():
+        chosen = params.get(name, torch.optim.SGD)  # which is skorch's default
         if not (isinstance(chosen, type) and issubclass(chosen, kind)):
             raise ValueError(f"a network has the {name} {chosen!r}")
 
@@ -72,7 +73,7 @@ def check_weights(weights: Any) -> None:
     progress = weights["progress"]
     for field in dataclasses.fields(Progress):
         value, default = progress[field.name], field.default
-        kinds: Any = bool if isinstance(default, bool) else int | float
+        kinds: Any = bool if isinstance(default, bool) else Real
         kinds = kinds | None if default is None else kinds
         if not isinstance(value, kinds):
             raise ValueError(f"the progress of a training has {field.name}={value!r}")
@@ -131,7 +132,7 @@ def _check_group(group: Any, wanted: Mapping[str, Any]) -> None:
     for name, value in group.items():
         like = wanted.get(name, 0.0)
         parts = value if isinstance(like, tuple | list) else [value]
-        kinds: Any = bool if isinstance(like, bool) else int | float | None
+        kinds: Any = bool if isinstance(like, bool) else Real | None
         if not isinstance(parts, tuple | list) or not all(
             isinstance(part, kinds) for part in parts
         ):

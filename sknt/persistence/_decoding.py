@@ -251,7 +251,7 @@ def _requests(by_method: Any, owner: Any) -> MetadataRequest:
 def _float(text: Any) -> float:
     if text not in ("nan", "inf", "-inf"):
         raise ValueError(f"the number {text!r}")
-    return float(text)
+    return np.nan if text == "nan" else float(text)  # this object is the usual one
 
 
 def _list(parts: Any, length: int | None = None) -> list[Any]:

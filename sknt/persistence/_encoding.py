@@ -51,11 +51,6 @@ WAY_OUT = (
     "pickle, joblib, cloudpickle or skops"
 )
 
-ADVICE = {
-    "best_estimator_": "save its best_estimator_",
-    "_skl_callbacks": "remove scikit-learn's callbacks with set_callbacks() first",
-}
-
 
 class Encoder:
     """Turns a model into JSON and tensors.
@@ -93,8 +88,10 @@ class Encoder:
         node = self._encode(value, path)
         self._open.remove(id(value))
         if node is None:
+            is_search = hasattr(value, "best_estimator_")
+            way_out = "save its best_estimator_" if is_search else WAY_OUT
             raise TypeError(
-                f"{path} is {_describe(value)}, which cannot be saved: {WAY_OUT}"
+                f"{path} is {_describe(value)}, which cannot be saved: {way_out}"
             )
         return node
 
@@ -181,9 +178,11 @@ class Encoder:
             )
         rest = {k: v for k, v in vars(estimator).items() if k not in params}
         requests = rest.pop("_metadata_request", None)
-        for name, advice in ADVICE.items():
-            if name in rest:
-                raise TypeError(f"{path}.{name} cannot be saved; {advice}")
+        if "_skl_callbacks" in rest:
+            raise TypeError(
+                f"{path} has callbacks of scikit-learn, which cannot be saved; remove them "
+                "with set_callbacks() first"
+            )
         node: dict[str, Any] = {
             "params": self._attributes(params, path),
             "fitted": self._attributes(rest, path),
@@ -229,10 +228,11 @@ class Encoder:
     def _encode_random_state(
         self, generator: np.random.RandomState, path: str
     ) -> dict[str, Any] | None:
-        kind, keys, *rest = generator.get_state(legacy=True)
-        if kind != "MT19937":
+        state: Any = generator.get_state(legacy=False)
+        if state["bit_generator"] != "MT19937":
             return None
-        self.tensors[path] = np.array(keys)
+        self.tensors[path] = state["state"]["key"].copy()
+        rest = (state["state"]["pos"], state["has_gauss"], state["gauss"])
         return {"random_state": [path, *rest]}
 
 
@@ -253,7 +253,8 @@ def _arguments(value: Any) -> dict[str, Any]:
             f"of {', '.join(SCHEDULES)}, as text"
         )
     parameters = inspect.signature(type(value)).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    defaults = {p.name: p.default for p in parameters if p.kind not in variable}
     arguments = {name: getattr(value, name) for name in defaults}
     if isinstance(value, LRScheduler):
         arguments |= value.kwargs

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import PassthroughScoring
 from skorch.exceptions import DeviceWarning
 from skorch.history import History
 from torch import Tensor
@@ -20,6 +21,7 @@ from sknt.training.progress import Progress
 class KeepsState:
     """Snapshots and pickling of a net, whose modules are rebuilt on loading."""
 
+    callbacks_: list[tuple[str, Any]]
     module_: Any
     optimizer_: Any
     history: Any
@@ -83,9 +85,14 @@ class KeepsState:
         with seeded_construction():
             self.restore(_map_leaves(torch.tensor, np.ndarray, weights))
         self.history_ = History([{**epoch, "batches": []} for epoch in history])
+        for _, callback in self.callbacks_:
+            if isinstance(callback, PassthroughScoring):
+                best = f"{callback.name}_best"
+                scores = [epoch[callback.name] for epoch in history if epoch.get(best)]
+                callback.best_score_ = scores[-1] if scores else callback.best_score_
 
 
-def _available(device: Any) -> str:
+def _available(device: Any) -> Any:
     """Return a device, or, with a warning, the CPU if this machine does not have it."""
     if why_unavailable(device):
         warnings.warn(
@@ -95,7 +102,7 @@ def _available(device: Any) -> str:
             stacklevel=5,
         )
         return "cpu"
-    return str(device)
+    return device
 
 
 def _copied(tensor: Tensor) -> Tensor:
