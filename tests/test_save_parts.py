@@ -108,13 +108,14 @@ def test_columns_and_tables_are_the_same(sequences, tmp_path):
     X, y = sequences
     table = pd.DataFrame(np.nan_to_num(X[..., 0]), columns=list("abcdef"))
     table["kind"] = np.where(table["a"] > 0.3, "über", "unter")
+    union = FeatureUnion([("a", PCA(2)), ("b", PolynomialFeatures())])
     columns = ColumnTransformer(
         [
             ("kind", OneHotEncoder(sparse_output=False), ["kind"]),
             ("order", OrdinalEncoder(), make_column_selector(dtype_include="str")),
             (
                 "more",
-                FeatureUnion([("a", PCA(2)), ("b", PolynomialFeatures())]),
+                union,
                 ["a", "b"],
             ),
             ("rest", "passthrough", slice(2, 4)),
@@ -165,9 +166,7 @@ def test_requests_for_metadata_are_the_same(tmp_path):
 
 def test_an_object_in_two_places_is_one_object(tmp_path):
     generator = np.random.RandomState(0)
-    model = Pipeline(
-        [("a", PCA(random_state=generator)), ("b", PCA(random_state=generator))]
-    )
+    model = Pipeline([(name, PCA(random_state=generator)) for name in "ab"])
     loaded = round_trip(model, tmp_path)
     assert loaded["a"].random_state is loaded["b"].random_state
 
@@ -180,7 +179,7 @@ def test_another_version_of_scikit_learn_gives_its_warning(tmp_path, monkeypatch
     sknt.save(small_classifier(), tmp_path / "own")
     monkeypatch.undo()
     with pytest.warns(
-        InconsistentVersionWarning, match=r"StandardScaler from version 1\.8\.7"
+        InconsistentVersionWarning, match="StandardScaler from version 1.8.7"
     ):
         sknt.load(tmp_path / "scaler")
     sknt.load(tmp_path / "own")
