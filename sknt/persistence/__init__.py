@@ -5,7 +5,8 @@ apart by ``_encoding`` and put together again by ``_decoding``; ``_classes`` lis
 classes that may occur, and ``_checks`` compares sizes before anything relies on them.
 """
 
+from sknt.persistence._container import FORMAT_VERSION
 from sknt.persistence._load import load
 from sknt.persistence._save import save
 
-__all__ = ["load", "save"]
+__all__ = ["FORMAT_VERSION", "load", "save"]

@@ -192,6 +192,8 @@ class Decoder:
             estimator._metadata_request = _requests(self._decode(requests), estimator)
         if isinstance(estimator, SequenceEstimator):
             check_estimator(estimator)
+            if hasattr(estimator, "net_") and not hasattr(estimator, "history_"):
+                estimator.history_ = estimator.net_.epoch_records()
         return estimator
 
     def _moved(self, cls: type, params: dict[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from skorch.callbacks import LRScheduler
 
+from sknt._base import SequenceEstimator
 from sknt.nn import SequenceNetwork
 from sknt.persistence._checks import is_own_memory
 from sknt.persistence._classes import (
@@ -178,6 +179,8 @@ class Encoder:
             )
         rest = {k: v for k, v in vars(estimator).items() if k not in params}
         requests = rest.pop("_metadata_request", None)
+        if isinstance(estimator, SequenceEstimator) and _history_is_that_of_net(rest):
+            del rest["history_"]
         if "_skl_callbacks" in rest:
             raise TypeError(
                 f"{path} has callbacks of scikit-learn, which cannot be saved; remove them "
@@ -234,6 +237,14 @@ class Encoder:
         self.tensors[path] = state["state"]["key"].copy()
         rest = (state["state"]["pos"], state["has_gauss"], state["gauss"])
         return {"random_state": [path, *rest]}
+
+
+def _history_is_that_of_net(attributes: Mapping[str, Any]) -> bool:
+    """Return whether the records of a fit are those of the net, and are stored there."""
+    if "net_" not in attributes or "history_" not in attributes:
+        return False
+    history, records = attributes["history_"], attributes["net_"].epoch_records()
+    return history == records and repr(history) == repr(records)
 
 
 def _encode_scalar(value: np.generic) -> dict[str, Any] | None:
