@@ -238,6 +238,21 @@ def test_a_device_that_is_asked_for_and_absent_is_refused(tmp_path, device):
         round_trip(small_classifier(), tmp_path, device=device)
 
 
+@pytest.mark.parametrize("inside", [torch.inference_mode, torch.no_grad])
+def test_settings_of_torch_around_it_change_nothing(sequences, tmp_path, inside):
+    model = small_classifier(warm_start=True).fit(*sequences)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with inside():
+            loaded = round_trip(model, tmp_path)
+            assert_same(loaded, model)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert_same(
+        loaded.fit(*sequences).net_.snapshot(), model.fit(*sequences).net_.snapshot()
+    )
+
+
 def test_text_and_path_objects_name_the_same_file(tmp_path):
     model = NTMSequenceClassifier(**MODEST)
     sknt.save(model, str(tmp_path / "no suffix"))

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
 
+from sknt._runtime import seeded_construction
 from sknt.convolutions.features import TAPS, Bank, RandomConvolutions
 from sknt.convolutions.model import ConvolutionalRidge
 from sknt.memories import MEMORIES
@@ -94,7 +95,7 @@ def check_module(params: Mapping[str, Any], weights: Any) -> None:
     n_layers = own.get("n_layers", 1)
     if not isinstance(n_layers, int) or n_layers > len(weights):
         raise ValueError(f"a network of {n_layers!r} layers has {len(weights)} weights")
-    with torch.device("meta"):
+    with seeded_construction(), torch.device("meta"):
         expected = SequenceNetwork(**own).state_dict()
     _compare_names(expected, weights, "weights")
     for name, wanted in expected.items():
@@ -143,13 +144,14 @@ def _state_after_a_step(
     kind: type[torch.optim.Optimizer], parameter: torch.Tensor, group: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what an optimizer remembers of a parameter, as a step on a copy shows."""
-    copied = torch.zeros_like(parameter, requires_grad=True)
-    copied.grad = torch.zeros_like(copied)
     make: Any = kind
-    optimizer = make([copied])
-    own = {k: v for k, v in group.items() if k in optimizer.param_groups[0]}
-    optimizer.param_groups[0].update(own | {"params": [copied]})
-    optimizer.step()
+    with torch.inference_mode(False):
+        copied = torch.zeros_like(parameter, requires_grad=True)
+        copied.grad = torch.zeros_like(copied)
+        optimizer = make([copied])
+        own = {k: v for k, v in group.items() if k in optimizer.param_groups[0]}
+        optimizer.param_groups[0].update(own | {"params": [copied]})
+        optimizer.step()
     return dict(optimizer.state[copied])
 
 

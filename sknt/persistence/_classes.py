@@ -5,9 +5,10 @@ list a class is to say that its constructor only stores its arguments, and that 
 methods imports, evaluates or calls what an attribute names.
 """
 
-import re
 from importlib import import_module
 from typing import Any
+
+from sklearn.base import BaseEstimator
 
 ESTIMATORS: dict[str, tuple[str, ...]] = {
     "sknt": ("NTMSequenceClassifier", "NTMSequenceRegressor"),
@@ -108,8 +109,8 @@ def class_of(name: Any, listed: dict[str, tuple[str, ...]]) -> type:
 
 def _own_transformer(name: str) -> type | None:
     found = vars(import_module(TRANSFORMERS)).get(name)
-    is_own = isinstance(found, type) and re.match(r"sknt\b", found.__module__)
-    return found if is_own and name[:1].isupper() else None
+    is_estimator = isinstance(found, type) and issubclass(found, BaseEstimator)
+    return found if is_estimator and found.__module__.startswith("sknt.") else None
 
 
 def is_listed(name: str, listed: dict[str, tuple[str, ...]]) -> bool:

@@ -99,9 +99,9 @@ def read(path: str) -> tuple[Any, dict[str, NDArray[Any]], str]:
             )
         header = file.read(n)
         metadata = _check_metadata(header)
-        content = bytearray(start + header + file.read(size - 8 - n))
+        content = b"".join([start, header, file.read(size - 8 - n)])
     _check_whole(content, 8 + n, metadata["sha256"])
-    return _parse(metadata["model"]), _tensors(bytes(content)), metadata["sknt_version"]
+    return _parse(metadata["model"]), _tensors(content), metadata["sknt_version"]
 
 
 def _check_metadata(header: bytes) -> dict[str, str]:
@@ -134,14 +134,17 @@ _DAMAGED = (
 )
 
 
-def _check_whole(content: bytearray, n_header: int, checksum: str) -> None:
+def _check_whole(content: bytes, n_header: int, checksum: str) -> None:
     """Compare the checksum."""
     try:
         place = _place_of_checksum(content[:n_header], checksum)
     except ValueError:
         raise ValueError(_DAMAGED) from None
-    content[place] = NO_CHECKSUM.encode()
-    if hashlib.sha256(content).hexdigest() != checksum:
+    whole = memoryview(content)
+    found = hashlib.sha256(whole[: place.start])
+    found.update(NO_CHECKSUM.encode())
+    found.update(whole[place.stop :])
+    if found.hexdigest() != checksum:
         raise ValueError(_DAMAGED)
 
 

@@ -136,7 +136,8 @@ class Decoder:
         if set(spec) == {"shape", "items"}:
             shape = tuple(_list(spec["shape"]))
             items = np.empty(len(_list(spec["items"])), object)
-            items[:] = [self._decode(item) for item in spec["items"]]
+            for i, item in enumerate(spec["items"]):  # which may be sequences themselves
+                items[i] = self._decode(item)
             return items.reshape(shape)
         if set(spec) != {"dtype", "order", "tensor"} or spec["order"] not in ("C", "F"):
             raise ValueError(f"an array has the fields {sorted(spec)}")

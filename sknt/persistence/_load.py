@@ -8,6 +8,7 @@ import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
+from sknt._version import __version__
 from sknt.persistence._container import read
 from sknt.persistence._decoding import Decoder
 from sknt.training.devices import why_unavailable
@@ -51,9 +52,9 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
         raise ValueError(
             f"device={str(device)!r} is not available here ({reason}); use device='cpu'"
         )
-    name = os.fspath(path)
+    name, written_by = os.fspath(path), __version__
     try:
-        structure, tensors, _ = read(name)
+        structure, tensors, written_by = read(name)
         decoder = Decoder(tensors, None if device is None else str(device))
         versions, model = structure["versions"], decoder.decode(structure["model"])
         if set(structure) != {"versions", "model"} or not isinstance(model, BaseEstimator):
@@ -61,13 +62,17 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     except (OSError, MemoryError, Warning):
         raise
     except ValueError as error:
-        raise ValueError(f"{name!r} cannot be loaded: {error}") from error
+        raise ValueError(_message(name, written_by, str(error))) from error
     except Exception as error:
-        raise ValueError(
-            f"{name!r} cannot be loaded: it is not valid ({type(error).__name__}: {error})"
-        ) from error
+        what = f"it is not valid ({type(error).__name__}: {error})"
+        raise ValueError(_message(name, written_by, what)) from error
     _check_version(versions, decoder.classes)
     return model
+
+
+def _message(name: Any, written_by: str, what: str) -> str:
+    other = f". sknt {written_by} has written it, and this is sknt {__version__}"
+    return f"{name!r} cannot be loaded: {what}{other if written_by != __version__ else ''}"
 
 
 def _check_version(versions: Any, classes: list[str]) -> None:
