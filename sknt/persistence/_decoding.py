@@ -18,14 +18,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from sknt._base import SequenceEstimator
 from sknt.convolutions.model import ConvolutionalRidge
 from sknt.nn import SequenceNetwork
-from sknt.persistence._checks import (
-    check_arguments,
-    check_convolutions,
-    check_estimator,
-    check_module,
-    check_optimizer,
-    check_weights,
-)
+from sknt.persistence._checks import check_convolutions, check_estimator
 from sknt.persistence._classes import (
     CLASSES,
     ESTIMATORS,
@@ -35,7 +28,13 @@ from sknt.persistence._classes import (
     class_of,
     is_listed,
 )
-from sknt.persistence._numbers import dtype_of, restored
+from sknt.persistence._networks import (
+    check_arguments,
+    check_module,
+    check_optimizer,
+    check_weights,
+)
+from sknt.persistence._numbers import decode_scalar, dtype_of, restored
 from sknt.training.net import SequenceNet
 
 N_KEYS = 624
@@ -74,7 +73,7 @@ class Decoder:
             "pairs": self._pairs,
             "slice": lambda parts: slice(*(self._decode(p) for p in _list(parts, 3))),
             "bytes": bytes.fromhex,
-            "scalar": lambda parts: _scalar(*_list(parts, 2)),
+            "scalar": lambda parts: decode_scalar(*_list(parts, 2)),
             "array": self._array,
             "tensor": self._tensor,
             "dtype": dtype_of,
@@ -261,12 +260,3 @@ def _list(parts: Any, length: int | None = None) -> list[Any]:
     if not isinstance(parts, list) or length not in (None, len(parts)):
         raise ValueError("a list is expected, of another length perhaps")
     return parts
-
-
-def _scalar(dtype: Any, content: Any) -> Any:
-    if dtype == "U":
-        return np.str_(content)
-    number = np.frombuffer(bytes.fromhex(content), dtype_of(dtype))
-    if number.shape != (1,) or (number.dtype == bool and number.view(np.uint8)[0] > 1):
-        raise ValueError(f"a single number of type {dtype} is not one")
-    return number[0]

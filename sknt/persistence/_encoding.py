@@ -22,29 +22,31 @@ of everything else, by their key:
 ======================== ===============================================================
 """
 
-import inspect
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from skorch.callbacks import LRScheduler
 
 from sknt._base import SequenceEstimator
-from sknt.nn import SequenceNetwork
-from sknt.persistence._checks import is_own_memory
 from sknt.persistence._classes import (
     CLASSES,
     ESTIMATORS,
-    SCHEDULES,
     STATES,
     VALUES,
     name_of,
 )
-from sknt.persistence._numbers import stored
+from sknt.persistence._networks import is_own_memory
+from sknt.persistence._numbers import encode_scalar, stored
+from sknt.persistence._parts import (
+    NET_DEFAULTS,
+    arguments_of,
+    describe,
+    history_is_that_of_net,
+    is_default,
+)
 from sknt.training.net import SequenceNet
 
 WAY_OUT = (
@@ -92,7 +94,7 @@ class Encoder:
             is_search = hasattr(value, "best_estimator_")
             way_out = "save its best_estimator_" if is_search else WAY_OUT
             raise TypeError(
-                f"{path} is {_describe(value)}, which cannot be saved: {way_out}"
+                f"{path} is {describe(value)}, which cannot be saved: {way_out}"
             )
         return node
 
@@ -126,7 +128,7 @@ class Encoder:
             name = name_of(value, CLASSES)
             return None if name is None else {"class": name}
         if isinstance(value, np.generic):
-            return _encode_scalar(value)
+            return encode_scalar(value)
         node = self._encode_object(value, path)
         if node is not None:
             self._nodes[id(value)] = node
@@ -156,7 +158,7 @@ class Encoder:
         if name := name_of(kind, ESTIMATORS):
             return {"object": name} | self._encode_estimator(value, path)
         if name := name_of(kind, VALUES):
-            return {"object": name, "params": self._attributes(_arguments(value), path)}
+            return {"object": name, "params": self._attributes(arguments_of(value), path)}
         if name := name_of(kind, STATES):
             return {"object": name, "fitted": self._attributes(vars(value), path)}
         return None
@@ -179,7 +181,7 @@ class Encoder:
             )
         rest = {k: v for k, v in vars(estimator).items() if k not in params}
         requests = rest.pop("_metadata_request", None)
-        if isinstance(estimator, SequenceEstimator) and _history_is_that_of_net(rest):
+        if isinstance(estimator, SequenceEstimator) and history_is_that_of_net(rest):
             del rest["history_"]
         if "_skl_callbacks" in rest:
             raise TypeError(
@@ -205,11 +207,11 @@ class Encoder:
         params = state["params"]
         if params["module"] is not NET_DEFAULTS["module"]:
             raise TypeError(
-                f"{path}.module is {_describe(params['module'])}, a network of your own, "
+                f"{path}.module is {describe(params['module'])}, a network of your own, "
                 f"which cannot be saved: {WAY_OUT}"
             )
         del params["_params_to_validate"]
-        params = {k: v for k, v in params.items() if not _is_default(k, v, NET_DEFAULTS)}
+        params = {k: v for k, v in params.items() if not is_default(k, v, NET_DEFAULTS)}
         return {
             "params": self._attributes(params, path),
             "history": self.encode(state["history"], f"{path}.history"),
@@ -237,57 +239,3 @@ class Encoder:
         self.tensors[path] = state["state"]["key"].copy()
         rest = (state["state"]["pos"], state["has_gauss"], state["gauss"])
         return {"random_state": [path, *rest]}
-
-
-def _history_is_that_of_net(attributes: Mapping[str, Any]) -> bool:
-    """Return whether the records of a fit are those of the net, and are stored there."""
-    if "net_" not in attributes or "history_" not in attributes:
-        return False
-    history, records = attributes["history_"], attributes["net_"].epoch_records()
-    return history == records and repr(history) == repr(records)
-
-
-def _encode_scalar(value: np.generic) -> dict[str, Any] | None:
-    if isinstance(value, np.str_):
-        return {"scalar": ["U", str(value)]}
-    array = np.array(value)
-    if array.dtype == object or stored(array) is None:
-        return None
-    return {"scalar": [array.dtype.str, array.tobytes().hex()]}
-
-
-def _arguments(value: Any) -> dict[str, Any]:
-    """Return the arguments of an object's constructor that are not the defaults."""
-    if isinstance(value, LRScheduler) and value.policy not in SCHEDULES:
-        raise TypeError(
-            f"the policy {value.policy!r} of an LRScheduler cannot be saved; it can be one "
-            f"of {', '.join(SCHEDULES)}, as text"
-        )
-    parameters = inspect.signature(type(value)).parameters.values()
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    defaults = {p.name: p.default for p in parameters if p.kind not in variable}
-    arguments = {name: getattr(value, name) for name in defaults}
-    if isinstance(value, LRScheduler):
-        arguments |= value.kwargs
-    return {k: v for k, v in arguments.items() if not _is_default(k, v, defaults)}
-
-
-def _is_default(name: str, value: Any, defaults: Mapping[str, Any]) -> bool:
-    if name not in defaults:
-        return False
-    default = defaults[name]
-    plain = type(value) is type(default) and isinstance(value, bool | int | float | str)
-    return value is default or (plain and value == default)
-
-
-NET_DEFAULTS = vars(SequenceNet(SequenceNetwork, None))
-"""The arguments of a net that nothing but its constructor sets."""
-
-
-def _describe(value: Any) -> str:
-    """Name a value's function or class."""
-    if inspect.isroutine(value):
-        return f"the function {getattr(value, '__qualname__', value)}"
-    cls = value if isinstance(value, type) else type(value)
-    name = f"{cls.__module__}.{cls.__qualname__}"
-    return f"the class {name}" if cls is value else f"an object of class {name}"

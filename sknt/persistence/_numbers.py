@@ -1,4 +1,4 @@
-"""Arrays of any type as arrays of the types that safetensors knows, and back."""
+"""Arrays of any type as arrays of the types that safetensors knows, and back; scalars."""
 
 import re
 from typing import Any
@@ -54,6 +54,26 @@ def dtype_of(text: Any) -> np.dtype:
     if not (isinstance(text, str) and DTYPE.fullmatch(text)):
         raise ValueError(f"{text!r} is not a dtype that is loaded")
     return np.dtype(text)
+
+
+def encode_scalar(value: np.generic) -> dict[str, Any] | None:
+    """Return the node of a NumPy scalar, or None."""
+    if isinstance(value, np.str_):
+        return {"scalar": ["U", str(value)]}
+    array = np.array(value)
+    if array.dtype == object or stored(array) is None:
+        return None
+    return {"scalar": [array.dtype.str, array.tobytes().hex()]}
+
+
+def decode_scalar(dtype: Any, content: Any) -> Any:
+    """Return the NumPy scalar that a node stands for."""
+    if dtype == "U":
+        return np.str_(content)
+    number = np.frombuffer(bytes.fromhex(content), dtype_of(dtype))
+    if number.shape != (1,) or (number.dtype == bool and number.view(np.uint8)[0] > 1):
+        raise ValueError(f"a single number of type {dtype} is not one")
+    return number[0]
 
 
 def _part_of(dtype: np.dtype) -> str | None:
