@@ -252,6 +252,9 @@ def changes():
     def cache(model, tensors):
         model["model"]["params"]["memory"] = "folder"
 
+    def hidden_cache(model, tensors):
+        model["model"]["fitted"]["memory"] = "folder"
+
     def position(model, tensors):
         params = classifier_of(model)["fitted"]["net_"]["net"]["params"]
         params["iterator_train__random_state"]["random_state"][1] = 10**6
@@ -262,6 +265,7 @@ def changes():
         "an unknown field": unknown,
         "an unknown parameter": unknown_parameter,
         "a cache of pickles": cache,
+        "a hidden cache of pickles": hidden_cache,
         "a position beyond a generator's state": position,
     }.items()
 
@@ -279,6 +283,7 @@ def test_parts_that_do_not_fit_are_refused(content, refuses, change):
     refuses(sealed(model, tensors))
 
 
+@pytest.mark.slow
 def test_a_forged_file_with_a_checksum_is_refused_or_gives_a_model(tmp_path):
     """In a process that may take 1 GiB more: no crash, no huge array, no other error."""
     X = np.random.RandomState(0).normal(size=(30, 20, 2))
@@ -296,7 +301,7 @@ def test_a_forged_file_with_a_checksum_is_refused_or_gives_a_model(tmp_path):
         used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, -1))
         n_refused = n_same = 0
-        for seed in range(600):
+        for seed in range(300):
             forged = sealed(*forge(random.Random(seed), *opened(content)))
             open(PATH, "wb").write(forged)
             try:
@@ -314,8 +319,8 @@ def test_a_forged_file_with_a_checksum_is_refused_or_gives_a_model(tmp_path):
     code = textwrap.dedent(code).replace("TESTS", repr(str(Path(__file__).parent)))
     done = in_subprocess(code.replace("PATH", repr(str(tmp_path / "model"))))
     n_refused, n_same = map(int, done.stdout.split())
-    assert n_refused > 100
-    assert n_same > 50
+    assert n_refused > 50
+    assert n_same > 25
 
 
 def forge(rng, model, tensors):

@@ -1,6 +1,7 @@
 """Which parts of scikit-learn can be saved with a model, and what is refused by name."""
 
 import functools
+import sys
 from importlib import import_module
 
 import numpy as np
@@ -11,6 +12,7 @@ from foreign_memories import Stack
 from helpers import small_classifier, small_regressor
 from numpy.testing import assert_array_equal
 from persistence_helpers import assert_same, carrying, round_trip
+from sklearn.base import BaseEstimator
 from sklearn.callback import ScoringMonitor
 from sklearn.compose import (
     ColumnTransformer,
@@ -82,6 +84,31 @@ def test_every_listed_transformer_is_the_same(tmp_path, cls):
     if hasattr(fitted, "inverse_transform") and cls is not SimpleImputer:
         inverses = [t.inverse_transform(t.transform(X)) for t in (fitted, loaded)]
         assert_array_equal(*inverses)
+
+
+def test_every_transformer_of_sknt_is_listed(tmp_path):
+    found = [cls for cls in vars(sknt.preprocessing).values() if isinstance(cls, type)]
+    own = [cls for cls in found if cls.__module__.startswith("sknt.preprocessing")]
+    for cls in own:
+        if issubclass(cls, BaseEstimator):
+            assert_same(round_trip(cls(), tmp_path), cls())
+    assert StepwiseTransformer in own
+
+
+def test_loading_runs_no_code_and_opens_no_other_file(sequences, tmp_path):
+    """Python itself reports every import, execution and opened file."""
+    model = make_pipeline(StepwiseTransformer(), small_classifier(n_convolutions=168))
+    sknt.save(model.fit(*sequences), tmp_path / "model")
+    sknt.load(tmp_path / "model")  # imports the parts of scikit-learn that occur
+    events, listening = [], [True]
+    sys.addaudithook(lambda event, args: listening and events.append((event, args)))
+    sknt.load(tmp_path / "model")
+    listening.clear()
+    kinds = {event for event, _ in events}
+    assert not kinds & {"exec", "compile", "import", "pickle.find_class", "os.system"}
+    assert not [event for event in kinds if event.startswith(("subprocess", "socket"))]
+    opened = [args[0] for event, args in events if event == "open"]
+    assert opened == [str(tmp_path / "model")]
 
 
 @pytest.mark.parametrize("name", LABELS)

@@ -111,7 +111,7 @@ models = [
 ]
 sknt.save(models[0], path)
 rng, seen = random.Random(0), set()
-for _ in range(60):
+for _ in range(40):
     child = os.fork()
     while child == 0:
         for model in rng.sample(models, 7):

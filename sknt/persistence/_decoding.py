@@ -184,10 +184,13 @@ class Decoder:
         arguments = self._dict(params)
         if unknown := sorted(set(arguments) - set(inspect.signature(cls).parameters)):
             raise ValueError(f"{object} has no parameters {unknown} in this release")
+        attributes = self._moved_fit(cls, self._dict(fitted))
+        if doubled := sorted(set(attributes) & set(inspect.signature(cls).parameters)):
+            raise ValueError(f"{object} has the parameters {doubled} as attributes, too")
         estimator = cls(**self._moved(cls, arguments))
         if cls.__name__ == "Pipeline" and estimator.memory is not None:
             raise ValueError("a pipeline has a cache, whose pickles a fit would open")
-        _set_attributes(estimator, self._moved_fit(cls, self._dict(fitted)))
+        _set_attributes(estimator, attributes)
         if requests is not None:
             estimator._metadata_request = _requests(self._decode(requests), estimator)
         if isinstance(estimator, SequenceEstimator):

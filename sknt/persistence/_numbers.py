@@ -68,7 +68,7 @@ def encode_scalar(value: np.generic) -> dict[str, Any] | None:
 
 def decode_scalar(dtype: Any, content: Any) -> Any:
     """Return the NumPy scalar that a node stands for."""
-    if dtype == "U":
+    if dtype == "U" and isinstance(content, str):
         return np.str_(content)
     number = np.frombuffer(bytes.fromhex(content), dtype_of(dtype))
     if number.shape != (1,) or (number.dtype == bool and number.view(np.uint8)[0] > 1):

@@ -28,6 +28,7 @@ def arguments_of(value: Any) -> dict[str, Any]:
 
 
 def is_default(name: str, value: Any, defaults: Mapping[str, Any]) -> bool:
+    """Return whether an argument is the default, and a new object would have it anyway."""
     if name not in defaults:
         return False
     default = defaults[name]

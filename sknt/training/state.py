@@ -99,7 +99,7 @@ def _available(device: Any) -> Any:
             f"The device {str(device)!r}, which this model was on, is not available here; "
             "it is loaded on the CPU",
             DeviceWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
         return "cpu"
     return device
