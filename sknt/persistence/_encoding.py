@@ -227,8 +227,15 @@ class Encoder:
         numbers = stored(array.T if order == "F" else array)
         if numbers is None:
             return None
+        name = self._store(numbers, path)
+        return {"array": {"dtype": array.dtype.str, "order": order, "tensor": name}}
+
+    def _store(self, numbers: NDArray[Any], path: str) -> str:
+        """Add a tensor to the file, and return its name: the path, unless it is taken."""
+        while path in self.tensors:
+            path += "'"
         self.tensors[path] = numbers
-        return {"array": {"dtype": array.dtype.str, "order": order, "tensor": path}}
+        return path
 
     def _encode_random_state(
         self, generator: np.random.RandomState, path: str
@@ -236,6 +243,6 @@ class Encoder:
         state: Any = generator.get_state(legacy=False)
         if state["bit_generator"] != "MT19937":
             return None
-        self.tensors[path] = state["state"]["key"].copy()
+        name = self._store(state["state"]["key"].copy(), path)
         rest = (state["state"]["pos"], state["has_gauss"], state["gauss"])
-        return {"random_state": [path, *rest]}
+        return {"random_state": [name, *rest]}
