@@ -10,6 +10,7 @@ from sknt.memories import MEMORIES
 # From the top down: a module imports only from layers below its own.
 LAYERS = [
     ["sknt"],
+    ["sknt.persistence"],
     ["sknt.classifier", "sknt.regressor", "sknt.inspection"],
     ["sknt._base", "sknt.callbacks"],
     ["sknt._settings"],
@@ -23,6 +24,7 @@ LAYERS = [
     ["sknt.ops"],
     ["sknt.data", "sknt.datasets", "sknt._runtime", "sknt._declaration"],
     ["sknt._private"],
+    ["sknt._version"],
 ]
 
 

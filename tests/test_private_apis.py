@@ -67,6 +67,7 @@ MEMBERS = [
         lambda: named("sklearn.metrics.get_scorer")("accuracy"),
         ["_kwargs", "_response_method", "_score", "_score_func", "_sign"],
     ),
+    ("scikit-learn", lambda: requesting_weights(), ["_metadata_request"]),
     ("skorch", lambda: named("skorch.NeuralNet"), ["_set_training"]),
     (
         "torch",
@@ -158,6 +159,13 @@ def named(path):
     except ModuleNotFoundError:
         owner, _, name = path.rpartition(".")
         return getattr(named(owner), name)
+
+
+def requesting_weights():
+    """A transformer that asks for the weights of samples."""
+    scaler = named("sklearn.preprocessing.StandardScaler")()
+    with named("sklearn.config_context")(enable_metadata_routing=True):
+        return scaler.set_fit_request(sample_weight=True)
 
 
 def test_private_names_are_imported_in_few_places():

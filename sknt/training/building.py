@@ -90,7 +90,7 @@ def make_net(
     ours["draw_seed"] = init_seed
     ours["classifies"] = ours["criterion"] is torch.nn.CrossEntropyLoss
     if ours["criterion"] is torch.nn.BCEWithLogitsLoss:
-        ours["predict_nonlinearity"] = torch.sigmoid  # skorch's own is for one output
+        ours["predict_nonlinearity"] = torch.nn.Sigmoid()  # skorch's own is for one output
     if "iterator_train" not in chosen:
         ours["iterator_train__random_state"] = np.random.RandomState(shuffle_seed)
     net = SequenceNet(**ours | chosen)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import PassthroughScoring
 from skorch.exceptions import DeviceWarning
 from skorch.history import History
 from torch import Tensor
@@ -20,6 +21,7 @@ from sknt.training.progress import Progress
 class KeepsState:
     """Snapshots and pickling of a net, whose modules are rebuilt on loading."""
 
+    callbacks_: list[tuple[str, Any]]
     module_: Any
     optimizer_: Any
     history: Any
@@ -50,30 +52,47 @@ class KeepsState:
         self.stream_params_ = dict(snapshot["stream_params"])
         self.chance_loss_ = snapshot["chance_loss"]
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return parameters and plain arrays; the modules are rebuilt on loading."""
+    def kept_params(self) -> dict[str, Any]:
+        """Return the net's arguments, and whatever else is not rebuilt on loading."""
         rebuilt = {"_modules", "_criteria", "_optimizers"}
-        params = {
+        return {
             name: value
             for name, value in vars(self).items()
             if not name.endswith("_") and name not in rebuilt
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return parameters and plain arrays; the modules are rebuilt on loading."""
         return {
-            "params": params,
+            "params": self.kept_params(),
             "history": self.epoch_records(),
             "weights": _map_leaves(lambda t: t.cpu().numpy(), Tensor, self.snapshot()),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        params = {**state["params"], "device": _available(state["params"]["device"])}
+        self.rebuild(state["params"])
+        self.refill(state["weights"], state["history"])
+
+    def rebuild(self, params: dict[str, Any]) -> None:
+        """Set the net's arguments, and build its modules anew."""
+        params = {**params, "device": _available(params["device"])}
         self.__dict__.update(params, history_=None, initialized_=False, virtual_params_={})
         with seeded_construction():
             self.initialize()
-            self.restore(_map_leaves(torch.tensor, np.ndarray, state["weights"]))
-        self.history_ = History([{**epoch, "batches": []} for epoch in state["history"]])
+
+    def refill(self, weights: Mapping[str, Any], history: list[dict[str, Any]]) -> None:
+        """Put weights, the optimizer's state and the history into a net that is rebuilt."""
+        with seeded_construction():
+            self.restore(_map_leaves(torch.tensor, np.ndarray, weights))
+        self.history_ = History([{**epoch, "batches": []} for epoch in history])
+        for _, callback in self.callbacks_:
+            if isinstance(callback, PassthroughScoring):
+                best = f"{callback.name}_best"
+                scores = [epoch[callback.name] for epoch in history if epoch.get(best)]
+                callback.best_score_ = scores[-1] if scores else callback.best_score_
 
 
-def _available(device: Any) -> str:
+def _available(device: Any) -> Any:
     """Return a device, or, with a warning, the CPU if this machine does not have it."""
     if why_unavailable(device):
         warnings.warn(
@@ -83,7 +102,7 @@ def _available(device: Any) -> str:
             stacklevel=4,
         )
         return "cpu"
-    return str(device)
+    return device
 
 
 def _copied(tensor: Tensor) -> Tensor:
