@@ -25,6 +25,7 @@ def test_the_tasks(make):
     small_classifier(**QUICK, return_sequences=True).fit(X, y).score(X, y)
 
 
+@pytest.mark.slow
 def test_look_ups_in_source_code():
     X, y, _ = datasets.load_source_variables()
     model = small_classifier(**QUICK, return_sequences=True)
