@@ -97,7 +97,9 @@ def table(batch, n_steps, sizes):
         if ntm and sam:
             ratios = [ratio(*pair) for pair in zip(ntm, sam, strict=True)]
             last = rows, *ratios
-            if overtakes is None and sam.seconds < ntm.seconds:
+            if sam.seconds >= ntm.seconds:
+                overtakes = None
+            elif overtakes is None:  # and stays ahead from here on
                 overtakes = rows
         print("| " + " | ".join([f"{rows:,}", *cells, ratios[0], *more, ratios[1]]) + " |")
         sys.stdout.flush()
