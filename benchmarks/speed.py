@@ -198,41 +198,10 @@ def first_use():
     table(["memory", "until the first prediction", "until the first update"], rows())
 
 
-PROCESS_CODE = """
-import sys, time, torch
-from sknt.nn import SequenceNetwork
-torch.set_num_threads(1)
-network, x = SequenceNetwork(9, 8, backend="fused"), torch.rand(int(sys.argv[1]), 41, 9)
-network(x)[0].sum().backward()
-print(flush=True)  # ready
-sys.stdin.readline()
-n, end = 0, time.perf_counter() + 5
-while time.perf_counter() < end:
-    network(x)[0].square().mean().backward()
-    n += 1
-print(n)
-"""
-
-
-def passes_of_processes(batch, n_processes):
-    """Count the passes that processes of one thread make in five seconds, side by side."""
-    command = [sys.executable, "-c", PROCESS_CODE, str(batch)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen(command, **pipes) for _ in range(n_processes)]
-    for process in processes:
-        process.stdout.readline()
-    for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
-    return sum(int(process.communicate()[0]) for process in processes)
-
-
 def threads():
     """Compare one thread with two."""
     network = SequenceNetwork(N_INPUTS, N_OUTPUTS, backend="fused")
     print("\n## Two threads compared with one")
-    print("\nTwo processes of one thread each share nothing but the machine: what they do")
-    print("side by side, compared with one alone, is the most that it allows.")
 
     def run(n, x):
         torch.set_num_threads(n)
@@ -242,10 +211,9 @@ def threads():
         for batch in (1, 16, 64, 256):
             x = torch.rand(batch, N_STEPS, N_INPUTS)
             times = race({n: lambda n=n, x=x: run(n, x) for n in (1, 2)}, seconds=10)
-            alone, both = (passes_of_processes(batch, n) for n in (1, 2))
-            yield [f"{batch}", f"{times[1] / times[2]:.2f} x", f"{both / alone:.2f} x"]
+            yield [f"{batch}", f"{times[1] / times[2]:.2f} x"]
 
-    table(["batch", "speed-up with two threads", "two processes"], rows())
+    table(["batch", "speed-up with two threads"], rows())
     torch.set_num_threads(1)
 
 
