@@ -24,7 +24,8 @@ class _MemoryNames(StrOptions):
     """The names of the memories, and in the error how to add one."""
 
     def __str__(self) -> str:
-        return f"{super().__str__()} (register_memory of sknt.memories adds others)"
+        known = super().__str__()
+        return f"{known} (in this process; register_memory of sknt.memories adds others)"
 
 
 @declares_parameters

@@ -14,6 +14,11 @@ def step_in_place(self, interface, state):
     return ShiftRegister.step(self, interface, state)
 
 
+def step_that_scales_zeros(self, interface, state):
+    state.cells.mul_(0.5)
+    return ShiftRegister.step(self, interface, state)
+
+
 def step_that_remembers(self, interface, state):
     self.last = interface
     return ShiftRegister.step(self, interface, state)
@@ -81,6 +86,13 @@ BROKEN = {
     "step changes the state in place": (
         {"step": step_in_place},
         "step changed its arguments in place; it should return new tensors",
+    ),
+    "step changes zeros in place": (
+        {
+            "initial_state": lambda self, n: Register(torch.zeros(n, 7, 4), torch.zeros(n)),
+            "step": step_that_scales_zeros,
+        },
+        "step changed its arguments in place",
     ),
     "step assigns to self": (
         {"step": step_that_remembers},

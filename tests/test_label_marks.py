@@ -55,9 +55,10 @@ def test_partial_fit_warns_unless_the_label_was_announced():
         small_classifier().fit(iter([(X, y)]))
 
 
+@pytest.mark.parametrize("change", [np.abs, np.negative])
 @pytest.mark.parametrize("mark", [-100, -999, -9999.0])
-def test_a_customary_mark_among_the_values_of_a_regressor(mark):
-    y = np.where(np.arange(48).reshape(12, 4) % 3, np.abs(X[..., 0]), mark)
+def test_a_customary_mark_among_the_values_of_a_regressor(mark, change):
+    y = np.where(np.arange(48).reshape(12, 4) % 3, change(X[..., 0]), mark)
     with marked:
         model = small_regressor(return_sequences=True).fit(X, y)
     with marked:
@@ -70,7 +71,14 @@ def test_a_customary_mark_among_the_values_of_a_regressor(mark):
 
 @pytest.mark.parametrize(
     "y",
-    [-100.0 + np.arange(12), [-100.0, *range(11)], np.full(12, -100.0), [0, -100.5] * 6],
+    [
+        -100.0 + np.arange(12),
+        [-100.0, *range(11)],
+        np.full(12, -100.0),
+        [0, -100.5] * 6,
+        [-100.0, -50.0] * 6,
+        [-100.0, -100.0, *range(-99, -89)],
+    ],
 )
 def test_ordinary_values_give_no_warning(y):
     small_regressor().fit(X, y)

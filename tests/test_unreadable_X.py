@@ -10,6 +10,8 @@ from numpy.testing import assert_array_equal
 from reading_helpers import LABELS, every_reader, numbers, outputs
 from sequence_helpers import object_array
 
+from sknt.preprocessing import from_nested
+
 RAGGED = [[1.0, 2.0], [3.0]] * 6
 
 
@@ -50,7 +52,13 @@ def packed():
     return torch.nn.utils.rnn.pack_sequence(tensors, enforce_sorted=False)
 
 
+def result_of_a_layout():
+    rows = [{"a": x, "label": n} for x, n in zip(RAGGED, LABELS, strict=True)]
+    return from_nested(rows, target="label")
+
+
 UNREADABLE = {
+    "result of a layout": (result_of_a_layout, r"SequenceData.*fit\(data\.X, data\.y\)"),
     "dict": (lambda: dict(enumerate(RAGGED)), r"dict.*list\(X\.values\(\)\)"),
     "data set": (Pairs, r"Pairs.*zip\(\*dataset\)"),
     "packed": (packed, "PackedSequence.*unpack_sequence"),

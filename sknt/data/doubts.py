@@ -27,6 +27,8 @@ FAR_BELOW = -99
 """A single negative label of at most this looks like a mark."""
 CUSTOMARY = (-99, -100, -999, -9999, -99999)
 """Numbers that are used as marks among values of any kind."""
+FAR_FROM_OTHERS = 3
+"""A mark among negative values is so many times farther from them than they are apart."""
 TEXT_OF_NOTHING = ("nan", "NaT", "<NA>")
 """What missing labels become in an array of text."""
 
@@ -115,16 +117,19 @@ def warn_if_label_looks_like_a_mark(labels: NDArray[Any], *, per_step: bool) -> 
 def warn_if_value_looks_like_a_mark(values: NDArray[np.float64]) -> None:
     """Warn of a customary mark such as −999 that occurs repeatedly among other values.
 
-    It is the only negative number among them.
+    It is the only negative number among them, or far below all others.
 
     Parameters
     ----------
     values : ndarray of shape (n_values,)
     """
-    negative = values[values < 0]
-    is_one = len(negative) > 1 and (negative == negative[0]).all()
-    if is_one and negative[0] in CUSTOMARY and len(negative) < len(values):
-        _warn_of_mark("value", int(negative[0]), "a value")
+    lowest = values.min()
+    others = values[values > lowest]
+    if lowest not in CUSTOMARY or not 0 < len(others) < len(values) - 1:
+        return
+    gap, spread = others.min() - lowest, others.max() - others.min()
+    if others.min() >= 0 or gap > FAR_FROM_OTHERS * spread > 0:
+        _warn_of_mark("value", int(lowest), "a value")
 
 
 def _warn_of_mark(kind: str, mark: Any, meant: str) -> None:

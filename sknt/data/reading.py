@@ -68,7 +68,9 @@ def _refuse_container(X: Any) -> None:
         raise TypeError(
             "Sparse data was passed for X, but dense data is required; give X.toarray()"
         )
-    if isinstance(X, Mapping):
+    if {"X", "y"} <= {*getattr(X, "_fields", ())}:  # of from_long_frame and its like
+        way_out = "its field X, and y as the targets: fit(data.X, data.y)"
+    elif isinstance(X, Mapping):
         way_out = "list(X.values()) if each value is a sequence"
     elif hasattr(X, "batch_sizes"):  # torch's PackedSequence, a tuple
         way_out = "torch.nn.utils.rnn.unpack_sequence(X)"

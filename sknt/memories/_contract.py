@@ -70,9 +70,9 @@ def check_contract(
         _check_tuple("interface returned", interface, refuse)
         _check_unchanged(memory, before, "interface", refuse)
         floats = _map(lambda t: t.to(parameter) if t.is_floating_point() else t, state)
-        given = _map(torch.clone, (interface, floats))
+        given = interface, floats = _map(torch.clone, (interface, floats))
         result = memory.step(interface, floats)
-        if not _equal(given, (interface, floats), torch.equal):
+        if not _equal(given, given, lambda t, _: t._version == 0):
             refuse("step changed its arguments in place", "return new tensors")
         _check_unchanged(memory, before, "step", refuse)
         if not isinstance(result, tuple) or len(result) != 2:

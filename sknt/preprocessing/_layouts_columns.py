@@ -18,7 +18,7 @@ LARGEST_EXACT = 2**53
 """Double precision holds every integer up to here."""
 
 ADVICE = {
-    "String": "encode text as numbers, for instance with OneHotEncoder",
+    "String": "encode text as numbers, for instance with OneHotEncoder, or leave it out",
     "Categorical": "encode categories as numbers, for instance with OneHotEncoder",
     "Enum": "encode categories as numbers, for instance with OneHotEncoder",
     "Datetime": "order rows by it (time= of from_long_frame), or convert it to seconds",
