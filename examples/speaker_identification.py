@@ -102,7 +102,7 @@ display.figure_.savefig("speaker_confusion.png", dpi=120)
 # What the heads attended to in the first utterance of the test set: which rows of the
 # memory were written and read at each step.
 
-trace = MemoryTraceDisplay.from_estimator(search, utterances_test[0]).plot()
+trace = MemoryTraceDisplay.from_estimator(search, X_test[0]).plot()
 trace.figure_.suptitle("One utterance: inputs, and where the heads wrote and read")
 trace.figure_.savefig("speaker_attention.png", dpi=120)
 plt.close("all")
