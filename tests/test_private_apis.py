@@ -85,7 +85,7 @@ MEMBERS = [
     (
         "torch",
         lambda: named("torch.ones")(1),
-        ["_backward_hooks", "_post_accumulate_grad_hooks"],
+        ["_backward_hooks", "_post_accumulate_grad_hooks", "_version"],
     ),
     ("torch", lambda: named("torch.optim.Adam"), ["_init_group"]),
 ]

@@ -139,7 +139,7 @@ def test_columns_and_tables_are_the_same(sequences, tmp_path):
     columns = ColumnTransformer(
         [
             ("kind", OneHotEncoder(sparse_output=False), ["kind"]),
-            ("order", OrdinalEncoder(), make_column_selector(dtype_include="str")),
+            ("order", OrdinalEncoder(), make_column_selector(dtype_exclude="number")),
             (
                 "more",
                 union,
