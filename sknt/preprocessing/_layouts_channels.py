@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknt.data.sequences import as_numpy, is_list_of_sequences, pad_sequences
-from sknt.preprocessing._layouts_data import unmasked
 
 
 def from_channels_first(X: Any, *, padded: bool = True) -> Any:
@@ -89,7 +88,7 @@ def _transposed(X: Any, axis: str) -> NDArray[Any] | list[NDArray[Any]]:
     first = "n_channels" if axis == "channels" else "n_timesteps"
     last = "n_timesteps" if axis == "channels" else "n_features"
     if not is_list_of_sequences(X):
-        array = np.asarray(as_numpy(unmasked(X)))
+        array = np.asarray(as_numpy(X))
         if array.ndim != 3:
             raise ValueError(
                 f"X has {array.ndim} dimensions; give (n_samples, {first}, {last}), or a "
@@ -97,7 +96,7 @@ def _transposed(X: Any, axis: str) -> NDArray[Any] | list[NDArray[Any]]:
                 "already"
             )
         return array.swapaxes(1, 2)
-    samples = [np.asarray(as_numpy(unmasked(sample))) for sample in X]
+    samples = [np.asarray(as_numpy(sample)) for sample in X]
     channel_axis = 0 if axis == "channels" else 1
     for i, sample in enumerate(samples):
         if sample.ndim != 2:

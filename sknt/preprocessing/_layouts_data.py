@@ -88,16 +88,6 @@ def names_of(given: Any) -> list[Any]:
     return names if isinstance(names, list) else [names]
 
 
-def unmasked(values: Any) -> Any:
-    """Return a masked array as a plain one, NaN where it is masked; others unchanged."""
-    if not isinstance(values, np.ma.MaskedArray):
-        return values
-    kind = np.float64 if values.dtype.kind in "biuf" else object
-    plain = np.array(values.data, kind)
-    plain[np.ma.getmaskarray(values)] = np.nan
-    return plain
-
-
 def split_steps(steps: NDArray[Any], lengths: NDArray[np.int64]) -> list[NDArray[Any]]:
     """Return the steps of each sequence, from those of all in turn."""
     return np.split(steps, np.cumsum(lengths)[:-1])

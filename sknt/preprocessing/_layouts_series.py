@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sknt.data.sequences import as_labels, as_numpy, is_list, is_list_of_sequences
 from sknt.preprocessing._layouts_columns import numbers, open_frame
-from sknt.preprocessing._layouts_data import SequenceData, names_of, unmasked
+from sknt.preprocessing._layouts_data import SequenceData, names_of
 
 
 class Series(NamedTuple):
@@ -99,7 +99,7 @@ def _one_series(part: Any, i: int) -> tuple[NDArray[np.float64], list[str] | Non
         frame = open_frame(part)
         columns = [numbers(frame.get_column(name)) for name in frame.columns]
         return np.column_stack(columns), list(frame.columns)
-    array = np.asarray(as_numpy(unmasked(part)))
+    array = np.asarray(as_numpy(part))
     if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
         raise ValueError(
             f"series {i} is of shape {array.shape} and dtype {array.dtype}; give numbers "
@@ -124,7 +124,7 @@ def _targets(y: Any, n_series: int, several: bool) -> list[NDArray[Any]]:
     parts = list(y) if several else [y]
     if len(parts) != n_series:
         raise ValueError(f"y has {len(parts)} entries, but X has {n_series} series")
-    return [as_labels(unmasked(part)) for part in parts]
+    return [as_labels(part) for part in parts]
 
 
 def _check_lengths(steps: list[NDArray[np.float64]], targets: list[NDArray[Any]]) -> None:

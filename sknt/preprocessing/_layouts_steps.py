@@ -9,10 +9,11 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from sknt.data.frames import is_frame
 from sknt.data.sequences import as_numpy, is_list
 from sknt.preprocessing._layouts_cells import has_steps
 from sknt.preprocessing._layouts_columns import exact_float
-from sknt.preprocessing._layouts_data import is_null, unmasked
+from sknt.preprocessing._layouts_data import is_null
 
 
 class Steps(NamedTuple):
@@ -54,7 +55,7 @@ def steps_of(cells: list[Any], name: str, scalars: str) -> Steps:
         here = f"sample {sample} of {where}"
         if not has_steps(cell):
             array = _scalar(cell, here, scalars)
-        elif _is_frame(cell):
+        elif is_frame(cell):
             array = _steps_of_frame(cell, keys, here)
         elif keys:
             array = _steps_of_records(cell, keys, here)
@@ -88,7 +89,7 @@ def _keys(cells: list[Any]) -> list[str]:
     """Return all keys of steps that are records, in order; none if they are not."""
     keys: dict[str, None] = {}
     for cell in cells:
-        if _is_frame(cell):
+        if is_frame(cell):
             keys |= dict.fromkeys(nw.from_native(cell).columns)
         elif has_steps(cell) and len(cell) and isinstance(_first(cell), Mapping):
             for step in cell:
@@ -98,11 +99,6 @@ def _keys(cells: list[Any]) -> list[str]:
 
 def _first(cell: Any) -> Any:
     return cell.iloc[0] if hasattr(cell, "iloc") else cell[0]
-
-
-def _is_frame(cell: Any) -> bool:
-    # Of all cells, frames alone have columns; asking Narwhals takes far longer.
-    return hasattr(cell, "columns") or hasattr(cell, "column_names")
 
 
 def _steps_of_frame(cell: Any, keys: list[str], here: str) -> NDArray[np.float64]:
@@ -143,7 +139,6 @@ def _as_floats(cell: Any, here: str) -> NDArray[np.float64]:
     """Return a cell as floats: missing values are NaN, booleans 0 and 1."""
     if hasattr(cell, "to_numpy"):
         cell = cell.to_numpy()
-    cell = unmasked(cell)
     if is_list(cell) and len({isinstance(value, bool) for value in cell}) > 1:
         raise ValueError(f"{here} mixes booleans with other values")
     try:

@@ -19,7 +19,6 @@ from sknt.preprocessing._layouts_data import (
     check_choice,
     names_of,
     one_or_list,
-    unmasked,
 )
 
 
@@ -194,7 +193,7 @@ def _targets_of_rows(
     if len(y) != len(rows):
         raise ValueError(f"y has {len(y)} entries, but X has {len(rows)} sequences")
     if per == "sequence":
-        targets = as_labels(unmasked(y))
+        targets = as_labels(y)
         if targets.ndim > 2:
             raise ValueError(
                 f"y has shape {targets.shape}; for a target for each step, use "
@@ -204,7 +203,7 @@ def _targets_of_rows(
     if is_list_of_sequences(y):
         parts = []
         for sample, steps in enumerate(y):
-            own = as_labels(unmasked(steps))
+            own = as_labels(steps)
             if len(own) not in (counts[sample], rows.shape[1]):
                 raise ValueError(
                     f"sample {sample} of y has {len(own)} targets, but X has "
@@ -212,7 +211,7 @@ def _targets_of_rows(
                 )
             parts.append(own if len(own) == counts[sample] else own[rows[sample]])
         return np.concatenate(parts)
-    targets = as_labels(unmasked(y))
+    targets = as_labels(y)
     if targets.shape[1:2] != rows.shape[1:]:
         raise ValueError(
             f"y has shape {targets.shape}, but X has {rows.shape[1]} steps; for a target "
