@@ -15,6 +15,7 @@ from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sknt.data.ragged import Ragged
 from sknt.nn import SequenceNetwork
 from sknt.nn.pooling import at_last_steps
 from sknt.training.batches import holds_sequences, sequence_loader
@@ -275,7 +276,8 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         self, X: Any, y: Any = None, **fit_params: Any
     ) -> tuple[Dataset, Dataset | None]:
         """Return the parts to train on and to hold out, both as packed sequences."""
-        if isinstance(self.train_split, ValidSplit) and X.targets.ndim == 1:
+        classes = not X.per_step and X.targets.ndim == 1
+        if isinstance(self.train_split, ValidSplit) and classes:
             y = X.targets.numpy()  # to stratify by
         train, valid = super().get_split_datasets(X, y, **fit_params)
         if valid is not None and self.encode_ is not None and not holds_sequences(valid):
@@ -311,15 +313,12 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
             return (outputs > 0.5).astype(np.int64)
         return outputs
 
-    def predict_outputs(
-        self, values: NDArray[np.float64], lengths: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Return outputs, independent of the batch: (n_samples, [longest,] n_outputs)."""
+    def predict_outputs(self, inputs: Ragged) -> NDArray[np.float64]:
+        """Return outputs, independent of the batch: those of sequences or of all steps."""
         self._set_training(False)
         return predict_outputs(
             self.module_,
-            values,
-            lengths,
+            inputs,
             per_step=self.per_step,
             batch_size=self.batch_size,
         )
