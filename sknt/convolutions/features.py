@@ -245,7 +245,7 @@ def draw_bank(
     samples = random_state.randint(len(lengths), size=shape)
     thresholds = np.empty(len(levels))
     for d, k in np.ndindex(*shape):
-        series, unit = drawn(samples[d, k])
+        series, unit = drawn(int(samples[d, k]))
         chosen = series[channels[d, k, : n_channels[d, k]]]
         found = response(chosen.sum(axis=0, dtype=np.int32), TAPS[k], int(dilations[d]))
         own = slice(first[d, k], first[d, k + 1])

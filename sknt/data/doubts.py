@@ -14,7 +14,7 @@ import numpy as np
 import sklearn
 from numpy.typing import NDArray
 
-from sknt.data.ragged import Ragged
+from sknt.data.ragged import PIECE, Ragged
 
 MANY_FEATURES = 16
 """One step of at least as many features looks like a series of as many steps."""
@@ -161,7 +161,8 @@ def warn_if_differences_are_lost(
         The estimator's parameter, for the advice.
     """
     some = np.unique(np.linspace(0, len(inputs) - 1, MOST_SEQUENCES).astype(int))
-    steps = inputs.take(some).steps()
+    longest = max(2, PIECE // (len(some) * inputs.n_features))
+    steps = inputs.take(some).cut(longest).steps()
     scaled = scale(steps)
     noise = 16 * np.finfo(np.float64).eps * np.abs(steps).max(axis=0)
     differs = np.abs(np.diff(steps, axis=0)) > noise

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PIECE = 2**20
+PIECE = 2**17
 """Most values that are looked at or copied at once."""
+
+MOST_PADDING = 4
+"""Batches of similar lengths are padded to at most so many times their steps."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,10 @@ class Ragged:
         own = self.block[rows], self.first[rows], self.lengths[rows]
         return Ragged(self.array, *own, self.function)
 
+    def cut(self, longest: int) -> "Ragged":
+        """Return the first steps of each sequence, at most so many."""
+        return replace(self, lengths=np.minimum(self.lengths, longest))
+
     def mapped(self, function: Callable[..., Any]) -> "Ragged":
         """Return the sequences with a function applied to steps when they are read."""
         return replace(self, function=function)
@@ -93,9 +100,7 @@ class Ragged:
             yield slice(start, end)
             start = end
 
-    def by_length(
-        self, most: int, n_values: int = 4 * PIECE
-    ) -> Iterator[NDArray[np.int64]]:
+    def by_length(self, most: int, n_values: int = 32 * PIECE) -> Iterator[NDArray[Any]]:
         """Divide the sequences into batches of similar lengths, which take little padding.
 
         Parameters
@@ -109,17 +114,7 @@ class Ragged:
         ------
         rows : ndarray of int64
         """
-        rest = np.argsort(self.lengths, kind="stable")
-        while len(rest):
-            rows = rest[:most]
-            lengths = self.lengths[rows]
-            padded = lengths * np.arange(1, len(rows) + 1)  # steps up to each of them
-            fits = (padded <= MOST_PADDING * np.cumsum(lengths)) & (
-                padded * self.n_features <= n_values
-            )
-            n = len(rows) if fits.all() else max(1, int(fits.argmin()))
-            yield rest[:n]
-            rest = rest[n:]
+        yield from of_similar_lengths(self.lengths, most, n_values // self.n_features)
 
     def _run(self) -> NDArray[Any]:
         """Return the steps as they lie in the array, without a copy where they adjoin."""
@@ -140,8 +135,34 @@ class Ragged:
         return floats if self.function is None else self.function(floats)
 
 
-MOST_PADDING = 4
-"""Padded batches of similar lengths are at most so many times as large as their content."""
+def of_similar_lengths(
+    lengths: NDArray[np.int64], most: int, n_steps: int | None = None
+) -> Iterator[NDArray[np.int64]]:
+    """Divide sequences into batches, from the shortest sequences to the longest.
+
+    Parameters
+    ----------
+    lengths : ndarray of shape (n_samples,)
+    most : int
+        Most sequences of a batch.
+    n_steps : int or None, default=None
+        About the most steps of a padded batch; None: any number.
+
+    Yields
+    ------
+    rows : ndarray of int64
+        Padded, they have at most MOST_PADDING times as many steps.
+    """
+    rest = np.argsort(lengths, kind="stable")
+    while len(rest):
+        rows = rest[:most]
+        padded = lengths[rows] * np.arange(1, len(rows) + 1)  # steps up to each of them
+        fits = padded <= MOST_PADDING * np.cumsum(lengths[rows])
+        if n_steps is not None:
+            fits &= padded <= n_steps
+        n = len(rows) if fits.all() else max(1, int(fits.argmin()))
+        yield rest[:n]
+        rest = rest[n:]
 
 
 def adjoin(first: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -40,6 +40,7 @@ __all__ = [
     "is_list_of_sequences",
     "is_missing",
     "is_table",
+    "layout_of",
     "mark_padding",
     "pad_sequences",
     "padded_steps",
@@ -194,13 +195,9 @@ def check_sequences(X: Any) -> Sequences:
         if is_there.all():
             continue
         present[start:end] = is_there
-        samples, places = Layout(piece.lengths, is_there).places()
-        lengths[rows] = np.bincount(samples, minlength=len(piece))
-        own = np.flatnonzero(lengths[rows])
-        begins = np.flatnonzero(np.diff(samples, prepend=-1))
-        ends = np.append(begins[1:], len(samples)) - 1
-        first[rows][own] += places[begins]
-        in_a_row &= bool((places[ends] - places[begins] + 1 == lengths[rows][own]).all())
+        before, lengths[rows], unbroken = _runs(Layout(piece.lengths, is_there))
+        first[rows] += before
+        in_a_row &= unbroken
     if not lengths.all():
         raise ValueError(
             f"sample {np.flatnonzero(lengths == 0)[0]} of X has no step: every one of "
@@ -216,8 +213,8 @@ def _check_steps(piece: Ragged, first_sample: int) -> NDArray[np.bool_]:
     """Return which steps of some samples are present; refuse what cannot be read."""
     steps = piece.steps()
 
-    def place(is_wrong: NDArray[np.bool_]) -> tuple[int, int]:
-        sample, step = place_among(piece.lengths, int(np.flatnonzero(is_wrong)[0]))
+    def place(is_wrong: Any) -> tuple[int, int]:
+        sample, step = place_among(piece.lengths, int(is_wrong.argmax()))
         return first_sample + sample, step
 
     too_large = np.abs(steps) > FLOAT32_MAX
@@ -256,6 +253,18 @@ def _ends_early(missing: NDArray[np.bool_], features: NDArray[np.int64]) -> bool
     )
 
 
+def _runs(layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
+    """Return the first step and the number of those that are present, and if in a row."""
+    samples, steps = layout.places()
+    lengths = np.bincount(samples, minlength=len(layout.given))
+    filled = lengths > 0
+    begins = (np.cumsum(lengths) - lengths)[filled]
+    first = np.zeros_like(lengths)
+    first[filled] = steps[begins]
+    last = steps[begins + lengths[filled] - 1]
+    return first, lengths, bool((last - first[filled] + 1 == lengths[filled]).all())
+
+
 def _without_gaps(
     given: Ragged, present: NDArray[np.bool_], lengths: NDArray[np.int64]
 ) -> Ragged:
@@ -290,6 +299,13 @@ def padded_steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """
     values = given_steps(X).padded(fill=np.nan)
     return values, np.asarray(~np.isnan(values).all(axis=2))
+
+
+def layout_of(X: Any) -> Layout:
+    """Return which steps are present, of X as :func:`padded_steps` reads it."""
+    given = given_steps(X)
+    present = [~np.isnan(given.take(rows).steps()).all(axis=1) for rows in given.pieces()]
+    return Layout(given.lengths, np.concatenate(present))
 
 
 def given_steps(X: Any) -> Ragged:

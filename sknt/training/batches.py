@@ -1,6 +1,6 @@
 """The data set that a net trains on, and its batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
-from sknt.data.ragged import Ragged, is_memory_mapped
+from sknt.data.ragged import Ragged, is_memory_mapped, of_similar_lengths
+
+MOSTLY = 8
+"""A batch that is so many times as large as its content is mostly padding."""
 
 
 class SequenceDataset(Dataset):
@@ -110,6 +113,38 @@ def _in_single_precision(inputs: Ragged) -> NDArray[np.float32]:
         start, end = end, end + len(piece)
         steps[start:end] = piece
     return steps
+
+
+def split_by_length(lengths: Tensor) -> list[Tensor]:
+    """Return the rows of a batch in groups of similar lengths if it is mostly padding."""
+    longest, n_sequences = int(lengths.max()), len(lengths)
+    if longest * n_sequences <= MOSTLY * int(lengths.sum()):
+        return [torch.arange(n_sequences)]
+    groups = of_similar_lengths(lengths.numpy(), n_sequences)
+    return [torch.from_numpy(rows) for rows in groups]
+
+
+def cut_to(
+    inputs: Mapping[str, Tensor], targets: Tensor, rows: Tensor, *, per_step: bool
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Return some sequences of a batch, cut to the longest of them."""
+    lengths = inputs["lengths"][rows]
+    longest = int(lengths.max())
+    targets, weight = targets[rows], inputs["weight"][rows]
+    if per_step:
+        targets, weight = targets[:, :longest], weight[:, :longest]
+    x = inputs["x"][rows, :longest]
+    return {"x": x, "lengths": lengths, "weight": weight}, targets
+
+
+def joined(parts: Sequence[Tensor], groups: Sequence[Tensor]) -> Tensor:
+    """Return the outputs of a batch from those of groups of its rows."""
+    shape = [sum(map(len, groups)), *parts[-1].shape[1:]]  # the last group is the longest
+    outputs = parts[-1].new_zeros(shape)
+    for part, rows in zip(parts, groups, strict=True):
+        own = (rows, slice(part.shape[1])) if part.ndim == 3 else rows
+        outputs[own] = part.detach()
+    return outputs
 
 
 def holds_sequences(dataset: Any) -> bool:
