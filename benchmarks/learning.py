@@ -27,6 +27,7 @@ from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
 from sknt import NTMSequenceClassifier
+from sknt.data.sequences import check_sequences
 from sknt.datasets import (
     make_associative_recall,
     make_copy,
@@ -145,8 +146,8 @@ TASKS = {
 class Curve(Callback):
     """Evaluate on held-out sequences after each epoch, and measure the time that takes."""
 
-    def __init__(self, y, sequences, lengths):
-        self.y, self.sequences, self.lengths = y, sequences, lengths
+    def __init__(self, y, sequences):
+        self.y, self.sequences = y, sequences
         self.points, self.away = [], 0.0
 
     def __deepcopy__(self, memo):
@@ -156,18 +157,17 @@ class Curve(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Evaluate."""
         begin = time.thread_time()
-        outputs = net.predict_outputs(self.sequences, self.lengths)
-        proba = np.exp(-np.logaddexp(0, -outputs))
+        outputs = net.predict_outputs(self.sequences.inputs)
+        proba = self.sequences.unpack(np.exp(-np.logaddexp(0, -outputs)), 0.5)
         bits = bits_per_sequence(self.y, proba)
         self.points.append((net.progress_.n_sequences, round(bits, 4)))
         self.away += time.thread_time() - begin
 
 
 def hold_out(make):
-    """Return held-out sequences in the form that the net takes, padded at the end."""
+    """Return held-out sequences as they are, and as the net takes them."""
     X, y = make(400, random_state=2_000_000)
-    lengths = np.isfinite(X).all(axis=2).sum(axis=1)
-    return X, y, np.nan_to_num(X), lengths
+    return X, y, check_sequences(X)
 
 
 def lstm_size(n_in, n_out, n_parameters):
@@ -185,8 +185,8 @@ def count_parameters(model):
 
 def run(name, task, seed, **params):
     """Train once; return the results."""
-    _, y, values, lengths = hold_out(task.make)
-    curve = Curve(y, values, lengths)
+    _, y, sequences = hold_out(task.make)
+    curve = Curve(y, sequences)
     model = NTMSequenceClassifier(
         return_sequences=True,
         max_epochs=task.n_chunks,

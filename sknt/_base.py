@@ -21,7 +21,8 @@ from sknt._runtime import single_threaded
 from sknt._settings import Settings
 from sknt.data.doubts import warn_if_axes_look_swapped, warn_if_differences_are_lost
 from sknt.data.inputs import SequenceInputMixin
-from sknt.data.sequences import Sequences, check_sequences, step_mask
+from sknt.data.ragged import Ragged
+from sknt.data.sequences import Sequences, check_sequences
 from sknt.data.streams import chunks, is_stream, refuse_with_stream
 from sknt.data.targets import check_targets
 from sknt.data.weights import check_weights
@@ -90,16 +91,15 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
     def _check_sequences(self, X: Any, *, reset: bool) -> Sequences:
         """Check sequences; with ``reset``, remember their number of features."""
         sequences = check_sequences(self._validate_table(X, reset=reset))
-        self._check_n_inputs(sequences.values.shape[2], reset=reset)
+        self._check_n_inputs(sequences.inputs.n_features, reset=reset)
         if reset:
-            present = step_mask(sequences.lengths)
-            warn_if_axes_look_swapped(sequences.values, present)
+            warn_if_axes_look_swapped(sequences.inputs)
         return sequences
 
     def _check_y(
         self, y: Any, sequences: Sequences, *, per_step: bool
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Lay targets out like X, and return which entries hold one."""
+        """Return targets, those of steps in a row, and which there are."""
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the "
@@ -107,16 +107,17 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             )
         return check_targets(
             y,
-            sequences.present,
+            sequences.layout,
             per_step=per_step,
             missing_target=self.missing_target,
         )
 
-    @staticmethod
-    def _check_same_shape(y: NDArray[Any], predicted: NDArray[Any]) -> None:
+    def _check_same_shape(self, y: NDArray[Any], predicted: NDArray[Any]) -> None:
         if y.shape != predicted.shape:
+            first = ["n_samples", "n_timesteps"] if self.net_.per_step else ["n_samples"]
+            shapes = [", ".join(map(str, [*first, *a.shape[1:]])) for a in (y, predicted)]
             raise ValueError(
-                f"y has shape {y.shape}, but predictions have shape {predicted.shape}"
+                f"y has shape ({shapes[0]}), but predictions have shape ({shapes[1]})"
             )
 
     def _training_data(
@@ -132,38 +133,27 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         """Check and encode the arguments of fit; also return the groups of equal rows."""
         sequences = self._check_sequences(X, reset=reset)
         y, valid = self._check_y(y, sequences, per_step=self.return_sequences)
-        sample_weight = check_weights(sample_weight, sequences.values)
+        sample_weight = check_weights(sample_weight, sequences.lengths)
         targets, valid = self._encode_targets(
             y, valid, reset=reset, partial=partial, classes=classes
         )
-        if self.return_sequences:
-            targets, valid = sequences.pack(targets), sequences.pack(valid)
-        values, lengths = sequences.values, sequences.lengths
-        if reset:
-            has_target = valid.reshape(len(valid), -1).any(axis=1)
-            self._set_scaling(values, lengths, sample_weight * has_target)
-        values = self._scaling.apply(values, lengths)
-        data, groups = canonical_data(
-            TrainingData(values, lengths, targets, valid.astype(np.float64)),
-            sample_weight,
-            per_step=self.return_sequences,
+        data = TrainingData(
+            sequences.inputs, targets, valid.astype(np.float64), self.return_sequences
         )
+        if reset:
+            self._set_scaling(data.inputs, sample_weight * data.has_target())
+        data = data._replace(inputs=self._scaling.of(data.inputs))
+        data, groups = canonical_data(data, sample_weight)
         data = self._scale_targets(data, reset=reset, partial=partial)
         return self._weigh_targets(data), groups
 
-    def _set_scaling(
-        self,
-        values: NDArray[np.float64],
-        lengths: NDArray[np.int64],
-        weights: NDArray[np.float64],
-    ) -> None:
+    def _set_scaling(self, inputs: Ragged, weights: NDArray[np.float64]) -> None:
         if not weights.any():  # refused later
             weights = np.ones(len(weights))
-        self._scaling = find_scaling(values, lengths, weights, self.standardize)
+        self._scaling = find_scaling(inputs, weights, self.standardize)
         self.input_mean_, self.input_scale_ = self._scaling
-        used = weights > 0
         warn_if_differences_are_lost(
-            values[used], lengths[used], self._scaling.apply, standardize=self.standardize
+            inputs.take(weights > 0), self._scaling.apply, standardize=self.standardize
         )
 
     def _encode_targets(
@@ -192,7 +182,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         samples = [dataset[i] for i in range(len(dataset))]  # type: ignore[arg-type]
         X, y = zip(*samples, strict=True)
         data, _ = self._training_data(list(X), list(y), reset=False)
-        return data.dataset(self.return_sequences)
+        return data.dataset()
 
     # Fit
 
@@ -247,7 +237,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             if n_thresholds:
                 blend = self._begin_blend(data, groups, is_held_out, n_thresholds, seeds[3])
             if stops_early:
-                held_out = data.take(is_held_out).dataset(self.return_sequences)
+                held_out = data.take(is_held_out).dataset()
                 data = data.take(~is_held_out)
             n_epochs = 1 if partial else self._max_epochs(len(data.lengths))
             n_planned = n_epochs * len(data.lengths)
@@ -337,7 +327,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
     def _choose_share(self, blend: Blend) -> None:
         held_out = blend.data.take(blend.is_held_out)
         outputs = blend.outputs[blend.is_held_out]
-        of_network = self.net_.predict_outputs(held_out.values, held_out.lengths)
+        of_network = self.net_.predict_outputs(held_out.inputs)
         losses = functools.partial(self._losses, data=held_out)
         share = choose_share(outputs, of_network, losses, self._log_likelihood)
         judged, by = blend.data, blend.outputs  # the regression has been left out of each
@@ -497,27 +487,35 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
     # Prediction
 
     def _predict_outputs(self, X: Any) -> tuple[Sequences, NDArray[np.float64]]:
-        """Return the checked sequences and the network's outputs, packed."""
+        """Return the checked sequences and the outputs, of sequences or of all steps."""
         check_is_fitted(self)
         sequences = self._network_inputs(X)
-        packed = sequences.values, sequences.lengths
+        inputs = sequences.inputs
         with single_threaded():
             if self.network_share_ == 0:
-                return sequences, self.convolutions_.predict(*packed)
-            outputs = self.net_.predict_outputs(*packed)
+                return sequences, self.convolutions_.predict(inputs)
+            outputs = self.net_.predict_outputs(inputs)
             if self.network_share_ < 1:
-                convolved = self.convolutions_.predict(*packed)
+                convolved = self.convolutions_.predict(inputs)
                 outputs = blended(convolved, outputs, self.network_share_)
         return sequences, outputs
 
     def _network_inputs(self, X: Any) -> Sequences:
         """Return checked sequences, scaled as the network takes them."""
         sequences = self._check_sequences(X, reset=False)
-        scaled = self._scaling.apply(sequences.values, sequences.lengths)
-        return sequences._replace(values=scaled)
+        return sequences._replace(inputs=self._scaling.of(sequences.inputs))
+
+    def _weights_of_targets(
+        self, sample_weight: Any, sequences: Sequences
+    ) -> NDArray[np.float64] | None:
+        """Give the weight of a sequence to each of its steps, if there are targets."""
+        if sample_weight is None or not self.net_.per_step:
+            return sample_weight
+        lengths = sequences.lengths
+        return np.repeat(check_weights(sample_weight, lengths), lengths)
 
     def _like_X(
-        self, packed: NDArray[Any], sequences: Sequences, fill: Any = np.nan
+        self, outputs: NDArray[Any], sequences: Sequences, fill: Any = np.nan
     ) -> NDArray[Any]:
-        """Lay packed per-step outputs out like X; leave those per sequence as they are."""
-        return sequences.unpack(packed, fill) if self.net_.per_step else packed
+        """Lay outputs of steps out like X; leave those of sequences as they are."""
+        return sequences.unpack(outputs, fill) if self.net_.per_step else outputs

@@ -15,7 +15,6 @@ from sknt._declaration import declares_parameters, parameter
 from sknt._private import StrOptions, fit_context
 from sknt.data.arrays import is_missing
 from sknt.data.doubts import warn_if_label_looks_like_a_mark
-from sknt.data.sequences import Sequences
 from sknt.data.targets import check_every_output, typed_labels
 from sknt.metrics import masked_accuracy
 from sknt.training.data import TrainingData
@@ -201,7 +200,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             among them.
         """
         sequences, outputs = self._predict_outputs(X)
-        return self._labels(outputs, sequences)
+        return self._like_X(self._labels(outputs), sequences, self.missing_target)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict probabilities.
@@ -261,7 +260,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         """
         sequences, outputs = self._predict_outputs(X)
         y, valid = self._check_y(y, sequences, per_step=self.net_.per_step)
-        labels = self._labels(outputs, sequences)
+        labels = self._labels(outputs)
         if y.ndim == labels.ndim + 1 and y.shape[-1] == 1:
             y, valid = y[..., 0], valid[..., 0]
         known = typed_labels(y[valid])
@@ -273,16 +272,15 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         if not np.isin(known, self.classes_).all():
             self._doubt_labels(known, per_step=self.net_.per_step)
         self._check_same_shape(y, labels)
+        weights = self._weights_of_targets(sample_weight, sequences)
         return masked_accuracy(
-            y, labels, valid, multilabel=self._multilabel, sample_weight=sample_weight
+            y, labels, valid, multilabel=self._multilabel, sample_weight=weights
         )
 
-    def _labels(self, outputs: NDArray[np.float64], sequences: Sequences) -> NDArray[Any]:
+    def _labels(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
         if self._multilabel:
-            labels = (outputs > 0).astype(np.int64)
-        else:
-            labels = self.classes_[outputs.argmax(axis=-1)]
-        return self._like_X(labels, sequences, self.missing_target)
+            return (outputs > 0).astype(np.int64)
+        return self.classes_[outputs.argmax(axis=-1)]
 
     # Targets
 
@@ -297,7 +295,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         if not self.return_sequences and y.ndim == 2 and y.shape[1] == 1:
             y, valid = column_or_1d(y, warn=True), valid[:, 0]
-        multilabel = y.ndim == 2 + self.return_sequences
+        multilabel = y.ndim == 2
         known = typed_labels(y[valid])
         if multilabel:
             self._check_indicators(known, valid)

@@ -131,12 +131,13 @@ class MemoryTraceDisplay:
             raise ValueError(
                 "the estimator was fitted with memory=None, so there is nothing to show"
             )
-        values, lengths, _ = estimator._network_inputs(sequence)
+        inputs = estimator._network_inputs(sequence).inputs
+        values = inputs.padded()
         parameter = next(network.parameters())
         with torch.no_grad(), single_threaded():
             outputs, _, trace = network(
                 torch.from_numpy(values).to(parameter),
-                torch.from_numpy(lengths),
+                torch.from_numpy(inputs.lengths),
                 return_states="heads",
             )
         weightings = {k: _array(w) for k, w in network.weightings(trace).items()}

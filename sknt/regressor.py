@@ -192,11 +192,11 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         """
         sequences, outputs = self._predict_outputs(X)
         y, valid = self._check_y(y, sequences, per_step=self.net_.per_step)
-        y, valid = self._with_output_axis(y, valid, per_step=self.net_.per_step)
+        y, valid = self._with_output_axis(y, valid)
         values = outputs * self.target_scale_ + self.target_mean_
-        values = self._like_X(values, sequences)
         self._check_same_shape(y, values)
-        return masked_r2(y, values, valid, sample_weight=sample_weight)
+        weights = self._weights_of_targets(sample_weight, sequences)
+        return masked_r2(y, values, valid, sample_weight=weights)
 
     # Targets
 
@@ -204,28 +204,22 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         return torch.nn.MSELoss
 
     def _with_output_axis(
-        self, y: NDArray[Any], valid: NDArray[np.bool_], *, per_step: bool
+        self, y: NDArray[Any], valid: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return floats, zero where a target is missing, with an axis of outputs."""
         refuse_dates(y, "y")
         try:
             if y.dtype.kind not in "biufO":
                 raise ValueError(f"it is of dtype {y.dtype}")
-            with np.errstate(over="ignore"):  # of long doubles
-                values = np.where(valid, y, 0).astype(np.float64)
+            values = np.where(valid, y, 0).astype(np.float64)
         except (OverflowError, TypeError, ValueError) as error:
             raise ValueError(
                 f"y is not numeric: {error}. Give numbers, or use NTMSequenceClassifier "
                 "for labels"
             ) from error
-        if not np.isfinite(values).all():
-            raise ValueError(
-                "y has a value too large for double precision at index "
-                f"{np.argwhere(~np.isfinite(values))[0].tolist()}; scale the targets"
-            )
         if self.missing_target != self.missing_target:  # it has not been set
             warn_if_value_looks_like_a_mark(values[valid])
-        if values.ndim == 1 + per_step:
+        if values.ndim == 1:
             return values[..., np.newaxis], valid[..., np.newaxis]
         return values, valid
 
@@ -238,8 +232,8 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         partial: bool,
         classes: Any,
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        single_output = y.ndim == 1 + self.return_sequences
-        y, valid = self._with_output_axis(y, valid, per_step=self.return_sequences)
+        single_output = y.ndim == 1
+        y, valid = self._with_output_axis(y, valid)
         if reset:
             self._single_output = single_output
             self._n_outputs = y.shape[-1]

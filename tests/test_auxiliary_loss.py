@@ -74,7 +74,7 @@ def test_the_gradient_is_that_of_loss_and_auxiliary_loss_and_the_loss_is_the_tas
     model = fit("wager", X, y, bidirectional=bidirectional)
     net, module = model.net_, model.net_.module_
     data, _ = model._training_data(X, y, reset=False)
-    x, target = data.dataset(per_step=True)[list(range(20))]
+    x, target = data.dataset()[list(range(20))]
     module.zero_grad()
     step = net.train_step_single((x, target))
     actual = {name: p.grad.clone() for name, p in module.named_parameters()}
@@ -114,7 +114,7 @@ def test_a_fractional_weight_multiplies_a_sequences_loss_and_auxiliary_loss():
     model = fit("wager", X, y)
     net, module = model.net_, model.net_.module_
     data, _ = model._training_data(X, y, weight, reset=False)
-    x, target = data.dataset(per_step=True)[list(range(20))]
+    x, target = data.dataset()[list(range(20))]
     own = x["weight"].flatten(1).amax(1)
     assert len(own.unique()) == 2
     module.zero_grad()

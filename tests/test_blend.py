@@ -20,6 +20,7 @@ from scipy.special import softmax
 from sklearn.base import clone
 
 from sknt import unpad_sequences
+from sknt.data.ragged import Ragged
 
 nan = np.nan
 backends = pytest.mark.parametrize(
@@ -62,7 +63,8 @@ def test_outputs_are_those_of_the_regression_and_the_network(kind, backend):
     network.backend = "reference"
     with torch.no_grad():
         learned, _ = network(torch.from_numpy(packed), torch.from_numpy(lengths))
-    features = model.convolutions_.convolutions.transform(packed, lengths)
+    inputs = Ragged.in_blocks(packed, lengths)
+    features = model.convolutions_.convolutions.transform(inputs)
     features = features.astype(np.float64)
     (ridge,) = model.convolutions_._regressions
     regression = features @ ridge.coefficients + ridge.intercept

@@ -71,7 +71,7 @@ def test_the_gradient_is_that_of_the_loss_and_the_penalty_together(monkeypatch, 
     X, y = tiny_copy(random_state=0)
     net = model.fit(X, y).net_
     data, _ = model._training_data(X, y, reset=False)
-    x, target = data.dataset(per_step=True)[list(range(20))]
+    x, target = data.dataset()[list(range(20))]
     net.update_ = Update(penalty=0.7)
     net.module_.zero_grad()
     net.train_step_single((x, target))

@@ -14,6 +14,7 @@ from sknt.convolutions.features import (
     response,
     to_whole,
 )
+from sknt.data.ragged import Ragged
 
 
 def make_series(n_samples=7, n_channels=3, longest=40, seed=0):
@@ -53,6 +54,15 @@ def test_there_are_84_different_convolutions_whose_weights_add_up_to_0():
         assert not response(flat, taps, 3)[12:-12].any()
 
 
+def bank_of(whole, n_thresholds, random_state):
+    series, lengths, units = whole
+
+    def drawn(i):
+        return series[i, :, : lengths[i]], units[i]
+
+    return draw_bank(drawn, lengths, series.shape[1], n_thresholds, random_state)
+
+
 @pytest.mark.parametrize("dilation", [1, 2, 7])
 @pytest.mark.parametrize("n_steps", [1, 5, 30])
 def test_a_response_is_that_of_a_slow_loop(dilation, n_steps):
@@ -67,7 +77,7 @@ def test_a_response_is_that_of_a_slow_loop(dilation, n_steps):
 def test_counts_are_those_of_a_slow_loop(n_channels):
     whole = make_series(4, n_channels, 25)
     series, lengths, units = whole
-    bank = draw_bank(whole, 200, np.random.RandomState(1))
+    bank = bank_of(whole, 200, np.random.RandomState(1))
     counts, sums = describe(whole, bank, "reference")
     for d, dilation in enumerate(bank.dilations):
         for k in (0, 40, 83):
@@ -85,7 +95,7 @@ def test_counts_are_those_of_a_slow_loop(n_channels):
 @pytest.mark.parametrize("n_channels", [1, 4])
 def test_the_kernels_count_the_same(n_channels):
     whole = make_series(9, n_channels, 61)
-    bank = draw_bank(whole, 500, np.random.RandomState(1))
+    bank = bank_of(whole, 500, np.random.RandomState(1))
     expected = describe(whole, bank, "reference")
     for one, other in zip(describe(whole, bank, "auto"), expected, strict=True):
         assert_array_equal(one, other)
@@ -101,7 +111,7 @@ def test_dilations_reach_over_the_sequences_and_no_further():
     for longest in (2, 9, 16, 300):
         whole = make_series(5, 1, longest)
         whole.lengths[:] = longest
-        bank = draw_bank(whole, 5000, np.random.RandomState(0))
+        bank = bank_of(whole, 5000, np.random.RandomState(0))
         assert bank.dilations[0] == 1
         assert bank.dilations[-1] * (N_TAPS - 1) < max(longest, N_TAPS)
         assert len(bank.thresholds) == bank.first[-1, -1] == 84 * round(5000 / 84)
@@ -109,8 +119,10 @@ def test_dilations_reach_over_the_sequences_and_no_further():
 
 def test_features_are_shares_and_means_over_values_and_differences():
     values, lengths = make_sequences()
-    model = RandomConvolutions(values, lengths, 1000, np.random.RandomState(0))
-    features = model.transform(values, lengths)
+    model = RandomConvolutions(
+        Ragged.in_blocks(values, lengths), 1000, np.random.RandomState(0)
+    )
+    features = model.transform(Ragged.in_blocks(values, lengths))
     assert features.shape == (12, model.n_features)
     assert features.min() >= 0
     shares = features[:, : 84 * 6]  # six thresholds each
@@ -121,7 +133,7 @@ def test_features_are_shares_and_means_over_values_and_differences():
     moved = values.copy()
     moved[3, : lengths[3]] += 5
     half = model.n_features // 2
-    again = model.transform(moved, lengths)
+    again = model.transform(Ragged.in_blocks(moved, lengths))
     assert_array_equal(again[:, half:], features[:, half:])
     assert (again[3, :half] != features[3, :half]).any()
 
@@ -129,20 +141,22 @@ def test_features_are_shares_and_means_over_values_and_differences():
 @pytest.mark.parametrize("backend", ["auto", "reference"])
 def test_features_depend_on_their_sequence_alone(backend):
     values, lengths = make_sequences(n_samples=6)
-    model = RandomConvolutions(values, lengths, 400, np.random.RandomState(0), backend)
-    features = model.transform(values, lengths)
+    model = RandomConvolutions(
+        Ragged.in_blocks(values, lengths), 400, np.random.RandomState(0), backend
+    )
+    features = model.transform(Ragged.in_blocks(values, lengths))
     for i, n in enumerate(lengths):
-        alone = model.transform(values[i : i + 1, :n], lengths[i : i + 1])
+        alone = model.transform(Ragged.in_blocks(values[i : i + 1, :n], lengths[i : i + 1]))
         assert_array_equal(alone[0], features[i])
     longer = np.pad(values, ((0, 0), (0, 9), (0, 0)))
-    assert_array_equal(model.transform(longer, lengths), features)
+    assert_array_equal(model.transform(Ragged.in_blocks(longer, lengths)), features)
 
 
 def test_units_do_not_matter():
     values, lengths = make_sequences()
     features = [
-        RandomConvolutions(v, lengths, 400, np.random.RandomState(0)).transform(v, lengths)
-        for v in (values, values * 1024)
+        RandomConvolutions(inputs, 400, np.random.RandomState(0)).transform(inputs)
+        for inputs in (Ragged.in_blocks(v, lengths) for v in (values, values * 1024))
     ]
     assert_array_equal(*features)
 
@@ -157,7 +171,7 @@ def test_sequences_of_small_amplitude_are_described_as_well_as_others():
     assert np.abs(whole.series).max(axis=(1, 2)).min() >= 2**23
     assert_allclose(whole.units[::2], expected.units[::2] * 2**20)
     # Thresholds drawn from any of them tell their steps apart.
-    bank = draw_bank(whole, 84 * 40, np.random.RandomState(0))
+    bank = bank_of(whole, 84 * 40, np.random.RandomState(0))
     counts, _ = describe(whole, bank, "auto")
     inner = (counts > 0) & (counts < lengths[:, np.newaxis])
     assert inner[::2].mean() > 0.3
@@ -167,12 +181,14 @@ def test_sequences_of_small_amplitude_are_described_as_well_as_others():
 def test_extreme_values_do_not_overflow():
     values, lengths = make_sequences(n_features=12)
     values[1, 0] = 1e30
-    model = RandomConvolutions(values, lengths, 400, np.random.RandomState(0))
-    features = model.transform(values * 1e8, lengths)
+    model = RandomConvolutions(
+        Ragged.in_blocks(values, lengths), 400, np.random.RandomState(0)
+    )
+    features = model.transform(Ragged.in_blocks(values * 1e8, lengths))
     assert np.isfinite(features).all()
-    assert np.isfinite(model.transform(values * 1e250, lengths)).all()
+    assert np.isfinite(model.transform(Ragged.in_blocks(values * 1e250, lengths))).all()
     values[2] *= 1e-320
-    assert np.isfinite(model.transform(values, lengths)).all()
-    flat = np.ones((3, 20, 1))
-    constant = RandomConvolutions(flat, np.full(3, 20), 400, np.random.RandomState(0))
-    assert np.isfinite(constant.transform(flat * 3, np.full(3, 20))).all()
+    assert np.isfinite(model.transform(Ragged.in_blocks(values, lengths))).all()
+    flat = Ragged.in_blocks(np.ones((3, 20, 1)), np.full(3, 20))
+    constant = RandomConvolutions(flat, 400, np.random.RandomState(0))
+    assert np.isfinite(constant.transform(flat.mapped(lambda steps: 3 * steps))).all()

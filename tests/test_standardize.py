@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknt import NTMSequenceClassifier, NTMSequenceRegressor
 from sknt.data import DataWarning
+from sknt.data.ragged import Ragged
 from sknt.inspection import MemoryTraceDisplay
 from sknt.preprocessing import StepwiseTransformer
 from sknt.training.scaling import find_scaling
@@ -44,8 +45,7 @@ def steps_of(X):
 
 def as_seen(model, X):
     """The present steps as the network takes them."""
-    values, lengths, _ = model._network_inputs(X)
-    return np.concatenate([row[:n] for row, n in zip(values, lengths, strict=True)])
+    return model._network_inputs(X).inputs.steps()
 
 
 def is_same(one, other):
@@ -132,9 +132,9 @@ def test_each_feature_is_judged_on_its_own():
     ],
 )
 def test_what_auto_standardises(values, is_standardised):
-    steps = np.array(values, float).reshape(1, 2, 1)
-    scaling = find_scaling(steps, np.array([2]), np.ones(1), "auto")
-    changed = not np.array_equal(scaling.apply(steps, np.array([2])), steps)
+    steps = np.array(values, float).reshape(2, 1)
+    scaling = find_scaling(Ragged.in_a_row(steps, np.array([2])), np.ones(1), "auto")
+    changed = not np.array_equal(scaling.apply(steps), steps)
     assert changed == is_standardised
 
 

@@ -9,6 +9,7 @@ from helpers import small_classifier
 from skorch.callbacks import Callback
 from torch.utils.data import DataLoader, Subset
 
+from sknt.data.ragged import Ragged
 from sknt.training.adam import Adam, AdamW
 from sknt.training.batches import BatchSampler, SequenceDataset, sequence_loader
 from sknt.training.clipping import global_norm, scale_down
@@ -129,12 +130,12 @@ def test_a_norm_beyond_single_precision_leaves_no_gradient():
 
 def make_dataset(per_step):
     rng = np.random.RandomState(0)
-    shape = (11, 6) if per_step else (11,)
+    values, lengths = rng.normal(size=(11, 6, 2)), rng.randint(1, 6, size=11)
+    n_targets = lengths.sum() if per_step else 11
     return SequenceDataset(
-        rng.normal(size=(11, 6, 2)).astype(np.float32),
-        rng.randint(1, 6, size=11),
-        rng.randint(3, size=shape),
-        rng.rand(*shape).astype(np.float32),
+        Ragged.in_blocks(values, lengths),
+        rng.randint(3, size=n_targets),
+        rng.rand(n_targets).astype(np.float32),
         per_step=per_step,
     )
 

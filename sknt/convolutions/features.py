@@ -33,12 +33,15 @@ References
    Transformations for Fast and Effective Time Series Classification", arXiv:2102.00457.
 """
 
+import functools
 import itertools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sknt.data.ragged import Ragged
 from sknt.data.sequences import step_mask
 from sknt.nn.fused import missing
 
@@ -60,8 +63,15 @@ MOST_SORTED = 10_000
 BITS = 24
 """Bits of the largest whole number in a sequence; responses then stay within 32 bits."""
 
+MOST_STEPS = 2**24
+"""About the most values that deviations are computed of at once."""
+
 LIMIT, LARGEST = 1e100, 1e15
 """Standard deviations at which values and mean responses are cut off."""
+
+
+SeriesOf = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Returns what the convolutions see of values, (n_samples, longest, n_features)."""
 
 
 class Whole(NamedTuple):
@@ -107,9 +117,8 @@ class RandomConvolutions:
 
     Parameters
     ----------
-    values : ndarray of shape (n_samples, longest, n_features)
-        The sequences to draw from, packed to the left.
-    lengths : ndarray of shape (n_samples,)
+    inputs : Ragged
+        The sequences to draw from.
     n_thresholds : int
         Number of thresholds, rounded to a multiple of 168.
     random_state : RandomState
@@ -120,8 +129,7 @@ class RandomConvolutions:
 
     def __init__(
         self,
-        values: NDArray[np.float64],
-        lengths: NDArray[np.int64],
+        inputs: Ragged,
         n_thresholds: int,
         random_state: np.random.RandomState,
         backend: str = "auto",
@@ -129,48 +137,93 @@ class RandomConvolutions:
         self.backend = backend
         self._scales: list[NDArray[np.float64]] = []
         self._banks: list[Bank] = []
-        for series in self._both(values, lengths):
-            scale = series[step_mask(lengths)].std(axis=0)
+        for series_of in (_values, _differences):
+            scale = _deviation(inputs, series_of)
             scale[scale == 0] = 1.0
             self._scales.append(scale)
-            whole = to_whole(series, lengths, scale)
-            self._banks.append(draw_bank(whole, n_thresholds // 2, random_state))
+            drawn = functools.partial(_one_whole, inputs, series_of, scale)
+            bank = draw_bank(
+                drawn, inputs.lengths, inputs.n_features, n_thresholds // 2, random_state
+            )
+            self._banks.append(bank)
 
     @property
     def n_features(self) -> int:
         """Number of features."""
         return sum(len(b.thresholds) + b.n_channels.size for b in self._banks)
 
-    def transform(
-        self, values: NDArray[np.float64], lengths: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Return the features of packed sequences, of shape (n_samples, n_features)."""
+    def transform(self, inputs: Ragged) -> NDArray[np.float32]:
+        """Return the features of sequences, of shape (n_samples, n_features)."""
+        features = np.empty((len(inputs), self.n_features), np.float32)
+        for rows in inputs.by_length(len(inputs)):
+            features[rows] = self._transform(inputs.take(rows))
+        return features
+
+    def _transform(self, inputs: Ragged) -> NDArray[np.float32]:
+        """Return the features of sequences that are padded for it."""
+        values, lengths = inputs.padded(), inputs.lengths
         features = []
-        for series, scale, bank in zip(
-            self._both(values, lengths), self._scales, self._banks, strict=True
+        for series_of, scale, bank in zip(
+            (_values, _differences), self._scales, self._banks, strict=True
         ):
-            whole = to_whole(series, lengths, scale)
+            whole = to_whole(series_of(values), lengths, scale)
             counts, sums = describe(whole, bank, self.backend)
             n_steps, units = lengths[:, np.newaxis], whole.units[:, np.newaxis]
             means = sums.reshape(len(sums), -1) / units / n_steps
             features += [counts / n_steps, means.clip(max=LARGEST)]
         return np.concatenate(features, axis=1, dtype=np.float32)
 
-    @staticmethod
-    def _both(
-        values: NDArray[np.float64], lengths: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the values and their differences; the first difference is 0."""
-        values = values[:, : lengths.max()]
-        return values, np.diff(values, axis=1, prepend=values[:, :1])
+
+def _values(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values
 
 
-def draw_bank(whole: Whole, n_thresholds: int, random_state: np.random.RandomState) -> Bank:
+def _differences(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the differences between successive steps (axis 1); the first is 0."""
+    return np.diff(values, axis=1, prepend=values[:, :1])
+
+
+def _deviation(inputs: Ragged, series_of: SeriesOf) -> NDArray[np.float64]:
+    """Return each channel's standard deviation over all steps."""
+    n_steps = inputs.lengths.sum()
+
+    def pieces() -> Iterator[NDArray[np.float64]]:
+        for rows in inputs.pieces(MOST_STEPS):
+            piece = inputs.take(rows)
+            steps = series_of(piece.steps()[np.newaxis])[0]
+            if series_of is _differences:
+                steps[np.cumsum(piece.lengths) - piece.lengths] = 0
+            yield steps
+
+    mean = sum(steps.sum(axis=0) for steps in pieces()) / n_steps
+    return np.sqrt(sum(((s - mean) ** 2).sum(axis=0) for s in pieces()) / n_steps)
+
+
+def _one_whole(
+    inputs: Ragged, series_of: SeriesOf, scale: NDArray[np.float64], i: int
+) -> tuple[NDArray[np.int32], float]:
+    """Return one sequence as whole numbers, (n_channels, length), and its unit."""
+    one = inputs.take([i])
+    whole = to_whole(series_of(one.padded()), one.lengths, scale)
+    return whole.series[0], float(whole.units[0])
+
+
+def draw_bank(
+    drawn: Callable[[int], tuple[NDArray[np.int32], float]],
+    lengths: NDArray[np.int64],
+    n_all: int,
+    n_thresholds: int,
+    random_state: np.random.RandomState,
+) -> Bank:
     """Draw channels and thresholds for convolutions of some training series.
 
     Parameters
     ----------
-    whole : Whole
+    drawn : callable
+        Returns a sequence, by its number, as whole numbers, and its unit.
+    lengths : ndarray of shape (n_samples,)
+    n_all : int
+        Number of channels.
     n_thresholds : int
         Rounded to a multiple of 84.
     random_state : RandomState
@@ -179,8 +232,6 @@ def draw_bank(whole: Whole, n_thresholds: int, random_state: np.random.RandomSta
     -------
     bank : Bank
     """
-    series, lengths, units = whole
-    n_samples, n_all, _ = series.shape
     dilations, per_kernel = _dilations(lengths, max(1, round(n_thresholds / len(TAPS))))
     shape = (len(dilations), len(TAPS))
     most = min(n_all, MAX_CHANNELS)
@@ -191,14 +242,14 @@ def draw_bank(whole: Whole, n_thresholds: int, random_state: np.random.RandomSta
     first = np.concatenate([ends[:, :1] - per_kernel[:, np.newaxis], ends], axis=1)
     # A sequence of fractions without any pattern, spread evenly over (0, 1).
     levels = np.arange(1, ends[-1, -1] + 1) * (np.sqrt(5) + 1) / 2 % 1
-    samples = random_state.randint(n_samples, size=shape)
+    samples = random_state.randint(len(lengths), size=shape)
     thresholds = np.empty(len(levels))
     for d, k in np.ndindex(*shape):
-        i = samples[d, k]
-        chosen = series[i, channels[d, k, : n_channels[d, k]], : lengths[i]]
+        series, unit = drawn(int(samples[d, k]))
+        chosen = series[channels[d, k, : n_channels[d, k]]]
         found = response(chosen.sum(axis=0, dtype=np.int32), TAPS[k], int(dilations[d]))
         own = slice(first[d, k], first[d, k + 1])
-        thresholds[own] = _quantiles(found, levels[own]) / units[i]
+        thresholds[own] = _quantiles(found, levels[own]) / unit
     return Bank(dilations, np.ascontiguousarray(channels), n_channels, first, thresholds)
 
 

@@ -5,9 +5,13 @@ from numpy.typing import NDArray
 
 from sknt.convolutions.features import RandomConvolutions
 from sknt.convolutions.ridge import MAX_EXACT, Ridge, fit_ridge
+from sknt.data.ragged import Ragged
 
 MAX_THRESHOLDS_OF_MANY = 3024
 """Most thresholds for more than MAX_EXACT sequences, where time grows with their square."""
+
+MOST_AT_ONCE = 2048
+"""Most sequences whose features are in memory at once when outputs are computed."""
 
 MAX_SEQUENCES = 20_000
 """Most sequences that the regression is fitted to."""
@@ -18,9 +22,7 @@ class ConvolutionalRidge:
 
     Parameters
     ----------
-    values : ndarray of shape (n_samples, longest, n_features)
-        Sequences packed to the left.
-    lengths : ndarray of shape (n_samples,)
+    inputs : Ragged
     targets : ndarray of shape (n_samples, n_outputs)
         Values of mean square about 1, such as −1 and 1 for classes.
     weights : ndarray of shape (n_samples, n_outputs)
@@ -40,8 +42,7 @@ class ConvolutionalRidge:
 
     def __init__(
         self,
-        values: NDArray[np.float64],
-        lengths: NDArray[np.int64],
+        inputs: Ragged,
         targets: NDArray[np.float64],
         weights: NDArray[np.float64],
         *,
@@ -50,26 +51,26 @@ class ConvolutionalRidge:
         backend: str = "auto",
     ):
         self.factor = 1.0
-        n = min(len(values), MAX_SEQUENCES)
+        n = min(len(inputs), MAX_SEQUENCES)
         if n > MAX_EXACT:
             n_thresholds = min(n_thresholds, MAX_THRESHOLDS_OF_MANY)
         random_state = np.random.RandomState(seed)
-        self.convolutions = RandomConvolutions(
-            values[:n], lengths[:n], n_thresholds, random_state, backend
-        )
-        features = self.convolutions.transform(values[:n], lengths[:n])
+        first, rest = inputs.take(slice(n)), inputs.take(slice(n, None))
+        self.convolutions = RandomConvolutions(first, n_thresholds, random_state, backend)
+        features = self.convolutions.transform(first)
         self._regressions, left_out = _fit_outputs(features, targets[:n], weights[:n])
-        if n < len(values):
-            left_out = np.concatenate([left_out, self.predict(values[n:], lengths[n:])])
+        if len(rest):
+            left_out = np.concatenate([left_out, self.predict(rest)])
         self.left_out_ = left_out
 
-    def predict(
-        self, values: NDArray[np.float64], lengths: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Return the outputs for packed sequences, of shape (n_samples, n_outputs)."""
-        features = self.convolutions.transform(values, lengths)
-        outputs = [ridge.predict(features) for ridge in self._regressions]
-        return self.factor * np.concatenate(outputs, axis=1)
+    def predict(self, inputs: Ragged) -> NDArray[np.float64]:
+        """Return the outputs for sequences, of shape (n_samples, n_outputs)."""
+        parts = []
+        for rows in inputs.pieces(most=MOST_AT_ONCE):
+            features = self.convolutions.transform(inputs.take(rows))
+            outputs = [ridge.predict(features) for ridge in self._regressions]
+            parts.append(np.concatenate(outputs, axis=1))
+        return self.factor * np.concatenate(parts)
 
 
 def _fit_outputs(

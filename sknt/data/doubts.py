@@ -14,6 +14,8 @@ import numpy as np
 import sklearn
 from numpy.typing import NDArray
 
+from sknt.data.ragged import PIECE, Ragged
+
 MANY_FEATURES = 16
 """One step of at least as many features looks like a series of as many steps."""
 MANY_TIMES = 3
@@ -48,21 +50,20 @@ def warn(message: str) -> None:
     warnings.warn(message, DataWarning, stacklevel=level)
 
 
-def warn_if_axes_look_swapped(
-    values: NDArray[np.float64], present: NDArray[np.bool_]
-) -> None:
+def warn_if_axes_look_swapped(inputs: Ragged) -> None:
     """Warn of one step of many features, or of a few rough steps of many smooth features.
 
     Parameters
     ----------
-    values : ndarray of shape (n_samples, n_timesteps, n_features)
-    present : ndarray of bool of shape (n_samples, n_timesteps)
+    inputs : Ragged
+        Present steps.
     """
-    n_timesteps, n_features = values.shape[1:]
+    n_timesteps, n_features = int(inputs.lengths.max(initial=0)), inputs.n_features
     if n_features < MANY_FEATURES or n_features < MANY_TIMES * n_timesteps:
         return
-    values, present = values[:MOST_SEQUENCES], present[:MOST_SEQUENCES]
-    if n_timesteps > 1 and not (present.all() and _are_swapped(values)):
+    some = inputs.take(slice(MOST_SEQUENCES))
+    is_whole = (some.lengths == n_timesteps).all()
+    if n_timesteps > 1 and not (is_whole and _are_swapped(some.padded())):
         return
     steps = "1 step" if n_timesteps == 1 else f"{n_timesteps} steps"
     warn(
@@ -141,9 +142,8 @@ def _warn_of_mark(kind: str, mark: Any, meant: str) -> None:
 
 
 def warn_if_differences_are_lost(
-    values: NDArray[np.float64],
-    lengths: NDArray[np.int64],
-    scale: Callable[..., NDArray[np.float64]],
+    inputs: Ragged,
+    scale: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     *,
     standardize: bool | str,
 ) -> None:
@@ -154,18 +154,16 @@ def warn_if_differences_are_lost(
 
     Parameters
     ----------
-    values : ndarray of shape (n_samples, longest, n_features)
-        Packed to the left.
-    lengths : ndarray of shape (n_samples,)
+    inputs : Ragged
     scale : callable
-        Called with values and lengths; what it returns is cast to single precision.
+        Called with steps; what it returns is cast to single precision.
     standardize : bool or "auto"
         The estimator's parameter, for the advice.
     """
-    some = np.unique(np.linspace(0, len(values) - 1, MOST_SEQUENCES).astype(int))
-    values, lengths = values[some], lengths[some]
-    is_step = np.arange(values.shape[1]) < lengths[:, np.newaxis]
-    steps, scaled = values[is_step], scale(values, lengths)[is_step]
+    some = np.unique(np.linspace(0, len(inputs) - 1, MOST_SEQUENCES).astype(int))
+    longest = max(2, PIECE // (len(some) * inputs.n_features))
+    steps = inputs.take(some).cut(longest).steps()
+    scaled = scale(steps)
     noise = 16 * np.finfo(np.float64).eps * np.abs(steps).max(axis=0)
     differs = np.abs(np.diff(steps, axis=0)) > noise
     exact = np.diff(scaled, axis=0)

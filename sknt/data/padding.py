@@ -53,11 +53,7 @@ def pad_sequences(
     is_number = isinstance(max_length, Integral) and not isinstance(max_length, bool)
     if max_length is not None and not (is_number and max_length > 0):
         raise ValueError(f"max_length={max_length!r} is not a positive integer or None")
-    sequences = list(sequences)
-    check_same_columns(sequences)
-    arrays = _arrays_of_steps(sequences)
-    if not arrays:
-        raise ValueError("There is no sequence: the list is empty")
+    arrays = arrays_of_steps(sequences)
     numeric = all(a.dtype.kind in "biuf" for a in arrays)
     n_timesteps = max(map(len, arrays)) if max_length is None else int(max_length)
     step_shape = next((a.shape[1:] for a in arrays if a.shape != (0,)), ())
@@ -74,8 +70,19 @@ def pad_sequences(
     return padded
 
 
-def _arrays_of_steps(sequences: Any) -> list[NDArray[Any]]:
-    """Return each sequence as an array; all steps have the same shape."""
+def arrays_of_steps(sequences: Any) -> list[NDArray[Any]]:
+    """Return each sequence of a list as an array; all steps have the same shape.
+
+    Raises
+    ------
+    ValueError
+        If there is no sequence, they differ in dimensions, number of features or names of
+        columns, or one of them is not a sequence.
+    """
+    sequences = list(sequences)
+    check_same_columns(sequences)
+    if not sequences:
+        raise ValueError("There is no sequence: the list is empty")
     arrays: list[NDArray[Any]] = []
     step_shape: tuple[int, ...] | None = None
     for i, sequence in enumerate(sequences):

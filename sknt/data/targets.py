@@ -9,20 +9,21 @@ from scipy.sparse import issparse
 
 from sknt.data.arrays import as_labels, fill_masked, is_list_of_sequences, is_missing
 from sknt.data.frames import check_frame, is_frame
-from sknt.data.padding import pad_sequences
+from sknt.data.padding import arrays_of_steps
+from sknt.data.sequences import Layout, concatenated
 
 
 def check_targets(
-    y: Any, present: NDArray[np.bool_], *, per_step: bool, missing_target: Any
+    y: Any, layout: Layout, *, per_step: bool, missing_target: Any
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Lay targets out like X, and return which entries hold one.
+    """Return targets, those of steps one sequence after the other, and which there are.
 
     Parameters
     ----------
     y : array-like or list
         Of shape (n_samples,) or (n_samples, n_outputs); with `per_step` as in
         :func:`align_targets`.
-    present : ndarray of bool of shape (n_samples, n_timesteps)
+    layout : Layout
         Which steps of X are present.
     per_step : bool
         Whether there is a target for each step.
@@ -31,7 +32,8 @@ def check_targets(
 
     Returns
     -------
-    targets : ndarray of shape (n_samples, [n_timesteps,] [n_outputs])
+    targets : ndarray of shape (n_samples, [n_outputs]), or with `per_step` of shape \
+            (n_present, [n_outputs])
     valid : ndarray of bool of the same shape
 
     Raises
@@ -41,9 +43,7 @@ def check_targets(
     """
     y = fill_masked(y, missing_target)
     if per_step:
-        targets = align_targets(y, present)
-        valid = ~is_missing(targets, missing_target)
-        valid &= present.reshape(*present.shape, *[1] * (targets.ndim - 2))
+        targets = align_targets(y, layout)
     else:
         targets = _dense(y)
         if targets.ndim not in (1, 2):
@@ -52,20 +52,25 @@ def check_targets(
                 f"(n_samples, n_outputs), got an array of shape {targets.shape} instead. "
                 "For a target for each step, use return_sequences=True"
             )
-        _check_n_samples(len(present), len(targets))
-        valid = ~is_missing(targets, missing_target)
+        _check_n_samples(len(layout.given), len(targets))
+    valid = ~is_missing(targets, missing_target)
     if not valid.any():
         raise ValueError(
             f"y has no target: every entry is missing_target={missing_target!r} (or "
             "lies at an absent step of X)"
         )
-    unusable = valid & _not_finite(targets)
-    if unusable.any():
-        where = np.argwhere(unusable)[0].tolist()
-        raise ValueError(
-            f"y contains NaN, None or infinity at index {where}, which is not "
-            f"missing_target={missing_target!r}; correct it or leave it out"
-        )
+    for unusable, what, advice in (
+        (
+            _not_finite(targets),
+            "contains NaN, None or infinity",
+            f", which is not missing_target={missing_target!r}; correct it or leave it out",
+        ),
+        (_too_large(targets), "has a value too large for double precision", "; scale y"),
+    ):
+        if (valid & unusable).any():
+            first, *rest = np.argwhere(valid & unusable)[0].tolist()
+            where = [*(layout.place(first) if per_step else [first]), *rest]
+            raise ValueError(f"y {what} at index {where}{advice}")
     return targets, valid
 
 
@@ -135,8 +140,8 @@ def _not_finite(targets: NDArray[Any]) -> NDArray[np.bool_]:
     return is_missing(targets) | np.asarray(infinite, dtype=bool)
 
 
-def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
-    """Lay per-step targets out like X.
+def align_targets(y: Any, layout: Layout) -> NDArray[Any]:
+    """Return the targets of the present steps of X, one sequence after the other.
 
     Parameters
     ----------
@@ -145,25 +150,22 @@ def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
             (length_i, n_outputs)
         In a list, each sample has one target for each step of the sample in X, or one
         for each present step.
-    present : ndarray of bool of shape (n_samples, n_timesteps)
+    layout : Layout
         Which steps of X are present.
 
     Returns
     -------
-    targets : ndarray of shape (n_samples, n_timesteps) or (n_samples, n_timesteps, \
-            n_outputs)
+    targets : ndarray of shape (n_present,) or (n_present, n_outputs)
 
     Raises
     ------
     ValueError
         If the number of samples, steps or dimensions does not fit X.
     """
-    n_samples, n_timesteps = present.shape
+    n_samples, n_timesteps = len(layout.given), layout.n_timesteps
     if is_list_of_sequences(y):
         _check_n_samples(n_samples, len(y))
-        return pad_sequences(
-            [_align_sample(i, steps, present[i]) for i, steps in enumerate(y)]
-        )
+        return _align_samples(y, layout)
     targets = _dense(y)
     if targets.ndim not in (2, 3):
         raise ValueError(
@@ -178,10 +180,26 @@ def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
             f"y has {targets.shape[1]} steps, but X has {n_timesteps}; give one target "
             "for each step, and NaN where there is none"
         )
-    return targets
+    return targets[layout.places()]
 
 
-def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
+def _align_samples(y: Any, layout: Layout) -> NDArray[Any]:
+    ends = np.cumsum(layout.given)
+    aligned = []
+    for i, steps in enumerate(y):
+        positions = np.arange(layout.given[i])
+        if layout.present is not None:
+            own = layout.present[ends[i] - layout.given[i] : ends[i]]
+            positions = positions[own]
+        aligned.append(_align_sample(i, steps, positions, layout.n_timesteps))
+    targets = concatenated([labels for labels in arrays_of_steps(aligned) if len(labels)])
+    return targets.astype(np.float64) if targets.dtype.kind == "f" else targets
+
+
+def _align_sample(
+    i: int, steps: Any, positions: NDArray[np.int64], n_timesteps: int
+) -> NDArray[Any]:
+    """Return the targets of one sample's present steps, which are at these positions."""
     if is_frame(steps):
         check_frame(steps)
     try:
@@ -193,23 +211,24 @@ def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any
             f"sample {i} of y is not of shape (length,) or (length, n_outputs); give "
             "one target for each step of the sample"
         )
-    n_targets, n_present = len(labels), np.count_nonzero(present)
-    until = np.flatnonzero(present)[-1] + 1 if n_present else 0
+    n_targets, n_present = len(labels), len(positions)
+    until = positions[-1] + 1 if n_present else 0
     if n_targets == n_present:
-        positions = np.flatnonzero(present)
-    elif until <= n_targets <= len(present):
-        positions = np.arange(n_targets)
-    else:
-        raise ValueError(
-            f"sample {i} of y has {n_targets} targets, but sample {i} of X has "
-            f"{n_present} steps; give one target for each step, and NaN where there is "
-            "none"
-        )
-    # Among the NaN of absent steps, integers and booleans keep their type.
-    dtype = np.float64 if labels.dtype.kind == "f" else object
-    row = np.full((len(present), *labels.shape[1:]), np.nan, dtype)
-    row[positions] = labels
-    return row
+        return labels
+    if until <= n_targets <= n_timesteps:
+        return labels[positions]
+    raise ValueError(
+        f"sample {i} of y has {n_targets} targets, but sample {i} of X has "
+        f"{n_present} steps; give one target for each step, and NaN where there is "
+        "none"
+    )
+
+
+def _too_large(targets: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which long doubles double precision cannot hold."""
+    if targets.dtype != np.longdouble:
+        return np.zeros(targets.shape, dtype=bool)
+    return np.asarray(np.abs(targets) > np.finfo(np.float64).max)
 
 
 def _check_n_samples(n_samples: int, n_targets: int) -> None:

@@ -12,9 +12,9 @@ from sklearn.utils import get_tags
 
 from sknt._private import BaseScorer
 from sknt.data.arrays import fill_masked, is_missing
-from sknt.data.sequences import padded_steps
+from sknt.data.sequences import layout_of
 from sknt.data.targets import align_targets, typed_labels
-from sknt.metrics._masked import entry_weights
+from sknt.data.weights import check_weights
 
 
 def make_sequence_scorer(
@@ -88,28 +88,31 @@ class SequenceScorer(BaseScorer):
         sample_weight: ArrayLike | None = None,
     ) -> float:
         """Score the estimator on the steps that have a target."""
-        _, present = padded_steps(X)
-        y = align_targets(fill_masked(y_true, self.missing_target), present)
-        has_target = ~is_missing(y, self.missing_target)
-        if y.ndim == 3:
-            counted = has_target.all(axis=2) & present
-            partly = has_target.any(axis=2) & ~counted & present
+        layout = layout_of(X)
+        samples, steps = layout.places()
+        y = align_targets(fill_masked(y_true, self.missing_target), layout)
+        counted = ~is_missing(y, self.missing_target)
+        if y.ndim == 2:
+            partly = counted.any(axis=1) & ~counted.all(axis=1)
             if partly.any():
-                sample, step = np.argwhere(partly)[0]
+                sample, step = layout.place(int(partly.argmax()))
                 raise ValueError(
                     f"y has targets for part of the outputs at sample {sample}, step "
                     f"{step}; give all of a step's outputs or none, or score by the "
                     "estimator's own score, which leaves out single entries"
                 )
-        else:
-            counted = has_target & present
+            counted = np.asarray(counted.all(axis=1))
         if not counted.any():
             raise ValueError("y has no target at any present step; nothing to score")
-        weights = entry_weights(counted, sample_weight)
-        plain = {} if weights is None else {"sample_weight": weights}
+        plain = {}
+        if sample_weight is not None:
+            weights = check_weights(sample_weight, layout.given)
+            plain = {"sample_weight": weights[samples[counted]]}
+        is_counted = np.zeros((len(layout.given), layout.n_timesteps), bool)
+        is_counted[samples[counted], steps[counted]] = True
         targets = typed_labels(y[counted])
         return self.scorer(
-            _StepsAsSamples(estimator, counted, y.shape[2:]), X, targets, **plain
+            _StepsAsSamples(estimator, is_counted, y.shape[1:]), X, targets, **plain
         )
 
     def __repr__(self) -> str:

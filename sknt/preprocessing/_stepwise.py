@@ -15,8 +15,10 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sknt._private import HasMethods, fit_context
 from sknt.data.doubts import warn_if_axes_look_swapped
 from sknt.data.inputs import SequenceInputMixin
+from sknt.data.ragged import Ragged
 from sknt.data.reading import readable
 from sknt.data.sequences import (
+    Layout,
     as_numpy,
     is_list_of_sequences,
     is_table,
@@ -159,7 +161,8 @@ class StepwiseTransformer(
         if not present.any():
             raise ValueError("X has no present step: every step is NaN")
         if reset:
-            warn_if_axes_look_swapped(values, present)
+            steps = Ragged.in_a_row(values[present], present.sum(axis=1))
+            warn_if_axes_look_swapped(steps)
         return values, present
 
 
@@ -181,7 +184,7 @@ def _apply(
 def _targets_of_steps(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
     """Return each present step's own target, or that of its sequence."""
     try:
-        return align_targets(y, present)[present]
+        return align_targets(y, Layout.of(present))
     except ValueError:  # not a target for each step
         if is_list_of_sequences(y) and not is_table(y):
             raise

@@ -21,6 +21,9 @@ LONG, FEWEST = 10_000, 3_024
 """Steps of the longest sequence beyond which there are fewer convolutions, in proportion,
 and how many there are at least."""
 
+FAR_LONGER = 3
+"""Sequences that are more than so many times as long as the median count as so long."""
+
 
 def n_epochs_for(n_sequences: int, batch_size: int, *, per_step: bool) -> int:
     """Return the number of epochs for a number of sequences."""
@@ -33,12 +36,17 @@ def n_epochs_for(n_sequences: int, batch_size: int, *, per_step: bool) -> int:
 
 def patch_size_for(lengths: NDArray[np.int64], *, per_step: bool) -> int:
     """Return the number of steps in a patch for sequences of some lengths."""
-    return 1 if per_step else int(-(-lengths.max() // N_PATCHES))
+    return 1 if per_step else -(-_longest(lengths) // N_PATCHES)
 
 
 def n_convolutions_for(lengths: NDArray[np.int64], n_different: int) -> int:
     """Return the number of random convolutions for so many different sequences."""
-    longest = int(lengths.max())
+    longest = _longest(lengths)
     if longest < MIN_LENGTH or n_different < MIN_SAMPLES:
         return 0
     return max(FEWEST, N_CONVOLUTIONS * LONG // max(longest, LONG))
+
+
+def _longest(lengths: NDArray[np.int64]) -> int:
+    """Return the length of the longest sequence that is not far longer than the others."""
+    return int(min(lengths.max(), FAR_LONGER * np.median(lengths)))

@@ -92,8 +92,7 @@ def fit_regression(
     weights = np.zeros((len(first), shape[1]))
     np.add.at(weights, members, row_weights)
     regression = ConvolutionalRidge(
-        data.values[first],
-        data.lengths[first],
+        data.inputs.take(first),
         codes[first],
         weights,
         n_thresholds=n_thresholds,

@@ -1,48 +1,80 @@
-"""Training data: packed sequences and targets in a canonical order, and their split."""
+"""Training data: sequences and targets in a canonical order, and their split."""
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
+from sknt.data.ragged import Ragged, adjoin
 from sknt.training.batches import SequenceDataset
 
 MAX_REPETITIONS = 10
 """Whole-number sample weights become repetitions if their mean is at most this."""
 
+MOST_PADDING = 16
+"""Rows are put in the order of their padded content unless that is so many times as large
+as their steps."""
+
 
 class TrainingData(NamedTuple):
-    """Packed sequences and their targets, one row per sequence."""
+    """Sequences and their targets.
 
-    values: NDArray[np.float64]  # (n_samples, longest, n_features)
-    lengths: NDArray[np.int64]  # (n_samples,)
-    targets: NDArray[Any]  # (n_samples, [longest,] [n_outputs])
-    weights: NDArray[np.float64]  # of the targets' shape; 0 where there is none
+    Attributes
+    ----------
+    inputs : Ragged
+    targets : ndarray of shape (n_samples, [n_outputs])
+        With a target for each step, of shape (n_steps, [n_outputs]): one sequence after
+        the other.
+    weights : ndarray of the targets' shape
+        0 where there is no target.
+    per_step : bool
+    """
+
+    inputs: Ragged
+    targets: NDArray[Any]
+    weights: NDArray[np.float64]
+    per_step: bool = False
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Number of steps of each sequence."""
+        return self.inputs.lengths
 
     def take(self, rows: NDArray[Any]) -> "TrainingData":
         """Select rows, by number or by a mask."""
-        return TrainingData(
-            self.values[rows], self.lengths[rows], self.targets[rows], self.weights[rows]
-        )
+        inputs, own = self.inputs.take(rows), rows
+        if self.per_step:
+            first = np.cumsum(self.lengths) - self.lengths
+            own = adjoin(first[rows], inputs.lengths)
+        return TrainingData(inputs, self.targets[own], self.weights[own], self.per_step)
 
-    def dataset(self, per_step: bool) -> SequenceDataset:
+    def of_steps(self, of_rows: NDArray[Any]) -> NDArray[Any]:
+        """Give each target what belongs to its row; shape (n_targets, [1])."""
+        if self.per_step:
+            of_rows = np.repeat(of_rows, self.lengths)
+        return of_rows.reshape(-1, *[1] * (self.weights.ndim - 1))
+
+    def has_target(self) -> NDArray[np.bool_]:
+        """Return which rows have a target, of shape (n_samples,)."""
+        weighted = self.weights.reshape(len(self.weights), -1).any(axis=1)
+        if not self.per_step:
+            return np.asarray(weighted)
+        return np.logical_or.reduceat(weighted, np.cumsum(self.lengths) - self.lengths)
+
+    def dataset(self) -> SequenceDataset:
         """Return the data in single precision, as the net trains on it."""
         targets = self.targets
         if targets.dtype.kind == "f":
             targets = targets.astype(np.float32)
-        return SequenceDataset(
-            self.values.astype(np.float32),
-            self.lengths,
-            targets,
-            self.weights.astype(np.float32),
-            per_step=per_step,
-        )
+        weights = self.weights.astype(np.float32)
+        return SequenceDataset(self.inputs, targets, weights, per_step=self.per_step)
 
 
 def canonical_data(
-    data: TrainingData, sample_weight: NDArray[np.float64], *, per_step: bool
+    data: TrainingData, sample_weight: NDArray[np.float64]
 ) -> tuple[TrainingData, NDArray[np.int64]]:
     """Bring data into a canonical order, in which weights equal repetitions.
 
@@ -57,8 +89,6 @@ def canonical_data(
     data : TrainingData
         With weights of 0 and 1: whether there is a target.
     sample_weight : ndarray of shape (n_samples,)
-    per_step : bool
-        Whether there are targets for each step.
 
     Returns
     -------
@@ -72,8 +102,7 @@ def canonical_data(
     ValueError
         If every row has weight 0.
     """
-    has_target = data.weights.reshape(len(sample_weight), -1).any(axis=1)
-    sample_weight = sample_weight * has_target
+    sample_weight = sample_weight * data.has_target()
     used = np.flatnonzero(sample_weight)
     if not len(used):
         raise ValueError(
@@ -81,15 +110,7 @@ def canonical_data(
             "a positive weight"
         )
     data, sample_weight = data.take(used), sample_weight[used]
-    longest = data.lengths.max()  # those left out may have been longer
-    data = data._replace(values=data.values[:, :longest])
-    if per_step:
-        targets, weights = data.targets[:, :longest], data.weights[:, :longest]
-        data = data._replace(targets=targets, weights=weights)
-    # Values that are equal in single precision are equal to the net as well.
-    values = data.values.astype(np.float32) + 0  # adding 0 turns -0 into 0
-    parts = (values, data.lengths, data.targets + 0, data.weights)
-    keys = [_digest(*row) for row in zip(*parts, strict=True)]
+    keys = np.frombuffer(b"".join(_digests(data)), dtype=f"S{DIGEST_SIZE}")
     groups = np.unique(keys, return_inverse=True)[1]
     order = np.lexsort((sample_weight, groups))
     whole = (sample_weight == np.floor(sample_weight)).all()
@@ -97,15 +118,45 @@ def canonical_data(
         order = np.repeat(order, sample_weight[order].astype(int))
         return data.take(order), groups[order]
     data, sample_weight, groups = data.take(order), sample_weight[order], groups[order]
-    scale = (sample_weight / sample_weight.mean()).reshape(
-        -1, *[1] * (data.weights.ndim - 1)
-    )
+    scale = data.of_steps(sample_weight / sample_weight.mean())
     return data._replace(weights=data.weights * scale), groups
 
 
-def _digest(*parts: Any) -> str:
-    content = b"".join(part.tobytes() for part in parts)
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+DIGEST_SIZE = 16
+
+
+def _digests(data: TrainingData) -> Iterator[bytes]:
+    """Return a digest of each row's content.
+
+    Values that are equal in single precision are equal to the net as well.
+    """
+    longest = int(data.lengths.max())
+    if len(data.lengths) * longest > MOST_PADDING * int(data.lengths.sum()):
+        longest = 0
+    targets = data.targets + 0  # adding 0 turns -0 into 0
+    end = 0
+    for rows in data.inputs.pieces():
+        piece = data.inputs.take(rows)
+        steps = piece.steps().astype(np.float32) + 0
+        ends = np.cumsum(piece.lengths)
+        for i, length in enumerate(piece.lengths):
+            row = rows.start + i
+            own = slice(row, row + 1)
+            if data.per_step:
+                own = slice(end, end + int(length))
+                end = own.stop
+            parts = [steps[ends[i] - length : ends[i]], length, targets[own]]
+            yield _digest([*parts, data.weights[own]], longest - int(length), data.per_step)
+
+
+def _digest(parts: list[Any], n_padded: int, per_step: bool) -> bytes:
+    """Return the digest of a row's steps, length, targets and weights."""
+    content = hashlib.blake2b(digest_size=DIGEST_SIZE)
+    for k, part in enumerate(parts):
+        content.update(part.tobytes())
+        if n_padded > 0 and (k == 0 or (per_step and k > 1)):
+            content.update(bytes(n_padded * (part.nbytes // len(part))))
+    return content.digest()
 
 
 def choose_held_out(
@@ -133,10 +184,11 @@ def choose_held_out(
             "left to train on; give more samples, or set early_stopping=False and "
             "n_convolutions=0"
         )
-    is_class = data.targets.ndim == 1 and data.targets.dtype.kind == "i"
+    targets = data.targets
+    is_class = not data.per_step and targets.ndim == 1 and targets.dtype.kind == "i"
     options = {"test_size": n_held_out, "random_state": seed}
     try:
-        stratify = data.targets[rows] if is_class else None
+        stratify = targets[rows] if is_class else None
         _, held_out = train_test_split(rows, stratify=stratify, **options)
     except ValueError:  # a class with a single member, or more classes than places
         _, held_out = train_test_split(rows, **options)

@@ -119,7 +119,7 @@ def train(
             with suppress(TrainingStopped):
                 net.notify("on_train_begin", X=None, y=None)
                 for data, n_epochs in parts:
-                    dataset = data.dataset(net.per_step)
+                    dataset = data.dataset()
                     _check_scoring(users, dataset)
                     net.fit_loop(dataset, epochs=n_epochs)
             with suppress(TrainingStopped):

@@ -15,9 +15,16 @@ from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sknt.data.ragged import Ragged
 from sknt.nn import SequenceNetwork
 from sknt.nn.pooling import at_last_steps
-from sknt.training.batches import holds_sequences, sequence_loader
+from sknt.training.batches import (
+    cut_to,
+    holds_sequences,
+    joined,
+    sequence_loader,
+    split_by_length,
+)
 from sknt.training.perturbations import AddToGradient, with_noise
 from sknt.training.prediction import predict_outputs
 from sknt.training.progress import Plan, Progress, Update, advance, next_update, observe
@@ -60,6 +67,8 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         Loss per target of guessing from the distribution of the targets alone.
     encode_ : callable or None
         During training, turns other data sets into packed sequences.
+    share_ : float
+        Of a batch's sequences, the share that is run at the moment.
     trace_ : Trace or None
         Of the current update, for the auxiliary loss.
     tape_ : Tape or None
@@ -102,6 +111,7 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         self.stream_params_: dict[str, Any] = {}
         self.chance_loss_ = 0.0
         self.encode_: Callable[[Dataset], Dataset] | None = None
+        self.share_ = 1.0
         self.trace_: Any = None
         self.tape_: Any = None
         return super().initialize()
@@ -145,9 +155,30 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         return step
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Compute the loss and the gradients of the parameters."""
+        """Compute the loss and the gradients of the parameters.
+
+        Of a batch that would be padding for the most part, sequences of similar lengths are
+        run together; the gradients add up to those of the whole batch.
+        """
         self._set_training(True)
         inputs, targets = unpack_data(batch)
+        groups = split_by_length(inputs["lengths"])
+        if len(groups) == 1:
+            return self._backpropagate(inputs, targets, **fit_params)
+        steps = []
+        for rows in groups:
+            own = cut_to(inputs, targets, rows, per_step=self.per_step)
+            self.share_ = len(rows) / len(targets)
+            try:
+                steps.append(self._backpropagate(*own, **fit_params))
+            finally:
+                self.share_ = 1.0
+        outputs = joined([step["y_pred"] for step in steps], groups)
+        return {"loss": sum(step["loss"].detach() for step in steps), "y_pred": outputs}
+
+    def _backpropagate(
+        self, inputs: Any, targets: Tensor, **fit_params: Any
+    ) -> dict[str, Any]:
         start_tape = getattr(self.module_, "start_tape", None)
         self.tape_ = tape = None if start_tape is None else start_tape()
         try:
@@ -201,7 +232,7 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         outputs, *rest = self._run_module(inputs, lengths, **fit_params)
         self._check_outputs(outputs, inputs)
         if penalises:
-            penalty = update.penalty * self.module_.penalty(rest[-1]).mean()
+            penalty = update.penalty * self._shared(self.module_.penalty(rest[-1]).mean())
             outputs = AddToGradient.apply(outputs, penalty)
         self.trace_ = rest[-1] if adds else None
         is_read = self.per_step or outputs.ndim == 2
@@ -255,11 +286,16 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         weight = to_tensor(X["weight"], device=self.device)
         outputs = y_pred.flatten(0, -1 if target.is_floating_point() else -2)
         losses = self.criterion_(outputs, target)
-        loss = (losses * weight.flatten()).sum() / len(y_true)
+        loss = self._shared((losses * weight.flatten()).sum() / len(y_true))
         trace, self.trace_ = self.trace_, None
         if not training or trace is None:
             return loss
-        return AddToGradient.apply(loss, self._auxiliary_loss(trace, losses, weight))
+        auxiliary = self._shared(self._auxiliary_loss(trace, losses, weight))
+        return AddToGradient.apply(loss, auxiliary)
+
+    def _shared(self, mean: Tensor) -> Tensor:
+        """Return what the mean over a part of a batch adds to that over the batch."""
+        return mean if self.share_ == 1 else mean * self.share_
 
     def _auxiliary_loss(self, trace: Any, losses: Tensor, weight: Tensor) -> Tensor:
         """Return the memory's own loss, averaged with the weights of the sequences."""
@@ -275,7 +311,8 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         self, X: Any, y: Any = None, **fit_params: Any
     ) -> tuple[Dataset, Dataset | None]:
         """Return the parts to train on and to hold out, both as packed sequences."""
-        if isinstance(self.train_split, ValidSplit) and X.targets.ndim == 1:
+        classes = not X.per_step and X.targets.ndim == 1
+        if isinstance(self.train_split, ValidSplit) and classes:
             y = X.targets.numpy()  # to stratify by
         train, valid = super().get_split_datasets(X, y, **fit_params)
         if valid is not None and self.encode_ is not None and not holds_sequences(valid):
@@ -311,15 +348,12 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
             return (outputs > 0.5).astype(np.int64)
         return outputs
 
-    def predict_outputs(
-        self, values: NDArray[np.float64], lengths: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Return outputs, independent of the batch: (n_samples, [longest,] n_outputs)."""
+    def predict_outputs(self, inputs: Ragged) -> NDArray[np.float64]:
+        """Return outputs, independent of the batch: those of sequences or of all steps."""
         self._set_training(False)
         return predict_outputs(
             self.module_,
-            values,
-            lengths,
+            inputs,
             per_step=self.per_step,
             batch_size=self.batch_size,
         )

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sknt.data.ragged import Ragged, adjoin
+from sknt.data.sequences import step_mask
 from sknt.nn.pooling import at_last_steps
 
 MIN_BATCH_SIZE = {"fused": 512, "reference": 128}
@@ -23,21 +25,19 @@ MIN_BATCH_SIZE = {"fused": 512, "reference": 128}
 @torch.no_grad()
 def predict_outputs(
     module: Any,
-    values: NDArray[np.float64],
-    lengths: NDArray[np.int64],
+    inputs: Ragged,
     *,
     per_step: bool,
     batch_size: int,
 ) -> NDArray[np.float64]:
-    """Compute a module's outputs for packed sequences.
+    """Compute a module's outputs for sequences.
 
     Parameters
     ----------
     module : Module
         In evaluation mode. It runs as its ``prepare()`` returns it, if it has that method
         and the kernels can serve; otherwise as a copy in double precision.
-    values : ndarray of shape (n_samples, longest, n_features)
-    lengths : ndarray of shape (n_samples,)
+    inputs : Ragged
     per_step : bool
         Whether to keep the outputs of all steps, rather than each sequence's last.
     batch_size : int
@@ -45,19 +45,22 @@ def predict_outputs(
 
     Returns
     -------
-    outputs : ndarray of shape (n_samples, [longest,] n_outputs)
+    outputs : ndarray of shape (n_samples, n_outputs), or with `per_step` of shape \
+            (n_steps, n_outputs)
+        One sequence after the other.
     """
     parameter = next(module.parameters())
     runner = _BatchRunner(per_step, batch_size, parameter.device)
     prepared = module.prepare() if hasattr(module, "prepare") else None
     if prepared is None or prepared.backend != "fused":
-        return runner.run_in_double(module, values, lengths)
-    outputs = runner.run(
-        prepared, parameter.dtype, MIN_BATCH_SIZE["fused"], values, lengths
-    )
-    finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+        return runner.run_in_double(module, inputs)
+    outputs = runner.run(prepared, parameter.dtype, MIN_BATCH_SIZE["fused"], inputs)
+    finite = np.isfinite(outputs).all(axis=1)
     if not finite.all():
-        outputs[~finite] = runner.run_in_double(module, values[~finite], lengths[~finite])
+        of_row = np.repeat(np.arange(len(inputs)), inputs.lengths)
+        rows = np.unique(of_row[~finite]) if per_step else np.flatnonzero(~finite)
+        again = np.isin(of_row, rows) if per_step else ~finite
+        outputs[again] = runner.run_in_double(module, inputs.take(rows))
     return outputs
 
 
@@ -68,44 +71,35 @@ class _BatchRunner(NamedTuple):
     min_batch_size: int
     device: torch.device
 
-    def run_in_double(
-        self, module: Any, values: NDArray[np.float64], lengths: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def run_in_double(self, module: Any, inputs: Ragged) -> NDArray[np.float64]:
         """Run a copy of a module in double precision."""
         # Apple's GPUs have no double precision.
         dtype = torch.float32 if self.device.type == "mps" else torch.float64
         reference = copy_as(dtype, module)
         reference.backend = "reference"
-        return self.run(reference, dtype, MIN_BATCH_SIZE["reference"], values, lengths)
+        return self.run(reference, dtype, MIN_BATCH_SIZE["reference"], inputs)
 
     def run(
-        self,
-        module: Callable[..., Any],
-        dtype: torch.dtype,
-        size: int,
-        values: NDArray[np.float64],
-        lengths: NDArray[np.int64],
+        self, module: Callable[..., Any], dtype: torch.dtype, size: int, inputs: Ragged
     ) -> NDArray[np.float64]:
-        """Run batches of at least ``size`` sequences of similar lengths."""
-        rest = np.argsort(lengths, kind="stable")
-        size = max(self.min_batch_size, size)
+        """Run batches of about ``size`` sequences of similar lengths."""
         result: Any = None
-        while len(rest):
-            rows, rest = rest[:size], rest[size:]
-            longest = lengths[rows[-1]]
-            x = torch.from_numpy(values[rows, :longest]).to(self.device, dtype)
-            n_steps = torch.from_numpy(lengths[rows])
+        first = np.cumsum(inputs.lengths) - inputs.lengths
+        n_results = int(inputs.lengths.sum()) if self.per_step else len(inputs)
+        for rows in inputs.by_length(max(self.min_batch_size, size)):
+            batch = inputs.take(rows)
+            x = torch.from_numpy(batch.padded()).to(self.device, dtype)
+            n_steps = torch.from_numpy(batch.lengths)
             outputs = first_of(module(x, n_steps))
             if not self.per_step and outputs.ndim == 3:
                 outputs = at_last_steps(outputs, n_steps)
-            part = outputs.double().cpu().numpy()
-            if result is None:
-                axes = values.shape[: 2 if self.per_step else 1]
-                result = np.zeros((*axes, part.shape[-1]))
+            part, own = outputs.double().cpu().numpy(), rows
             if self.per_step:
-                result[rows, :longest] = part
-            else:
-                result[rows] = part
+                part = part[step_mask(batch.lengths)]
+                own = adjoin(first[rows], batch.lengths)
+            if result is None:
+                result = np.zeros((n_results, part.shape[-1]))
+            result[own] = part
         return result
 
 

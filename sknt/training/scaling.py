@@ -4,12 +4,13 @@ Mean and scale are rounded to few binary digits: what is standardised is then th
 whether equal sequences are repeated or weighted, although sums are rounded differently.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sknt.data.sequences import step_mask
+from sknt.data.ragged import Ragged
 
 LARGE, SMALL, FAR = 10.0, 0.1, 10.0
 """Features are standardised automatically if values go beyond LARGE, or all stay below
@@ -22,56 +23,62 @@ class Scaling(NamedTuple):
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
 
-    def apply(
-        self, values: NDArray[np.float64], lengths: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Scale packed sequences; what follows a sequence's end stays 0."""
-        if not self.mean.any() and (self.scale == 1).all():
-            return values
-        scaled = (values - self.mean) / self.scale
-        scaled[~step_mask(lengths)] = 0
-        return scaled
+    def apply(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scale steps, of shape (n_steps, n_features)."""
+        return (steps - self.mean) / self.scale
+
+    def of(self, inputs: Ragged) -> Ragged:
+        """Return sequences that are scaled as they are read."""
+        changes = self.mean.any() or (self.scale != 1).any()
+        return inputs.mapped(self.apply) if changes else inputs
 
 
 def find_scaling(
-    values: NDArray[np.float64],
-    lengths: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    standardize: bool | str,
+    inputs: Ragged, weights: NDArray[np.float64], standardize: bool | str
 ) -> Scaling:
-    """Return how to scale the features of packed sequences.
+    """Return how to scale the features of sequences.
 
     Parameters
     ----------
-    values : ndarray of shape (n_samples, longest, n_features)
-    lengths : ndarray of shape (n_samples,)
+    inputs : Ragged
     weights : ndarray of shape (n_samples,)
         How often each sequence counts; those of weight 0 have no influence.
     standardize : bool or "auto"
     """
-    n_features = values.shape[2]
-    mean, scale = np.zeros(n_features), np.ones(n_features)
+    n_features = inputs.n_features
     if standardize is False:
-        return Scaling(mean, scale)
-    used = weights > 0
-    present = values[step_mask(lengths) & used[:, np.newaxis]]
-    shares = np.repeat(weights[used], lengths[used])
-    shares = shares / shares.sum()
-    for feature, steps in enumerate(present.T):
-        lowest = float(steps.min())
-        extent = float(steps.max()) - lowest
-        if extent == 0:
-            mean[feature] = lowest
-            continue
-        above = (steps - lowest) / extent  # so that squares neither overflow nor vanish
-        centre = float(shares @ above)
-        spread = float(np.sqrt(shares @ (above - centre) ** 2)) * extent
-        centre = lowest + centre * extent
-        largest = float(np.abs(steps).max())
-        is_fine = SMALL <= largest <= LARGE and abs(centre) <= FAR * spread
-        if standardize == "auto" and is_fine:
-            continue
-        unit = 2.0 ** np.round(np.log2(max(spread, np.finfo(float).tiny)))
-        mean[feature] = np.round(centre / unit * 64) / 64 * unit
-        scale[feature] = unit
-    return Scaling(mean, scale)
+        return Scaling(np.zeros(n_features), np.ones(n_features))
+    used = np.flatnonzero(weights > 0)
+    inputs, weights = inputs.take(used), weights[used]
+    shares = weights / (weights @ inputs.lengths)
+    lowest, highest = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    for steps, _ in _pieces(inputs, shares):
+        np.minimum(lowest, steps.min(axis=0), out=lowest)
+        np.maximum(highest, steps.max(axis=0), out=highest)
+    extent = highest - lowest
+    varies = extent > 0
+    unit = np.where(varies, extent, 1.0)  # so that squares neither overflow nor vanish
+    centre = np.zeros(n_features)
+    for steps, of_steps in _pieces(inputs, shares):
+        centre += of_steps @ ((steps - lowest) / unit)
+    variance = np.zeros(n_features)
+    for steps, of_steps in _pieces(inputs, shares):
+        variance += of_steps @ ((steps - lowest) / unit - centre) ** 2
+    spread = np.sqrt(variance) * extent
+    centre = lowest + centre * extent
+    largest = np.maximum(np.abs(lowest), np.abs(highest))
+    is_fine = (largest >= SMALL) & (largest <= LARGE) & (np.abs(centre) <= FAR * spread)
+    scaled = varies & ~is_fine if standardize == "auto" else varies
+    power = np.round(np.log2(np.maximum(spread, np.finfo(float).tiny)))
+    scale = np.where(scaled, 2.0**power, 1.0)
+    rounded = np.round(np.where(scaled, centre, 0) / scale * 64) / 64 * scale
+    return Scaling(np.where(varies, rounded, lowest), scale)
+
+
+def _pieces(
+    inputs: Ragged, shares: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return steps a piece at a time, and what each of them counts."""
+    for rows in inputs.pieces():
+        piece = inputs.take(rows)
+        yield piece.steps(), np.repeat(shares[rows], piece.lengths)
