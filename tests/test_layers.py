@@ -15,6 +15,7 @@ LAYERS = [
     ["sknt._base", "sknt.callbacks"],
     ["sknt._settings"],
     ["sknt._parameters"],
+    ["sknt.online"],
     ["sknt.training"],
     ["sknt.metrics", "sknt.preprocessing"],
     ["sknt.convolutions"],

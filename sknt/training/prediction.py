@@ -72,8 +72,7 @@ class _BatchRunner(NamedTuple):
         self, module: Any, values: NDArray[np.float64], lengths: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Run a copy of a module in double precision."""
-        # Apple's GPUs have no double precision.
-        dtype = torch.float32 if self.device.type == "mps" else torch.float64
+        dtype = double_on(self.device)
         reference = copy_as(dtype, module)
         reference.backend = "reference"
         return self.run(reference, dtype, MIN_BATCH_SIZE["reference"], values, lengths)
@@ -107,6 +106,11 @@ class _BatchRunner(NamedTuple):
             else:
                 result[rows] = part
         return result
+
+
+def double_on(device: torch.device) -> torch.dtype:
+    """Return double precision, or single on Apple's GPUs, which have no double."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def first_of(results: Any) -> Any:
