@@ -525,7 +525,9 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         names = None
         if not self._fitted_on_table and hasattr(self, "feature_names_in_"):
             names = tuple(self.feature_names_in_)
-        reader = ChunkReader(self._n_inputs, names, self._scaling, n_sequences)
+        mean, scale = self._scaling
+        scaling = self._scaling if mean.any() or (scale != 1).any() else None
+        reader = ChunkReader(self._n_inputs, names, scaling, n_sequences)
         return OnlineNetwork(self.net_.module_), reader
 
     def _check_online(self) -> None:

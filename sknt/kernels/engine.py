@@ -486,29 +486,3 @@ class Call:
             *((array, kernel.scratch(d), "scratch") for array in scratch),
         ):
             guards.check(rows, gaps(shapes), f"the {what} in {kernel.name}")
-
-
-def go_on(
-    plan: Plan, weights: Weights, x: Array, lengths: NDArray[np.int64], rows: Array
-) -> tuple[Array, Array]:
-    """Run all steps from states that are already laid out, without gradients.
-
-    Parameters
-    ----------
-    plan : Plan
-    weights : Weights
-    x : ndarray of shape (batch, n_timesteps, n_inputs)
-    lengths : ndarray of shape (batch,)
-    rows : ndarray of shape (batch, state)
-        They are not changed.
-
-    Returns
-    -------
-    outputs : ndarray of shape (batch, n_timesteps, n_outputs)
-    rows : ndarray of shape (batch, state)
-        The final states.
-    """
-    call = Call(plan, make_batch(lengths), weights, torch.from_numpy(x))
-    outputs, rows = np.zeros((*x.shape[:2], plan.sizes.outputs), x.dtype), rows.copy()
-    call.forward(rows, False, outputs, *no_trace(x.dtype), keeps=False)
-    return outputs, rows

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sknt._runtime import single_threaded
 from sknt.nn.fused import flatten_state, lay_out, name_state
 from sknt.nn.unroll import map_state
 from sknt.training.prediction import copy_as, double_on
@@ -25,11 +26,14 @@ class KernelCell:
     """
 
     def __init__(self, network: Any):
-        self._laid_out = lay_out(network.cell, network.readout)
+        from sknt.kernels.onward import Onward
+
+        self._plan, weights, _ = lay_out(network.cell, network.readout)
+        self._onward = Onward(self._plan, weights)
         self._first = network.initial_state(1)
         self._cell = network.cell
         self._n_hops = getattr(getattr(network.cell, "memory", None), "n_hops", 1)
-        self._dtype = self._laid_out.first[0].numpy().dtype
+        self._dtype = weights.transposed.dtype
 
     def start(self, n_sequences: int) -> NDArray[Any]:
         """Return the state before the first step, of shape (n_sequences, n_numbers)."""
@@ -39,7 +43,7 @@ class KernelCell:
         """Lay out a named state, which the sequences may share, in rows."""
         from sknt.kernels.states import join_states
 
-        plan = self._laid_out.plan
+        plan = self._plan
         values = [part.numpy() for part in flatten_state(self._cell, plan, state)]
         return join_states(plan.parts, plan.sizes, values, n_sequences, self._dtype)
 
@@ -47,7 +51,7 @@ class KernelCell:
         """Return rows as a named state."""
         from sknt.kernels.states import split_states
 
-        parts = split_states(self._laid_out.plan.parts, torch.from_numpy(rows))
+        parts = split_states(self._plan.parts, torch.from_numpy(rows))
         return name_state(self._cell, self._first, *parts)
 
     def run(
@@ -67,13 +71,10 @@ class KernelCell:
         outputs : ndarray of shape (n_sequences, n_timesteps, n_outputs)
         rows : ndarray of shape (n_sequences, n_numbers)
         """
-        from sknt.kernels.engine import go_on
-
         x = values.astype(self._dtype)
         if self._n_hops > 1:
             x, lengths = x.repeat(self._n_hops, axis=1), self._n_hops * lengths
-        plan, weights, _ = self._laid_out
-        outputs, rows = go_on(plan, weights, x, lengths, rows)
+        outputs, rows = self._onward(x, lengths, rows)
         return outputs[:, self._n_hops - 1 :: self._n_hops].astype(np.float64), rows
 
     @staticmethod
@@ -112,10 +113,17 @@ class ReferenceCell:
         """Return a named state in the precision of this cell."""
         return map_state(lambda s: s.to(self._dtype) if s.is_floating_point() else s, state)
 
+    @torch.no_grad()
     def run(
         self, values: NDArray[np.float64], lengths: NDArray[np.int64], state: Any
     ) -> tuple[NDArray[np.float64], Any]:
         """Run sequences from a state, as :meth:`KernelCell.run` does."""
+        with single_threaded():
+            return self._run(values, lengths, state)
+
+    def _run(
+        self, values: NDArray[np.float64], lengths: NDArray[np.int64], state: Any
+    ) -> tuple[NDArray[np.float64], Any]:
         x = torch.from_numpy(values).to(self._device, self._dtype)
         if x.shape[1] == 1:  # without packing and unpacking
             features, state, _ = self._network.cell.step(x[:, 0], state)

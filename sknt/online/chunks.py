@@ -9,7 +9,7 @@ from sknt.data.arrays import is_list
 from sknt.data.frames import column_names, is_frame
 from sknt.data.padding import pad_sequences
 from sknt.data.reading import readable
-from sknt.data.sequences import FLOAT32_MAX, Sequences
+from sknt.data.sequences import FLOAT32_MAX
 from sknt.training.scaling import Scaling
 
 Place = tuple[Any, ...]
@@ -19,7 +19,9 @@ Place = tuple[Any, ...]
 class Chunk(NamedTuple):
     """Checked and scaled steps of all sequences of a session."""
 
-    sequences: Sequences  # packed; of a sequence without a step, the length is 0
+    values: NDArray[np.float64]  # (n_sequences, longest, n_features), packed to the left
+    lengths: NDArray[np.int64]  # (n_sequences,), 0 for a sequence without a step
+    present: NDArray[np.bool_]  # (n_sequences, n_timesteps), of the steps as given
     place: Place
 
 
@@ -32,14 +34,15 @@ class ChunkReader(NamedTuple):
         Per step.
     names : tuple of str or None
         Of the features, if they are known.
-    scaling : Scaling
+    scaling : Scaling or None
+        None leaves features as they are.
     n_sequences : int or None
         None is one sequence without an axis for it.
     """
 
     n_features: int
     names: tuple[str, ...] | None
-    scaling: Scaling
+    scaling: Scaling | None
     n_sequences: int | None
 
     def read(self, x: Any) -> Chunk:
@@ -54,18 +57,17 @@ class ChunkReader(NamedTuple):
             fit, an infinite value, or a step that is partly NaN.
         """
         values, place = self._shape(self._as_floats(x))
-        if (np.abs(values) <= FLOAT32_MAX).all():  # the usual case: no step is absent
-            present = np.ones(values.shape[:2], bool)
-        else:
+        present = np.ones(values.shape[:2], bool)
+        lengths = np.full(len(values), values.shape[1])
+        if not (np.abs(values) <= FLOAT32_MAX).all():
             present = self._find_present(values, place)
-        lengths = present.sum(axis=1)
-        packed = values
-        if not present.all():
+            lengths = present.sum(axis=1)
             packed = np.zeros((len(values), lengths.max(), self.n_features))
             packed[np.arange(packed.shape[1]) < lengths[:, np.newaxis]] = values[present]
-        if packed.shape[1]:
-            packed = self.scaling.apply(packed, lengths)
-        return Chunk(Sequences(packed, lengths, present), place)
+            values = packed
+        if self.scaling is not None and values.shape[1]:
+            values = self.scaling.apply(values, lengths)
+        return Chunk(values, lengths, present, place)
 
     def _as_floats(self, x: Any) -> NDArray[np.float64]:
         if not isinstance(x, np.ndarray) or isinstance(x, np.ma.MaskedArray):
@@ -146,6 +148,6 @@ class ChunkReader(NamedTuple):
 
 def _describe(where: list[int], place: Place) -> str:
     """Name a sequence and a step, unless there is only one."""
-    sequence, step = where
-    named = "" if place[:1] == (0,) else f"sequence {sequence}, "
-    return f"{named}step {step} of {'1' if len(place) == 2 else 'the chunk'}, "
+    sequence = "" if place[:1] == (0,) else f"sequence {where[0]}, "
+    step = "" if len(place) == 2 else f"step {where[1]} of the chunk, "
+    return sequence + step

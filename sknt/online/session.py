@@ -4,10 +4,8 @@ import copy
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from sknt._runtime import single_threaded
 from sknt.data.sequences import Sequences
 from sknt.online.chunks import Chunk, ChunkReader, Place
 from sknt.online.network import OnlineNetwork, OnlineState
@@ -107,7 +105,10 @@ class Session:
         n = self._reader.n_sequences or 1
         which = np.arange(n)
         if sequences is not None:
-            which = np.unique(which[np.asarray(sequences)])
+            chosen = np.atleast_1d(np.asarray(sequences))
+            if not chosen.size:
+                return
+            which = np.unique(which[chosen])
         state = self._network.start(n)
         if len(which) < n:
             state = self._network.reset(self._taken.state, which)
@@ -150,19 +151,18 @@ class Session:
         taken = self._taken
         if x is not None:
             chunk = self._reader.read(x)
-            values, lengths, _ = chunk.sequences
-            with torch.no_grad(), single_threaded():
-                outputs, state = self._network.advance(values, lengths, taken.state)
+            outputs, state = self._network.advance(chunk.values, chunk.lengths, taken.state)
             taken = _Taken(state, (chunk, outputs))
         if taken.last is None:
             raise ValueError("no step has been taken yet; give x, the next step or chunk")
-        (sequences, place), outputs = taken.last
-        if not self._per_step:
+        chunk, outputs = taken.last
+        if self._per_step:
+            result = _lay_out(meaning(outputs), chunk.lengths, chunk.present, fill)
+        else:
             has_begun = taken.state.n_steps[:, np.newaxis] > 0
             lengths = has_begun[:, 0].astype(np.int64)
-            outputs = outputs[:, np.newaxis][:, : lengths.max()]
-            sequences, place = Sequences(outputs, lengths, has_begun), _of_last(place)
-        result = sequences.unpack(meaning(outputs), fill)[place]
+            result = _lay_out(meaning(outputs[:, np.newaxis]), lengths, has_begun, fill)
+        result = result[chunk.place if self._per_step else _of_last(chunk.place)]
         self._taken = taken  # only now: an error or an interrupt before takes no step
         return result
 
@@ -201,6 +201,15 @@ class ClassifierSession(Session):
             `predict` before them; NaN at absent steps.
         """
         return self._outputs(x, self._meaning.decision_function, np.nan)
+
+
+def _lay_out(
+    packed: NDArray[Any], lengths: NDArray[np.int64], present: NDArray[np.bool_], fill: Any
+) -> NDArray[Any]:
+    """Lay packed results out like what was given, as the estimators do."""
+    if present.all():
+        return packed
+    return Sequences(packed, lengths, present).unpack(packed[:, : lengths.max()], fill)
 
 
 def _of_last(place: Place) -> Place:
