@@ -89,14 +89,16 @@ class ChunkReader(NamedTuple):
             for part in x:
                 self._check_names(part)
             return
-        found: Any = None
+        if self.names is None:
+            return
+        index: Any = getattr(x, "index", None)  # that of a row: pandas' Series
         if is_frame(x):
             found = tuple(column_names(x))
-        elif hasattr(x, "index") and hasattr(x, "name"):  # a row: pandas' Series
-            found = tuple(x.index)
-        if found is None or self.names is None or found == self.names:
+        elif index is None or callable(index):
             return
-        if all(isinstance(name, str) for name in found):
+        else:
+            found = tuple(index)
+        if found != self.names and all(isinstance(name, str) for name in found):
             raise ValueError(
                 f"x has the columns {list(found)}, but those in fit were "
                 f"{list(self.names)}; give the same ones in the same order"
