@@ -31,7 +31,7 @@ LAYERS = [
 
 ENGINE = (
     *("blocks", "buffers", "contract", "controllers", "driver", "engine", "gradients"),
-    *("guards", "layout", "parameters", "states"),
+    *("guards", "layout", "onward", "parameters", "states"),
 )
 """Modules of the kernels that serve every memory."""
 

@@ -85,11 +85,11 @@ class ChunkReader(NamedTuple):
 
     def _check_names(self, x: Any) -> None:
         """Refuse frames, and rows of frames, whose columns are not those in fit."""
+        if self.names is None:
+            return
         if is_list(x):
             for part in x:
                 self._check_names(part)
-            return
-        if self.names is None:
             return
         index: Any = getattr(x, "index", None)  # that of a row: pandas' Series
         if is_frame(x):
