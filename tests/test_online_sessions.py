@@ -70,6 +70,14 @@ def test_a_second_method_takes_no_step(stepwise):
     assert session.n_steps == N_STEPS
 
 
+def test_what_a_caller_does_with_outputs_changes_nothing(stepwise):
+    session = stepwise.start()
+    outputs = session.decision_function(X[0])
+    expected = outputs.copy()
+    outputs[:] = 0
+    np.testing.assert_array_equal(session.decision_function(), expected)
+
+
 def test_steps_arrive_unevenly(stepwise):
     session = stepwise.start(N_SEQUENCES)
     for t in range(N_STEPS):

@@ -208,7 +208,7 @@ def _lay_out(
 ) -> NDArray[Any]:
     """Lay packed results out like what was given, as the estimators do."""
     if present.all():
-        return packed
+        return packed.copy()  # the caller may change it
     return Sequences(packed, lengths, present).unpack(packed[:, : lengths.max()], fill)
 
 
