@@ -4,6 +4,7 @@ import functools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,9 @@ from sknt.data.sequences import Sequences, check_sequences
 from sknt.data.streams import chunks, is_stream, refuse_with_stream
 from sknt.data.targets import check_targets
 from sknt.data.weights import check_weights
-from sknt.nn import gradient_norms
+from sknt.nn import SequenceNetwork, gradient_norms
+from sknt.online.chunks import ChunkReader
+from sknt.online.network import OnlineNetwork
 from sknt.training.blending import (
     LAST_PART,
     Blend,
@@ -499,6 +502,45 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
                 convolved = self.convolutions_.predict(inputs)
                 outputs = blended(convolved, outputs, self.network_share_)
         return sequences, outputs
+
+    def _online_parts(self, n_sequences: int | None) -> tuple[OnlineNetwork, ChunkReader]:
+        """Return the network of a session, and what reads its steps."""
+        check_is_fitted(self)
+        is_count = isinstance(n_sequences, Integral) and not isinstance(n_sequences, bool)
+        if n_sequences is not None and not (is_count and n_sequences > 0):
+            raise ValueError(
+                f"n_sequences={n_sequences!r} is not a positive integer or None"
+            )
+        self._check_online()
+        names = None
+        if not self._fitted_on_table and hasattr(self, "feature_names_in_"):
+            names = tuple(self.feature_names_in_)
+        mean, scale = self._scaling
+        scaling = self._scaling if mean.any() or (scale != 1).any() else None
+        reader = ChunkReader(self._n_inputs, names, scaling, n_sequences)
+        return OnlineNetwork(self.net_.module_), reader
+
+    def _check_online(self) -> None:
+        """Refuse a session if outputs depend on later steps, or on whole sequences."""
+        network, reason = self.net_.module_, None
+        if self.network_share_ < 1:
+            reason = (
+                "fit has blended the network with a regression on convolutions, which "
+                f"takes whole sequences (network_share_ is {self.network_share_}); fit "
+                "with n_convolutions=0"
+            )
+        elif not isinstance(network, SequenceNetwork) or not network.is_plain:
+            reason = (
+                f"the module {type(network).__name__} may do with whole sequences what is "
+                "not known here; use one without a forward method and hooks of its own"
+            )
+        elif network.reverse is not None:
+            reason = "outputs depend on later steps; fit with bidirectional=False"
+        if reason is not None:
+            raise ValueError(
+                f"this model cannot take sequences step by step: {reason}, or call predict "
+                "on all steps so far"
+            )
 
     def _network_inputs(self, X: Any) -> Sequences:
         """Return checked sequences, scaled as the network takes them."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import entr, expit, log_softmax, softmax
+from scipy.special import entr, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -15,8 +15,10 @@ from sknt._declaration import declares_parameters, parameter
 from sknt._private import StrOptions, fit_context
 from sknt.data.arrays import is_missing
 from sknt.data.doubts import warn_if_label_looks_like_a_mark
+from sknt.data.outputs import Labels
 from sknt.data.targets import check_every_output, typed_labels
 from sknt.metrics import masked_accuracy
+from sknt.online import ClassifierSession
 from sknt.training.data import TrainingData
 
 
@@ -200,7 +202,36 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             among them.
         """
         sequences, outputs = self._predict_outputs(X)
-        return self._like_X(self._labels(outputs), sequences, self.missing_target)
+        labels = self._meaning().predict(outputs)
+        return self._like_X(labels, sequences, self.missing_target)
+
+    def start(self, n_sequences: int | None = None) -> ClassifierSession:
+        """Start a session that takes sequences step by step.
+
+        Parameters
+        ----------
+        n_sequences : int or None, default=None
+            Number of sequences side by side; None is one, given without an axis for it.
+
+        Returns
+        -------
+        session : ClassifierSession
+            With the methods `predict`, `predict_proba` and `decision_function`, which take
+            the next steps.
+
+        Raises
+        ------
+        ValueError
+            If outputs depend on later steps, or on whole sequences: with
+            ``bidirectional=True``, and where the network is blended with a regression on
+            convolutions (`network_share_` below 1).
+        """
+        return ClassifierSession(
+            *self._online_parts(n_sequences),
+            self._meaning(),
+            per_step=self.net_.per_step,
+            missing_target=self.missing_target,
+        )
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict probabilities.
@@ -218,8 +249,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             the probability of a 1 for each output.
         """
         sequences, outputs = self._predict_outputs(X)
-        probabilities = expit(outputs) if self._multilabel else softmax(outputs, axis=-1)
-        return self._like_X(probabilities, sequences)
+        return self._like_X(self._meaning().predict_proba(outputs), sequences)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Compute the logits from which the labels are chosen.
@@ -238,9 +268,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             at absent steps.
         """
         sequences, outputs = self._predict_outputs(X)
-        if not self._multilabel and len(self.classes_) == 2:
-            outputs = outputs[..., 1] - outputs[..., 0]
-        return self._like_X(outputs, sequences)
+        return self._like_X(self._meaning().decision_function(outputs), sequences)
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy on the targets that are not missing.
@@ -260,7 +288,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         """
         sequences, outputs = self._predict_outputs(X)
         y, valid = self._check_y(y, sequences, per_step=self.net_.per_step)
-        labels = self._labels(outputs)
+        labels = self._meaning().predict(outputs)
         if y.ndim == labels.ndim + 1 and y.shape[-1] == 1:
             y, valid = y[..., 0], valid[..., 0]
         known = typed_labels(y[valid])
@@ -277,10 +305,8 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             y, labels, valid, multilabel=self._multilabel, sample_weight=weights
         )
 
-    def _labels(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
-        if self._multilabel:
-            return (outputs > 0).astype(np.int64)
-        return self.classes_[outputs.argmax(axis=-1)]
+    def _meaning(self) -> Labels:
+        return Labels(self.classes_, self._multilabel)
 
     # Targets
 

@@ -12,8 +12,10 @@ from sknt._declaration import declares_parameters
 from sknt._private import fit_context
 from sknt.data.cells import refuse_dates
 from sknt.data.doubts import warn_if_value_looks_like_a_mark
+from sknt.data.outputs import Values
 from sknt.data.targets import check_every_output
 from sknt.metrics import masked_r2
+from sknt.online import Session
 from sknt.training.data import TrainingData
 
 
@@ -171,10 +173,38 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
             In the targets' units; `missing_target` at absent steps.
         """
         sequences, outputs = self._predict_outputs(X)
-        values = outputs * self.target_scale_ + self.target_mean_
-        if self._single_output:
-            values = values[..., 0]
+        values = self._meaning().predict(outputs)
         return self._like_X(values, sequences, self.missing_target)
+
+    def start(self, n_sequences: int | None = None) -> Session:
+        """Start a session that takes sequences step by step.
+
+        Parameters
+        ----------
+        n_sequences : int or None, default=None
+            Number of sequences side by side; None is one, given without an axis for it.
+
+        Returns
+        -------
+        session : Session
+            With the method `predict`, which takes the next steps.
+
+        Raises
+        ------
+        ValueError
+            If outputs depend on later steps, or on whole sequences: with
+            ``bidirectional=True``, and where the network is blended with a regression on
+            convolutions (`network_share_` below 1).
+        """
+        return Session(
+            *self._online_parts(n_sequences),
+            self._meaning(),
+            per_step=self.net_.per_step,
+            missing_target=self.missing_target,
+        )
+
+    def _meaning(self) -> Values:
+        return Values(self.target_mean_, self.target_scale_, self._single_output)
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return R² on the targets that are not missing, averaged over the outputs.

@@ -15,6 +15,7 @@ LAYERS = [
     ["sknt._base", "sknt.callbacks"],
     ["sknt._settings"],
     ["sknt._parameters"],
+    ["sknt.online"],
     ["sknt.training"],
     ["sknt.metrics", "sknt.preprocessing"],
     ["sknt.convolutions"],
@@ -30,7 +31,7 @@ LAYERS = [
 
 ENGINE = (
     *("blocks", "buffers", "contract", "controllers", "driver", "engine", "gradients"),
-    *("guards", "layout", "parameters", "states"),
+    *("guards", "layout", "onward", "parameters", "states"),
 )
 """Modules of the kernels that serve every memory."""
 

@@ -95,6 +95,31 @@ class Layout(NamedTuple):
         present[self.places()] = True
         return present
 
+    def unpack(self, steps: NDArray[Any], fill: Any = np.nan) -> NDArray[Any]:
+        """Lay values of present steps out like X.
+
+        Parameters
+        ----------
+        steps : ndarray of shape (n_present, ...)
+            One sequence after the other.
+        fill : object, default=nan
+            Value of absent steps; if there are any, the dtype is widened to hold it.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_timesteps, ...)
+        """
+        n_samples, n_timesteps = len(self.given), self.n_timesteps
+        shape, dtype = (n_samples, n_timesteps, *steps.shape[1:]), steps.dtype
+        if len(steps) == n_samples * n_timesteps:
+            return steps.reshape(shape)
+        if np.issubdtype(dtype, np.number) and isinstance(fill, Number):
+            values = np.full(shape, fill, np.result_type(dtype, type(fill)))
+        else:
+            values = np.full(shape, fill, object)
+        values[self.places()] = steps
+        return values
+
 
 class Sequences(NamedTuple):
     """Checked sequences.
@@ -126,29 +151,8 @@ class Sequences(NamedTuple):
         return self.layout.mask()
 
     def unpack(self, steps: NDArray[Any], fill: Any = np.nan) -> NDArray[Any]:
-        """Lay values of present steps out like X.
-
-        Parameters
-        ----------
-        steps : ndarray of shape (n_present, ...)
-            One sequence after the other.
-        fill : object, default=nan
-            Value of absent steps; if there are any, the dtype is widened to hold it.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples, n_timesteps, ...)
-        """
-        n_samples, n_timesteps = len(self.lengths), self.layout.n_timesteps
-        shape, dtype = (n_samples, n_timesteps, *steps.shape[1:]), steps.dtype
-        if len(steps) == n_samples * n_timesteps:
-            return steps.reshape(shape)
-        if np.issubdtype(dtype, np.number) and isinstance(fill, Number):
-            values = np.full(shape, fill, np.result_type(dtype, type(fill)))
-        else:
-            values = np.full(shape, fill, object)
-        values[self.layout.places()] = steps
-        return values
+        """Lay values of present steps out like X, as :meth:`Layout.unpack`."""
+        return self.layout.unpack(steps, fill)
 
 
 def step_mask(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -70,7 +70,7 @@ def lay_out(cell: Any, readout: nn.Linear) -> LaidOut:
     from sknt.kernels.engine import Weights
 
     plan, parameters = structure_of(cell, readout).describe()
-    first = _flatten(cell, plan, cell.initial_state(1))
+    first = flatten_state(cell, plan, cell.initial_state(1))
     return LaidOut(plan, Weights(plan.places, parameters), first)
 
 
@@ -120,7 +120,7 @@ def run_fused(
     example = cell.initial_state(1) if state is None else state
     if laid_out is None:
         plan, parameters = structure_of(cell, readout).describe()
-        first = _flatten(cell, plan, example)
+        first = flatten_state(cell, plan, example)
         if tape is not None and tape.serves([*first, *parameters]):
             outputs, steps = tape.run(plan, batch, x, first, parameters, traces)
             return _name_results(cell, plan, example, n_hops, outputs, None, *steps)
@@ -132,13 +132,13 @@ def run_fused(
     else:
         plan, weights, first = laid_out
         if state is not None:
-            first = _flatten(cell, plan, state)
+            first = flatten_state(cell, plan, state)
     outputs, states, steps = Call(plan, batch, weights, x).run(first, traces, keeps=False)
     return _name_results(cell, plan, example, n_hops, outputs, states, *steps)
 
 
-def _flatten(cell: Any, plan: Any, state: Any) -> list[Tensor]:
-    """Return the parts of a state in the kernels' order."""
+def flatten_state(cell: Any, plan: Any, state: Any) -> list[Tensor]:
+    """Return the parts of a cell's state in the kernels' order."""
     has_memory = isinstance(cell, MemoryCell)
     of_controller = state.controller if has_memory else state
     zeros = next(cell.controller.parameters()).new_zeros
@@ -166,19 +166,19 @@ def _name_results(
 
     final, n_parts = None, len(plan.parts.states())
     if states is not None:
-        final = _name_state(cell, example, *split_states(plan.parts, states))
+        final = name_state(cell, example, *split_states(plan.parts, states))
     if n_hops > 1:
         outputs = outputs[:, n_hops - 1 :: n_hops]
         steps = tuple(part[:, n_hops - 1 :: n_hops] for part in steps)
     if not steps:
         return outputs, final, None
     interfaces = cell.memory.interface_type(*steps[n_parts:])
-    trace = Trace(_name_state(cell, example, *steps[:n_parts]), interfaces)
+    trace = Trace(name_state(cell, example, *steps[:n_parts]), interfaces)
     return outputs, final, trace
 
 
-def _name_state(cell: Any, example: Any, *parts: Tensor) -> Any:
-    """Make a state like an example from its parts."""
+def name_state(cell: Any, example: Any, *parts: Tensor) -> Any:
+    """Make a cell's state like an example from its parts."""
     *of_memory, reads, hidden, memory_cell = parts
     carried = {"hidden": hidden, "cell": memory_cell}
     has_memory = isinstance(cell, MemoryCell)

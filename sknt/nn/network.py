@@ -306,7 +306,7 @@ class SequenceNetwork(nn.Module):
         torch.Size([8, 7, 2])
         """
         # What a subclass or a hook does in a forward pass must not be bypassed.
-        return PreparedNetwork(self, self._is_plain())
+        return PreparedNetwork(self, self.is_plain)
 
     def start_tape(self) -> Tape | None:
         """Return a tape to run a batch in training with, for :meth:`run_on_tape`.
@@ -316,7 +316,7 @@ class SequenceNetwork(nn.Module):
         tape : Tape or None
             None where autograd has to see the network itself.
         """
-        is_plain = self._is_plain() and (self.reverse is None or self.reverse._is_plain())
+        is_plain = self.is_plain and (self.reverse is None or self.reverse.is_plain)
         if not is_plain or not torch.is_grad_enabled() or torch.is_anomaly_enabled():
             return None
         return Tape()
@@ -337,8 +337,9 @@ class SequenceNetwork(nn.Module):
         """
         return self._run(x, lengths, state, return_states, None, tape)
 
-    def _is_plain(self) -> bool:
-        """Tell whether nothing would be bypassed by a way around the forward method."""
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing would be bypassed by a way around the forward method."""
         hooks = self._forward_hooks or self._forward_pre_hooks
         hooks = hooks or self._backward_hooks or self._backward_pre_hooks
         is_ours = type(self).forward is SequenceNetwork.forward

@@ -73,8 +73,7 @@ class _BatchRunner(NamedTuple):
 
     def run_in_double(self, module: Any, inputs: Ragged) -> NDArray[np.float64]:
         """Run a copy of a module in double precision."""
-        # Apple's GPUs have no double precision.
-        dtype = torch.float32 if self.device.type == "mps" else torch.float64
+        dtype = double_on(self.device)
         reference = copy_as(dtype, module)
         reference.backend = "reference"
         return self.run(reference, dtype, MIN_BATCH_SIZE["reference"], inputs)
@@ -101,6 +100,11 @@ class _BatchRunner(NamedTuple):
                 result = np.zeros((n_results, part.shape[-1]))
             result[own] = part
         return result
+
+
+def double_on(device: torch.device) -> torch.dtype:
+    """Return double precision, or single on Apple's GPUs, which have no double."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def first_of(results: Any) -> Any:
