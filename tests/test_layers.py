@@ -22,7 +22,7 @@ LAYERS = [
     ["sknt.memories"],
     ["sknt.kernels"],
     ["sknt.ops"],
-    ["sknt.data", "sknt.datasets", "sknt._runtime", "sknt._declaration"],
+    ["sknt.data", "sknt.datasets", "sknt.storage", "sknt._runtime", "sknt._declaration"],
     ["sknt._private"],
     ["sknt._version"],
 ]

@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from sknt._version import __version__
-from sknt.persistence._container import read
 from sknt.persistence._decoding import Decoder
+from sknt.storage.container import read
 from sknt.training.devices import why_unavailable
 
 
