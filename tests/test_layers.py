@@ -13,6 +13,7 @@ LAYERS = [
     ["sknt.persistence"],
     ["sknt.classifier", "sknt.regressor", "sknt.inspection"],
     ["sknt._base", "sknt.callbacks"],
+    ["sknt._resuming"],
     ["sknt._settings"],
     ["sknt._parameters"],
     ["sknt.training"],
