@@ -307,8 +307,9 @@ class SequenceParameters:
         constraint=[StrOptions({"undo", "keep"})],
         doc="""{"undo", "keep"}, default="undo"
         What an interrupt (Ctrl-C) leaves of `fit`: "undo" is the estimator as it was
-        before, "keep" is a fitted one with what has been learned so far. ``KeyboardInterrupt``
-        is raised in either case.""",
+        before; "keep" is a fitted one, with the best weights so far by validation or, if
+        nothing is held out, the last ones. ``KeyboardInterrupt`` is raised in either
+        case.""",
     )
     random_state: Any = parameter(
         default=None,

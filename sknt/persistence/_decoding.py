@@ -88,6 +88,8 @@ class Decoder(ValueDecoder):
         attributes = self._moved_fit(cls, self._dict(fitted))
         if doubled := sorted(set(attributes) & set(inspect.signature(cls).parameters)):
             raise ValueError(f"{object} has the parameters {doubled} as attributes, too")
+        if issubclass(cls, SequenceEstimator) and "checkpoint" in arguments:
+            raise ValueError("it says where a fit is to write, which no file may")
         estimator = cls(**self._moved(cls, arguments))
         if cls.__name__ == "Pipeline" and estimator.memory is not None:
             raise ValueError("a pipeline has a cache, whose pickles a fit would open")

@@ -72,6 +72,9 @@ class Encoder(ValueEncoder):
                 f"cannot be saved: {WAY_OUT}"
             )
         rest = {k: v for k, v in vars(estimator).items() if k not in params}
+        if isinstance(estimator, SequenceEstimator):
+            # A file must not decide where a later fit writes.
+            params = {k: v for k, v in params.items() if k != "checkpoint"}
         requests = rest.pop("_metadata_request", None)
         if isinstance(estimator, SequenceEstimator) and history_is_that_of_net(rest):
             del rest["history_"]

@@ -96,9 +96,9 @@ class CheckpointFile:
 class _StateEncoder(ValueEncoder):
     def _way_out(self, value: Any) -> str:
         return (
-            "a checkpoint holds numbers, text, arrays, tensors and containers of them. Give "
-            "the callback methods state_dict and load_state_dict, which return and take "
-            "such values, or fit with checkpoint=None"
+            "a checkpoint holds numbers, text, arrays, tensors and containers of them. "
+            "Give the callback methods state_dict and load_state_dict, which return and "
+            "take such values, or fit with checkpoint=None"
         )
 
 

@@ -1,7 +1,7 @@
 """Callbacks that record each epoch, show it, or end training after it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -118,6 +118,7 @@ class EpochProgress(Stateless):
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Show the empty bar."""
         self.bar_ = tqdm(total=self.n_epochs, desc=self.name, unit="epoch")
+        self.n_first_ = len(net.history)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Advance by an epoch."""
@@ -127,15 +128,8 @@ class EpochProgress(Stateless):
         if net.progress_.mean_loss is not None:
             shown["of guessing"] = f"{net.progress_.mean_loss:.1%}"
         self.bar_.set_postfix(shown, refresh=False)
-        self.bar_.update()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return where the bar is."""
-        return {"n": self.bar_.n}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Advance to there."""
-        self.bar_.update(state["n"] - self.bar_.n)
+        # By more than one if the first epochs were trained before this call.
+        self.bar_.update(len(net.history) - self.n_first_ - self.bar_.n)
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Leave the bar as it is."""

@@ -140,8 +140,9 @@ class TrainingGuard(Callback):
     def end_early(self) -> None:
         """Keep what is best so far, as training ends before its time.
 
-        That is the best weights where anything is held out, and otherwise the last ones: the
-        loss in training is that of an epoch's beginning, or of a curriculum's easier task.
+        That is the best weights where anything is held out. Otherwise it is the last ones,
+        because losses in training cannot be compared: with a curriculum, the first are the
+        smallest.
         """
         self.restore_best = self.restore_best or self.is_validated_
 

@@ -39,12 +39,13 @@ def digest(*values: Any) -> str:
 def environment() -> list[Any]:
     """Return the versions and the kind of processor, on which rounding depends."""
     packages = (numba, np, scipy, sklearn, skorch, torch)
+    config: Any = numba.config
     return [
         __version__,
         *(package.__version__ for package in packages),
         platform.machine(),
-        numba.config.CPU_NAME or llvmlite.binding.get_host_cpu_name(),
-        numba.config.DISABLE_JIT,
+        config.CPU_NAME or llvmlite.binding.get_host_cpu_name(),
+        config.DISABLE_JIT,
         torch.backends.cpu.get_cpu_capability(),
     ]
 
@@ -62,8 +63,9 @@ def _parts_of(value: Any, inside: tuple[int, ...]) -> Any:
     if isinstance(value, bytes | bytearray):
         yield value
         return
-    inside = (*inside, id(value))
-    for part in _content_of(value):
+    inside, content = (*inside, id(value)), _content_of(value)
+    yield str(len(content)).encode()
+    for part in content:
         if isinstance(part, memoryview):
             yield part
         else:
@@ -77,7 +79,7 @@ def _content_of(value: Any) -> Any:
         value = (value.float() if value.dtype is torch.bfloat16 else value).numpy()
     if isinstance(value, np.ndarray) and value.dtype != object:
         flat = np.ascontiguousarray(value).reshape(-1)
-        return [value.dtype.str, value.shape, memoryview(flat.view(np.uint8))]
+        return [value.dtype.str, value.shape, flat.view(np.uint8).data]
     if isinstance(value, np.ndarray):
         return [value.shape, value.ravel().tolist()]
     if isinstance(value, np.generic):

@@ -6,7 +6,6 @@ how long it takes.
 """
 
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from sknt.data.doubts import warn
 from sknt.storage.checkpoints import CheckpointFile
 from sknt.training.checkpoint import Checkpoint
 from sknt.training.identity import digest
@@ -51,6 +51,8 @@ class OngoingFit:
         Epochs that were finished before this call.
     judged : tuple of float or None
         The network's share in a blend and the blend's mean loss, once they are known.
+    drawn_from : set of str
+        The process's own random generators that training has drawn from.
     """
 
     def __init__(
@@ -62,7 +64,8 @@ class OngoingFit:
     ):
         self.seeds = list(seeds)
         self.n_done = 0
-        self.judged: tuple[float, float] | None = None
+        self.judged: tuple[float, float | None] | None = None
+        self.drawn_from: set[str] = set()
         self._file = file
         self._data = ""
         self._state = None if file is None else self._read(file)
@@ -127,6 +130,7 @@ class OngoingFit:
             self._say_anew(str(error))
             return
         set_global_generators(state["global_generators"])
+        self.drawn_from = set(state["global_generators"])
         self.n_done, self.judged = state["n_done"], state["judged"]
 
     def write(self, net: Any, n_done: int, generators: dict[str, Any]) -> None:
@@ -149,12 +153,9 @@ class OngoingFit:
 
     def _say_anew(self, why: str) -> None:
         assert self._file is not None
-        warnings.warn(
-            f"The checkpoint {self._file.path!r} cannot be used: {why}. Training begins "
-            "anew",
-            UserWarning,
-            stacklevel=6,
-        )
+        path = self._file.path
+        message = f"The checkpoint {path!r} cannot be used: {why}. Training begins anew"
+        warn(message, UserWarning)
 
 
 class KeepsInFile(Stateless):
@@ -196,21 +197,23 @@ class KeepsInFile(Stateless):
         self.next_ = end + max(MIN_SECONDS, (end - start) / MAX_COST)
 
     def _drawn_from(self) -> dict[str, Any]:
-        """Return the states of the global generators that training has drawn from."""
+        """Return the states of the global generators that training has drawn from.
+
+        The others are the user's, and stay as they are when a fit goes on.
+        """
         now, before = global_generators(), self.generators_
-        return {
-            name: now[name] for name in now if digest(now[name]) != digest(before[name])
-        }
+        changed = {name for name in now if digest(now[name]) != digest(before[name])}
+        self.ongoing.drawn_from |= changed
+        return {name: now[name] for name in self.ongoing.drawn_from}
 
     def _warn(self, error: Exception) -> None:
         if self.has_failed_:
             return
         self.has_failed_ = True
-        warnings.warn(
-            f"The checkpoint cannot be written ({error}). Training goes on; if it is "
-            "killed, it goes on from the last checkpoint that was written",
+        warn(
+            f"The checkpoint cannot be written ({error}). Training goes on; after it is "
+            "killed, the last checkpoint that was written is used",
             UserWarning,
-            stacklevel=2,
         )
 
 

@@ -102,7 +102,8 @@ def restore_training(net: Any, state: Mapping[str, Any]) -> None:
 
 def global_generators() -> dict[str, Any]:
     """Return the states of the generators that a user's own modules may draw from."""
-    return {"torch": torch.default_generator.get_state(), "numpy": np.random.get_state()}
+    of_numpy = np.random.get_state()  # noqa: NPY002
+    return {"torch": torch.default_generator.get_state(), "numpy": of_numpy}
 
 
 def set_global_generators(states: Mapping[str, Any]) -> None:
@@ -110,7 +111,7 @@ def set_global_generators(states: Mapping[str, Any]) -> None:
     if "torch" in states:
         torch.default_generator.set_state(states["torch"])
     if "numpy" in states:
-        np.random.set_state(states["numpy"])
+        np.random.set_state(states["numpy"])  # noqa: NPY002
 
 
 def _is_module(value: Any) -> bool:
@@ -174,7 +175,7 @@ def _restore_callback(callback: Any, state: Mapping[str, Any]) -> None:
         if "generator" in part:
             _set_generator(present, part["generator"])
         elif "state_dict" in part:
-            present.load_state_dict(copy.deepcopy(part["state_dict"]))  # type: ignore[union-attr]
+            present.load_state_dict(copy.deepcopy(part["state_dict"]))
         else:
             attributes[name] = _renewed(present, copy.deepcopy(part["value"]))
 
