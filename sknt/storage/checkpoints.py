@@ -64,6 +64,8 @@ class CheckpointFile:
             structure, tensors, _ = read(self.path)
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise ValueError("it is damaged, or not a checkpoint") from error
         if set(structure) != {"checkpoint", "state"} or structure["checkpoint"] != self.key:
             raise ValueError("it is not a checkpoint of this fit")
         return ValueDecoder(tensors).decode(structure["state"])

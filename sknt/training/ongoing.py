@@ -153,7 +153,7 @@ class OngoingFit:
 
     def _say_anew(self, why: str) -> None:
         assert self._file is not None
-        path = self._file.path
+        path, why = self._file.path, " ".join(why.split())
         message = f"The checkpoint {path!r} cannot be used: {why}. Training begins anew"
         warn(message, UserWarning)
 
