@@ -227,7 +227,7 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
             options = {"reset": not continues, "partial": partial, "classes": classes}
             if streams:
                 self._check_stream(y, sample_weight)
-                ongoing = self._ongoing_fit(X, seeds, net)
+                ongoing = self._ongoing_fit(X, seeds, net, classes)
                 rest = chunks(X, ongoing.seeds[2], self._stream_state())
                 first = next(rest, None)
                 if first is None:
@@ -236,7 +236,7 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
                 ongoing.check_first(data)
             else:
                 data, groups = self._training_data(X, y, sample_weight, **options)
-                ongoing = self._ongoing_fit(data, seeds, net, partial=partial)
+                ongoing = self._ongoing_fit(data, seeds, net, classes, partial=partial)
             seeds = ongoing.seeds
             if not continues:
                 self._held_out_seed = seeds[2]

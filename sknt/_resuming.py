@@ -28,7 +28,7 @@ class Resuming(Settings):
         source: Any,
         seeds: Sequence[int],
         net: SequenceNet | None,
-        *,
+        *others: Any,
         partial: bool = False,
     ) -> OngoingFit:
         """Return the fit that is about to train, as far as it has come.
@@ -36,17 +36,19 @@ class Resuming(Settings):
         Parameters
         ----------
         source : TrainingData or callable
-            What is trained on; any further data that matter can be beside it in a tuple.
+            What is trained on.
         seeds : sequence of int
             Those that this call has drawn.
         net : SequenceNet or None
             That of the last fit, if training continues with it.
+        *others : object
+            Whatever else the result depends on, beside the estimator's parameters.
         partial : bool, default=False
             Whether it is a single epoch, which is not kept.
         """
         if self.checkpoint is None or partial:
             return OngoingFit(seeds)
-        if isinstance(source, Iterator):
+        if isinstance(source, Iterator) and not callable(source):
             raise ValueError(
                 "an iterator cannot be kept in a checkpoint, because another process would "
                 "begin it anew; give a function that is called with random_state for each "
@@ -62,6 +64,7 @@ class Resuming(Settings):
             "any" if any_seeds else list(seeds),
             None if net is None else [net.__getstate__(), self._held_out_seed],
             source,
+            others,
         )
         file = CheckpointFile(self.checkpoint, key)
         return OngoingFit(seeds, file, continues_any=any_seeds)

@@ -168,6 +168,13 @@ def test_a_fit_to_other_data_does_not_use_it(path, few):
     assert path.read_bytes() == content
 
 
+def test_a_fit_with_other_classes_does_not_use_it(path, few):
+    classes, content = ["down", "sideways", "up"], path.read_bytes()
+    model = tiny(path.parent).fit(*few, classes=classes)
+    assert_same_fit(model, tiny().fit(*few, classes=classes), few[0])
+    assert path.read_bytes() == content
+
+
 @pytest.mark.parametrize("change", ["NUMBA_CPU_NAME", "version"])
 def test_another_kind_of_processor_or_version_does_not_use_it(
     path, few, whole, monkeypatch, change
