@@ -18,8 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 from torch.utils.data import Dataset
 
+from sknt._resuming import Resuming
 from sknt._runtime import single_threaded
-from sknt._settings import Settings
 from sknt.data.doubts import warn_if_axes_look_swapped, warn_if_differences_are_lost
 from sknt.data.inputs import SequenceInputMixin
 from sknt.data.ragged import Ragged
@@ -43,6 +43,7 @@ from sknt.training.building import make_net
 from sknt.training.curriculum import LengthCurriculum
 from sknt.training.data import TrainingData, canonical_data, choose_held_out
 from sknt.training.epochs import (
+    EndWhenInterrupted,
     EndWhenLearned,
     EpochProgress,
     EpochRecord,
@@ -50,8 +51,10 @@ from sknt.training.epochs import (
     ValidationScore,
 )
 from sknt.training.guard import TrainingGuard
+from sknt.training.interrupts import Interrupts
 from sknt.training.loop import train, transaction
 from sknt.training.net import SequenceNet
+from sknt.training.ongoing import OngoingFit
 from sknt.training.progress import Plan
 from sknt.training.scaling import Scaling, find_scaling
 
@@ -59,7 +62,7 @@ NO_BETTER, ENOUGH_UPDATES = 0.97, 300
 """A fit of so many updates that ends above this fraction of the loss of guessing warns."""
 
 
-class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
+class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
     """Base class of the estimators, which encode their targets as numbers.
 
     A subclass defines ``_encode_targets``, which turns targets into numbers to train on,
@@ -204,7 +207,8 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         streams = is_stream(X) and not partial
         # Train even where the caller has set torch.inference_mode() or the like.
         net = self.net_ if continues else None
-        with torch.inference_mode(False), torch.enable_grad(), transaction(self, net):
+        undo = transaction(self, net)
+        with torch.inference_mode(False), torch.enable_grad(), undo as interrupts:
             if continues:
                 self._check_unchanged()
             else:
@@ -216,13 +220,17 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             options = {"reset": not continues, "partial": partial, "classes": classes}
             if streams:
                 self._check_stream(y, sample_weight)
-                rest = chunks(X, seeds[2], self._stream_state())
+                ongoing = self._ongoing_fit(X, seeds, net, classes)
+                rest = chunks(X, ongoing.seeds[2], self._stream_state())
                 first = next(rest, None)
                 if first is None:
                     raise ValueError("the stream is empty; nothing to train on")
                 data, groups = self._training_data(*first, **options)
+                ongoing.check_first(data)
             else:
                 data, groups = self._training_data(X, y, sample_weight, **options)
+                ongoing = self._ongoing_fit(data, seeds, net, classes, partial=partial)
+            seeds = ongoing.seeds
             if not continues:
                 self._held_out_seed = seeds[2]
                 self._begin(data, seeds[:2])
@@ -246,32 +254,37 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             n_planned = n_epochs * len(data.lengths)
             parts: Any = [(data, n_epochs)]
             if blend is not None and not stops_early:
-                parts, n_planned = self._parts_of_blend(blend, n_epochs)
+                parts, n_planned = self._parts_of_blend(blend, n_epochs, ongoing)
             elif streams:
                 more = (self._training_data(*chunk, reset=False)[0] for chunk in rest)
                 parts = ((part, 1) for part in islice(chain([data], more), n_epochs))
             validates = stops_early or bool(self.net_.train_split)
+            keeps = self.on_interrupt == "keep" and not partial
             train(
                 self.net_,
-                parts,
+                ongoing.remaining(parts, n_epochs if streams else None),
                 held_out,
                 plan=self._plan(None if partial else n_planned),
                 encode=self._encode_dataset,
                 learning_rate=self.learning_rate,
                 batch_size=self._batch_size(),
                 input_noise=self.input_noise,
-                callbacks=self._make_callbacks(n_epochs, validates, stops_early),
+                callbacks=self._make_callbacks(
+                    n_epochs, validates, stops_early, interrupts if keeps else None
+                ),
                 stoppers=self._make_stoppers(partial, stops_early, context, X, y),
+                ongoing=ongoing,
             )
             if blend is not None and blend.mean_loss is None:
                 self._choose_share(blend)
             if partial:
                 self._warn_if_unused()
-            else:
+            elif interrupts.deferred is None:
                 self._warn_if_no_better(blend)
             self.history_ = self.net_.epoch_records()
             self.n_iter_ = sum(epoch["epoch"] > 0 for epoch in self.history_)
             self.backend_ = self.net_.backend
+        ongoing.end()
         return self
 
     def _begin(self, data: TrainingData, seeds: Sequence[int]) -> None:
@@ -304,7 +317,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         return Blend(data, self.convolutions_.factor * outputs, is_held_out)
 
     def _parts_of_blend(
-        self, blend: Blend, n_epochs: int
+        self, blend: Blend, n_epochs: int, ongoing: OngoingFit
     ) -> tuple[Iterator[tuple[TrainingData, int]], int]:
         """Train without the held-out part, and if the network has a share, with it.
 
@@ -321,7 +334,11 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
 
         def parts() -> Iterator[tuple[TrainingData, int]]:
             yield rest, n_first
-            self._choose_share(blend)
+            if ongoing.judged is None:
+                self._choose_share(blend)
+                ongoing.judged = self.network_share_, blend.mean_loss
+            else:  # before this call
+                self.network_share_, blend.mean_loss = ongoing.judged
             if n_last and self.network_share_:
                 yield blend.data, n_last
 
@@ -435,14 +452,18 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         )
 
     def _make_callbacks(
-        self, n_epochs: int, validates: bool, restore_best: bool
+        self,
+        n_epochs: int,
+        validates: bool,
+        restore_best: bool,
+        interrupts: Interrupts | None,
     ) -> list[Any]:
         """Return the callbacks that accompany training, in the order of their calls."""
         norms = functools.partial(gradient_norms, self.net_.module_)
-        callbacks: list[Any] = [
-            EpochRecord(),
-            TrainingGuard(self._clip(), norms, restore_best=restore_best),
-        ]
+        guard = TrainingGuard(self._clip(), norms, restore_best=restore_best)
+        callbacks: list[Any] = [EpochRecord(), guard]
+        if interrupts is not None:
+            callbacks.append(EndWhenInterrupted(interrupts, guard))
         if validates:
             callbacks.insert(0, ValidationScore(self._validation_score))
         if self.verbose:

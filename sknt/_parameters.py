@@ -5,6 +5,7 @@ network (``network=True``), it is used in ``SequenceNetwork``, otherwise in
 ``SequenceEstimator``.
 """
 
+import os
 from numbers import Integral, Real
 from typing import Any
 
@@ -292,6 +293,23 @@ class SequenceParameters:
         results up to rounding; "auto" uses the kernels wherever they are available (on a
         CPU). The first use on a machine compiles them, which takes about a
         minute.""",
+    )
+    checkpoint: Any = parameter(
+        default=None,
+        constraint=[str, os.PathLike, None],
+        doc="""str, path-like or None, default=None
+        Directory in which `fit` keeps its state while it trains. If it is killed or
+        interrupted, the same call goes on from there, and gives the same result as if it
+        had not been.""",
+    )
+    on_interrupt: str = parameter(
+        default="undo",
+        constraint=[StrOptions({"undo", "keep"})],
+        doc="""{"undo", "keep"}, default="undo"
+        What an interrupt (Ctrl-C) leaves of `fit`: "undo" is the estimator as it was
+        before; "keep" is a fitted one, with the best weights so far by validation or, if
+        nothing is held out, the last ones. ``KeyboardInterrupt`` is raised in either
+        case.""",
     )
     random_state: Any = parameter(
         default=None,

@@ -16,8 +16,8 @@ from helpers import in_subprocess, small_classifier, small_regressor
 from sklearn.pipeline import make_pipeline
 
 import sknt
-from sknt.persistence import _container
 from sknt.preprocessing import StepwiseTransformer
+from sknt.storage import container
 
 TINY = {"memory_size": 3, "word_size": 2, "hidden_size": 3, "max_epochs": 1}
 
@@ -66,7 +66,7 @@ def opened(content):
 
 def sealed(model, tensors):
     """Return a file with a checksum that fits, as only a forger makes it."""
-    return bytes(_container.to_bytes(model, tensors, "0.1.0"))
+    return bytes(container.to_bytes(model, tensors, "0.1.0"))
 
 
 def test_a_flipped_bit_anywhere_in_the_header_is_found(content, small, refuses):
@@ -124,11 +124,11 @@ def test_a_tensor_that_claims_to_be_huge_is_refused(content, refuses, shape):
     header = json.loads(content[8 : n_header(content)])
     name = next(name for name in header if name != "__metadata__")
     header[name]["shape"] = shape
-    header["__metadata__"]["sha256"] = _container.NO_CHECKSUM
+    header["__metadata__"]["sha256"] = container.NO_CHECKSUM
     text = json.dumps(header, separators=(",", ":")).encode()
     forged = bytearray(struct.pack("<Q", len(text)) + text + content[n_header(content) :])
-    place = _container._place_of_checksum(bytes(forged), _container.NO_CHECKSUM)
-    forged[place] = _container.hashlib.sha256(forged).hexdigest().encode()
+    place = container._place_of_checksum(bytes(forged), container.NO_CHECKSUM)
+    forged[place] = container.hashlib.sha256(forged).hexdigest().encode()
     refuses(forged)
 
 

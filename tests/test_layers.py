@@ -13,6 +13,7 @@ LAYERS = [
     ["sknt.persistence"],
     ["sknt.classifier", "sknt.regressor", "sknt.inspection"],
     ["sknt._base", "sknt.callbacks"],
+    ["sknt._resuming"],
     ["sknt._settings"],
     ["sknt._parameters"],
     ["sknt.online"],
@@ -23,7 +24,7 @@ LAYERS = [
     ["sknt.memories"],
     ["sknt.kernels"],
     ["sknt.ops"],
-    ["sknt.data", "sknt.datasets", "sknt._runtime", "sknt._declaration"],
+    ["sknt.data", "sknt.datasets", "sknt.storage", "sknt._runtime", "sknt._declaration"],
     ["sknt._private"],
     ["sknt._version"],
 ]

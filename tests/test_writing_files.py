@@ -10,7 +10,7 @@ from helpers import environment, small_classifier
 from persistence_helpers import carrying
 
 import sknt
-from sknt.persistence import _writing
+from sknt.storage import writing
 
 NAMELESS = [True, False]
 """Whether what is being written has no name yet, where the system has such files."""
@@ -147,5 +147,5 @@ def test_killed_at_any_moment_the_file_loads(path, kind):
 
 
 def test_parts_are_written_in_their_order(tmp_path):
-    _writing.write_atomically(str(tmp_path / "file"), [b"one", bytearray(b" two")])
+    writing.write_atomically(str(tmp_path / "file"), [b"one", bytearray(b" two")])
     assert (tmp_path / "file").read_bytes() == b"one two"

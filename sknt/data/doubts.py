@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import sklearn
+import skorch
 from numpy.typing import NDArray
 
 from sknt.data.ragged import PIECE, Ragged
@@ -35,19 +36,22 @@ TEXT_OF_NOTHING = ("nan", "NaT", "<NA>")
 """What missing labels become in an array of text."""
 
 
-_PACKAGES = (str(Path(__file__).parents[1]), str(Path(sklearn.__file__).parent))
+_PACKAGES = (
+    str(Path(__file__).parents[1]),
+    *(str(Path(package.__file__).parent) for package in (sklearn, skorch)),
+)
 
 
 class DataWarning(UserWarning):
     """X or y could be read, but look as if they meant something else."""
 
 
-def warn(message: str) -> None:
-    """Give a DataWarning at the first caller outside of this package and scikit-learn."""
+def warn(message: str, category: type[Warning] = DataWarning) -> None:
+    """Give a warning at the first caller outside of sknt, scikit-learn and skorch."""
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGES):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, DataWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def warn_if_axes_look_swapped(inputs: Ragged) -> None:

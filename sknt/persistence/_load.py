@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from sknt._version import __version__
-from sknt.persistence._container import read
 from sknt.persistence._decoding import Decoder
+from sknt.storage.container import read
 from sknt.training.devices import why_unavailable
 
 
@@ -55,6 +55,11 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     name, written_by = os.fspath(path), __version__
     try:
         structure, tensors, written_by = read(name)
+        if "checkpoint" in structure:
+            raise ValueError(
+                "it is the checkpoint of a fit that has not ended; call fit with the same "
+                "data and parameters, among them this directory as checkpoint, to go on"
+            )
         decoder = Decoder(tensors, None if device is None else str(device))
         versions, model = structure["versions"], decoder.decode(structure["model"])
         if set(structure) != {"versions", "model"} or not isinstance(model, BaseEstimator):

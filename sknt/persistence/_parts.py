@@ -40,15 +40,6 @@ NET_DEFAULTS = vars(SequenceNet(SequenceNetwork, None))
 """The arguments of a net that nothing but its constructor sets."""
 
 
-def describe(value: Any) -> str:
-    """Name a value's function or class."""
-    if inspect.isroutine(value):
-        return f"the function {getattr(value, '__qualname__', value)}"
-    cls = value if isinstance(value, type) else type(value)
-    name = f"{cls.__module__}.{cls.__qualname__}"
-    return f"the class {name}" if cls is value else f"an object of class {name}"
-
-
 def history_is_that_of_net(attributes: Mapping[str, Any]) -> bool:
     """Return whether the records of a fit are those of the net, and are stored there."""
     if "net_" not in attributes or "history_" not in attributes:

@@ -9,9 +9,9 @@ import skorch
 import torch
 
 from sknt._version import __version__
-from sknt.persistence._container import to_bytes
 from sknt.persistence._encoding import Encoder
-from sknt.persistence._writing import write_atomically
+from sknt.storage.container import to_bytes
+from sknt.storage.writing import write_atomically
 
 
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:

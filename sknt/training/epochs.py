@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
-from sknt.training.interrupts import TrainingStopped
+from sknt.training.guard import TrainingGuard
+from sknt.training.interrupts import Interrupts, TrainingStopped
+from sknt.training.running import Stateless
 
 
-class EpochRecord(Callback):
+class EpochRecord(Stateless):
     """Record how far training has come: ``n_sequences`` and, if any, its ``phase``."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
@@ -22,7 +23,35 @@ class EpochRecord(Callback):
             net.history.record("phase", net.progress_.phase)
 
 
-class EndWhenLearned(Callback):
+class EndWhenInterrupted(Stateless):
+    """End training before the next update after Ctrl-C, and keep what was learned.
+
+    Parameters
+    ----------
+    interrupts : Interrupts
+        Which defers an interrupt from now on.
+    guard : TrainingGuard
+    """
+
+    def __init__(self, interrupts: Interrupts, guard: TrainingGuard):
+        self.interrupts = interrupts
+        self.guard = guard
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Let interrupts wait."""
+        self.interrupts.defer()
+
+    def on_batch_begin(self, net: Any, training: bool, **kwargs: Any) -> None:
+        """End it, unless there is nothing to keep."""
+        if not training or self.interrupts.deferred is None:
+            return
+        if net.progress_.n_updates == net.plan_.n_first_updates:
+            raise self.interrupts.deferred
+        self.guard.end_early()
+        raise TrainingStopped
+
+
+class EndWhenLearned(Stateless):
     """End training once the task is learned and consolidated."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
@@ -31,7 +60,7 @@ class EndWhenLearned(Callback):
             raise TrainingStopped
 
 
-class ValidationScore(Callback):
+class ValidationScore(Stateless):
     """Record the score of each epoch's validation predictions as ``valid_score``.
 
     Parameters
@@ -69,7 +98,7 @@ class ValidationScore(Callback):
         net.history.record("valid_score", score)
 
 
-class EpochProgress(Callback):
+class EpochProgress(Stateless):
     """A progress bar over the epochs, with loss, validation score and time left.
 
     The loss is also shown as a percentage of the loss of guessing from the distribution of
@@ -89,6 +118,7 @@ class EpochProgress(Callback):
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Show the empty bar."""
         self.bar_ = tqdm(total=self.n_epochs, desc=self.name, unit="epoch")
+        self.n_first_ = len(net.history)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Advance by an epoch."""
@@ -98,14 +128,15 @@ class EpochProgress(Callback):
         if net.progress_.mean_loss is not None:
             shown["of guessing"] = f"{net.progress_.mean_loss:.1%}"
         self.bar_.set_postfix(shown, refresh=False)
-        self.bar_.update()
+        # By more than one if the first epochs were trained before this call.
+        self.bar_.update(len(net.history) - self.n_first_ - self.bar_.n)
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Leave the bar as it is."""
         self.bar_.close()
 
 
-class ScikitLearnCallbacks(Callback):
+class ScikitLearnCallbacks(Stateless):
     """Notify scikit-learn's own callbacks of each epoch.
 
     Parameters

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -64,6 +64,24 @@ class TrainingGuard(Callback):
         self.snapshot_ = net.snapshot()
         self.parameters_ = [p for _, p in net.get_all_learnable_params()]
         self.n_in_a_row_ = 0
+        self.is_validated_ = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it remembers from one epoch to the next."""
+        return {
+            "best": list(self.best_),
+            "best_epoch": self.best_epoch_,
+            "n_epochs": self.n_epochs_,
+            "n_in_a_row": self.n_in_a_row_,
+            "is_validated": self.is_validated_,
+            "snapshot": self.snapshot_,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Remember it."""
+        self.best_, self.best_epoch_ = state["best"], state["best_epoch"]
+        self.n_epochs_, self.n_in_a_row_ = state["n_epochs"], state["n_in_a_row"]
+        self.is_validated_, self.snapshot_ = state["is_validated"], state["snapshot"]
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Reset the counts."""
@@ -113,10 +131,20 @@ class TrainingGuard(Callback):
         if "valid_score" in record:
             score = record["valid_score"]
             quality.insert(0, -math.inf if math.isnan(score) else score)
+        self.is_validated_ = "valid_score" in record or "valid_loss" in record
         quality = quality or [self.n_epochs_]  # nothing is recorded: the last is best
         if quality > self.best_:
             self.best_, self.best_epoch_ = quality, len(net.history)
             self.snapshot_ = net.snapshot()
+
+    def end_early(self) -> None:
+        """Keep what is best so far, as training ends before its time.
+
+        That is the best weights where anything is held out. Otherwise it is the last ones,
+        because losses in training cannot be compared: with a curriculum, the first are the
+        smallest.
+        """
+        self.restore_best = self.restore_best or self.is_validated_
 
     def _source(self) -> str:
         """Return the part that most of the epoch's largest gradient comes from."""

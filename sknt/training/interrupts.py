@@ -30,11 +30,19 @@ _watching: list["Interrupts"] = []
 class Interrupts:
     """Watch SIGINT during training: mark its interrupts, or hold them back for a while.
 
+    Attributes
+    ----------
+    deferred : KeyboardInterrupt or None
+        The first interrupt since :meth:`defer`. It has not been raised anywhere yet; a
+        second one is raised at once.
+
     Python delivers signals to the main thread alone. In other threads there is nothing to
     watch, nor is there if the process does not handle SIGINT in Python.
     """
 
     def __init__(self) -> None:
+        self.deferred: KeyboardInterrupt | None = None
+        self._defers = False
         self._holds = False
         self._held: tuple[int, Any] | None = None
         self._handle: Any = None
@@ -55,6 +63,9 @@ class Interrupts:
                 previous(signum, frame)
             except KeyboardInterrupt as interrupt:
                 vars(interrupt).setdefault("_runs", []).append(self)
+                if self._defers and self.deferred is None:
+                    self.deferred = interrupt
+                    return
                 raise
 
         self._handle = handle
@@ -66,6 +77,10 @@ class Interrupts:
             _watching.remove(self)
             if signal.getsignal(signal.SIGINT) is handle:
                 signal.signal(signal.SIGINT, previous)
+
+    def defer(self) -> None:
+        """Keep the next interrupt in ``deferred``, instead of raising it."""
+        self._defers = True
 
     @contextmanager
     def held(self) -> Iterator[None]:

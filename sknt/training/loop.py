@@ -16,6 +16,7 @@ from sknt.training.checkpoint import Checkpoint
 from sknt.training.data import TrainingData
 from sknt.training.interrupts import Interrupts, TrainingStopped
 from sknt.training.net import SequenceNet
+from sknt.training.ongoing import OngoingFit
 from sknt.training.progress import Plan, Update
 
 RECORDERS = ("epoch_timer", "train_loss", "valid_loss")
@@ -23,13 +24,14 @@ RECORDERS = ("epoch_timer", "train_loss", "valid_loss")
 
 
 @contextmanager
-def transaction(estimator: Any, net: SequenceNet | None) -> Iterator[None]:
+def transaction(estimator: Any, net: SequenceNet | None) -> Iterator[Interrupts]:
     """Undo everything done inside the block if it fails or is interrupted.
 
     The estimator gets its attributes back, and the net that it continues to train its
     earlier state: weights, optimizer, progress, history, callbacks, generators. The
     rollback itself cannot be interrupted. This is the one place where a failed fit is
-    undone.
+    undone. An interrupt that has been deferred is raised at the end of the block, and
+    undoes nothing.
 
     Parameters
     ----------
@@ -37,6 +39,10 @@ def transaction(estimator: Any, net: SequenceNet | None) -> Iterator[None]:
         With an attribute ``random_state``.
     net : SequenceNet or None
         The estimator's net, if training continues with it.
+
+    Yields
+    ------
+    interrupts : Interrupts
     """
     attributes = vars(estimator).copy()
     generators = [attributes["random_state"]]
@@ -51,7 +57,7 @@ def transaction(estimator: Any, net: SequenceNet | None) -> Iterator[None]:
         try:
             with interrupts.held():
                 _import_lazy_modules()
-            yield
+            yield interrupts
         except BaseException:
             with interrupts.held():
                 estimator.__dict__ = attributes
@@ -60,6 +66,8 @@ def transaction(estimator: Any, net: SequenceNet | None) -> Iterator[None]:
                 if checkpoint is not None:
                     checkpoint.restore()
             raise
+        if interrupts.deferred is not None:
+            raise interrupts.deferred
 
 
 def _import_lazy_modules() -> None:
@@ -83,6 +91,7 @@ def train(
     input_noise: float,
     callbacks: Sequence[Callback],
     stoppers: Sequence[Callback],
+    ongoing: OngoingFit,
 ) -> None:
     """Train a net.
 
@@ -101,6 +110,8 @@ def train(
     input_noise : float
     callbacks, stoppers : sequence of skorch callbacks
         For this call alone: those called before the user's own, and those called after.
+    ongoing : OngoingFit
+        Where to go on, and the file to keep the training in.
     """
     own = net.callbacks_, net.train_split
     recorders = [pair for pair in net.callbacks_ if pair[0] in RECORDERS]
@@ -110,7 +121,8 @@ def train(
         net.set_learning_rate(learning_rate)
     try:
         net.plan_, net.encode_ = plan, encode
-        net.callbacks_ = [*recorders, *_named(callbacks), *users, *_named(stoppers)]
+        first, last = _named(ongoing.callbacks()), _named(stoppers)
+        net.callbacks_ = [*first, *recorders, *_named(callbacks), *users, *last]
         if held_out is not None:
             net.train_split = predefined_split(held_out)
         _check_monitors(users, bool(net.train_split))
@@ -118,6 +130,7 @@ def train(
         with single_threaded():
             with suppress(TrainingStopped):
                 net.notify("on_train_begin", X=None, y=None)
+                ongoing.resume(net)
                 for data, n_epochs in parts:
                     dataset = data.dataset()
                     _check_scoring(users, dataset)
