@@ -4,7 +4,7 @@ import functools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,14 +20,16 @@ from torch.utils.data import Dataset
 from sknt._runtime import single_threaded
 from sknt._settings import Settings
 from sknt.data.doubts import warn_if_axes_look_swapped, warn_if_differences_are_lost
+from sknt.data.groups import check_groups
 from sknt.data.inputs import SequenceInputMixin
 from sknt.data.sequences import Sequences, check_sequences, step_mask
 from sknt.data.streams import chunks, is_stream, refuse_with_stream
 from sknt.data.targets import check_targets
-from sknt.data.weights import check_weights
+from sknt.data.weights import check_weights, split_step_weights, weigh_targets
 from sknt.nn import gradient_norms
 from sknt.training.blending import (
     LAST_PART,
+    MIN_JUDGED,
     Blend,
     blended,
     calibrate,
@@ -37,7 +39,14 @@ from sknt.training.blending import (
 )
 from sknt.training.building import make_net
 from sknt.training.curriculum import LengthCurriculum
-from sknt.training.data import TrainingData, canonical_data, choose_held_out
+from sknt.training.data import (
+    TrainingData,
+    canonical_data,
+    choose_held_out,
+    order_of_steps,
+    rows_apart,
+    weigh_steps,
+)
 from sknt.training.epochs import (
     EndWhenLearned,
     EpochProgress,
@@ -45,6 +54,7 @@ from sknt.training.epochs import (
     ScikitLearnCallbacks,
     ValidationScore,
 )
+from sknt.training.groups import choose_held_out_groups, join_groups
 from sknt.training.guard import TrainingGuard
 from sknt.training.loop import train, transaction
 from sknt.training.net import SequenceNet
@@ -53,6 +63,13 @@ from sknt.training.scaling import Scaling, find_scaling
 
 NO_BETTER, ENOUGH_UPDATES = 0.97, 300
 """A fit of so many updates that ends above this fraction of the loss of guessing warns."""
+
+
+class RowGroups(NamedTuple):
+    """Which rows of training data belong together, by numbers from 0 on."""
+
+    equal: NDArray[np.int64]  # rows of the same content
+    joined: NDArray[np.int64] | None  # and those of the same group, if there are groups
 
 
 class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
@@ -87,9 +104,12 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
 
     # Data
 
-    def _check_sequences(self, X: Any, *, reset: bool) -> Sequences:
+    def _check_sequences(
+        self, X: Any, *, reset: bool, has_targets: bool = False
+    ) -> Sequences:
         """Check sequences; with ``reset``, remember their number of features."""
-        sequences = check_sequences(self._validate_table(X, reset=reset))
+        table = self._validate_table(X, reset=reset, has_targets=has_targets)
+        sequences = check_sequences(table)
         self._check_n_inputs(sequences.values.shape[2], reset=reset)
         if reset:
             present = step_mask(sequences.lengths)
@@ -128,11 +148,19 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         reset: bool,
         partial: bool = False,
         classes: Any = None,
-    ) -> tuple[TrainingData, NDArray[np.int64]]:
-        """Check and encode the arguments of fit; also return the groups of equal rows."""
-        sequences = self._check_sequences(X, reset=reset)
+        groups: Any = None,
+        learns: bool = True,
+    ) -> tuple[TrainingData, RowGroups]:
+        """Check and encode the arguments of fit; also return which rows belong together.
+
+        Without ``learns``, the data are only validated on.
+        """
+        sequences = self._check_sequences(X, reset=reset, has_targets=True)
         y, valid = self._check_y(y, sequences, per_step=self.return_sequences)
-        sample_weight = check_weights(sample_weight, sequences.values)
+        given = None if groups is None else check_groups(groups, len(sequences.lengths))
+        sample_weight, step_weights, valid = self._check_weights(
+            sample_weight, sequences, valid
+        )
         targets, valid = self._encode_targets(
             y, valid, reset=reset, partial=partial, classes=classes
         )
@@ -143,13 +171,37 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             has_target = valid.reshape(len(valid), -1).any(axis=1)
             self._set_scaling(values, lengths, sample_weight * has_target)
         values = self._scaling.apply(values, lengths)
-        data, groups = canonical_data(
+        as_one, tie_breaker = sample_weight, None
+        if step_weights is not None:
+            as_one = (sample_weight > 0).astype(np.float64)
+            tie_breaker = order_of_steps(step_weights)
+        data, equal, rows = canonical_data(
             TrainingData(values, lengths, targets, valid.astype(np.float64)),
-            sample_weight,
+            as_one,
             per_step=self.return_sequences,
+            tie_breaker=tie_breaker,
         )
-        data = self._scale_targets(data, reset=reset, partial=partial)
-        return self._weigh_targets(data), groups
+        if step_weights is not None:
+            data = weigh_steps(data, step_weights[rows], sample_weight[rows])
+        joined = None if given is None else join_groups(equal, given[rows])
+        data = self._scale_targets(data, reset=reset, partial=partial, learns=learns)
+        return self._weigh_targets(data, learns=learns), RowGroups(equal, joined)
+
+    def _check_weights(
+        self, sample_weight: Any, sequences: Sequences, valid: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, NDArray[np.bool_]]:
+        """Return the weights of sequences, those of steps, packed, and which targets count.
+
+        The weights of steps are None if those of sequences say as much.
+        """
+        if self.return_sequences:
+            sample_weight, valid = weigh_targets(sample_weight, sequences.present, valid)
+        if np.ndim(sample_weight) != 2 or not self.return_sequences:
+            return check_weights(sample_weight, sequences.values), None, valid
+        of_sequences, of_steps = split_step_weights(sample_weight)
+        if of_steps is not None:
+            of_steps = sequences.pack(of_steps)
+        return of_sequences, of_steps, valid
 
     def _set_scaling(
         self,
@@ -178,20 +230,35 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         raise NotImplementedError
 
     def _scale_targets(
-        self, data: TrainingData, *, reset: bool, partial: bool
+        self, data: TrainingData, *, reset: bool, partial: bool, learns: bool
     ) -> TrainingData:
         """Return the data with targets in the units that are learned."""
         return data
 
-    def _weigh_targets(self, data: TrainingData) -> TrainingData:
+    def _weigh_targets(self, data: TrainingData, *, learns: bool) -> TrainingData:
         """Return the data with all factors of a target's weight multiplied in."""
+        return data
+
+    def _validation_data(self, validation: Sequence[Any]) -> TrainingData:
+        """Check and encode the user's own data to validate on: X, y and weights."""
+        try:
+            data, _ = self._training_data(*validation, reset=False, learns=False)
+            n_targets = (data.weights > 0).reshape(-1, data.weights.shape[-1]).sum(axis=0)
+            if not is_classifier(self) and n_targets.max() < 2:
+                raise ValueError(
+                    "each output of y has a single target, but R² needs at least two; "
+                    "give more sequences"
+                )
+        except (TypeError, ValueError) as error:
+            kind = ValueError if isinstance(error, ValueError) else TypeError
+            raise kind(f"validation_data: {error}") from error
         return data
 
     def _encode_dataset(self, dataset: Dataset) -> Dataset:
         """Turn a data set of pairs (X, y), such as skorch's, into packed sequences."""
         samples = [dataset[i] for i in range(len(dataset))]  # type: ignore[arg-type]
         X, y = zip(*samples, strict=True)
-        data, _ = self._training_data(list(X), list(y), reset=False)
+        data, _ = self._training_data(list(X), list(y), reset=False, learns=False)
         return data.dataset(self.return_sequences)
 
     # Fit
@@ -205,6 +272,8 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         partial: bool = False,
         context: Any = None,
         classes: Any = None,
+        groups: Any = None,
+        validation: Sequence[Any] | None = None,
     ) -> "SequenceEstimator":
         """Fit; with ``partial``, train for one epoch, continuing from the last call."""
         continues = hasattr(self, "net_") and (partial or self.warm_start)
@@ -212,6 +281,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         # Train even where the caller has set torch.inference_mode() or the like.
         net = self.net_ if continues else None
         with torch.inference_mode(False), torch.enable_grad(), transaction(self, net):
+            self._check_train_split(validation)
             if continues:
                 self._check_unchanged()
             else:
@@ -222,42 +292,51 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             rest: Iterator[Any] = iter(())
             options = {"reset": not continues, "partial": partial, "classes": classes}
             if streams:
-                self._check_stream(y, sample_weight)
+                self._check_stream(y, sample_weight, groups, validation)
                 rest = chunks(X, seeds[2], self._stream_state())
                 first = next(rest, None)
                 if first is None:
                     raise ValueError("the stream is empty; nothing to train on")
-                data, groups = self._training_data(*first, **options)
+                data, rows = self._training_data(*first, **options)
             else:
-                data, groups = self._training_data(X, y, sample_weight, **options)
+                options["groups"] = groups
+                data, rows = self._training_data(X, y, sample_weight, **options)
             if not continues:
                 self._held_out_seed = seeds[2]
                 self._begin(data, seeds[:2])
             if not (continues and partial):  # which keeps what fit has made of them
                 self.convolutions_, self.network_share_ = None, 1.0
-            n_thresholds = self._n_convolutions(data, groups)
+            n_thresholds = self._n_convolutions(data, rows.equal)
             n_thresholds = 0 if streams or partial else n_thresholds
             stops_early = self.early_stopping and not partial
+            watched = None if validation is None else self._validation_data(validation)
+            judged = self._judged_apart(watched, data) if n_thresholds else None
             is_held_out = np.zeros(len(data.lengths), bool)
             held_out, blend = None, None
-            if stops_early or n_thresholds:
-                default = held_out_fraction(groups)
-                fraction = self.validation_fraction if stops_early else default
-                is_held_out = choose_held_out(data, groups, fraction, self._held_out_seed)
+            if (stops_early and watched is None) or (n_thresholds and judged is None):
+                fraction = held_out_fraction(rows.equal)
+                if stops_early and watched is None:
+                    fraction = self.validation_fraction
+                is_held_out = self._choose_held_out(data, rows, fraction)
             if n_thresholds:
-                blend = self._begin_blend(data, groups, is_held_out, n_thresholds, seeds[3])
-            if stops_early:
+                blend = self._begin_blend(
+                    data, rows, is_held_out, judged, n_thresholds, seeds[3]
+                )
+            if watched is not None:
+                held_out = watched.dataset(self.return_sequences)
+            elif stops_early:
                 held_out = data.take(is_held_out).dataset(self.return_sequences)
+            if stops_early and is_held_out.any():
                 data = data.take(~is_held_out)
             n_epochs = 1 if partial else self._max_epochs(len(data.lengths))
             n_planned = n_epochs * len(data.lengths)
             parts: Any = [(data, n_epochs)]
-            if blend is not None and not stops_early:
+            if blend is not None and not stops_early and is_held_out.any():
                 parts, n_planned = self._parts_of_blend(blend, n_epochs)
             elif streams:
                 more = (self._training_data(*chunk, reset=False)[0] for chunk in rest)
                 parts = ((part, 1) for part in islice(chain([data], more), n_epochs))
-            validates = stops_early or bool(self.net_.train_split)
+            validates = held_out is not None or bool(self.net_.train_split)
             train(
                 self.net_,
                 parts,
@@ -267,7 +346,9 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
                 learning_rate=self.learning_rate,
                 batch_size=self._batch_size(),
                 input_noise=self.input_noise,
-                callbacks=self._make_callbacks(n_epochs, validates, stops_early),
+                callbacks=self._make_callbacks(
+                    n_epochs, validates, stops_early, weighted=watched is not None
+                ),
                 stoppers=self._make_stoppers(partial, stops_early, context, X, y),
             )
             if blend is not None and blend.mean_loss is None:
@@ -288,27 +369,70 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         self.net_.chance_loss_ = self._chance_loss(data)
         self._fitted_params = self._fixed_params()
 
+    def _choose_held_out(
+        self, data: TrainingData, rows: RowGroups, fraction: float
+    ) -> NDArray[np.bool_]:
+        """Return which rows to hold out."""
+        seed = self._held_out_seed
+        if rows.joined is None:
+            return choose_held_out(data, rows.equal, fraction, seed)
+        return choose_held_out_groups(data, rows.equal, rows.joined, fraction, seed)
+
+    @staticmethod
+    def _judged_apart(
+        watched: TrainingData | None, data: TrainingData
+    ) -> TrainingData | None:
+        """Return sequences validated on from which a blend can be judged, if there are any.
+
+        Those that are trained on as well say nothing about new ones.
+        """
+        if watched is None:
+            return None
+        apart = rows_apart(watched, data)
+        return watched.take(apart) if apart.sum() >= MIN_JUDGED else None
+
     def _begin_blend(
         self,
         data: TrainingData,
-        groups: NDArray[np.int64],
+        rows: RowGroups,
         is_held_out: NDArray[np.bool_],
+        judged: TrainingData | None,
         n_thresholds: int,
         seed: int,
     ) -> Blend:
         """Fit the regression that the network is to be blended with."""
-        self.convolutions_, outputs = fit_regression(
-            data,
-            groups,
-            self._codes(data),
-            n_thresholds=n_thresholds,
-            seed=seed,
-            backend=self.backend,
-        )
+
+        def fit(data: TrainingData, equal: NDArray[np.int64]) -> tuple[Any, Any]:
+            return fit_regression(
+                data,
+                equal,
+                self._codes(data),
+                n_thresholds=n_thresholds,
+                seed=seed,
+                backend=self.backend,
+            )
+
+        self.convolutions_, outputs = fit(data, rows.equal)
+        has_groups = rows.joined is not None and judged is None
+        of_held_out: Any = None
+        if judged is None:
+            judged, of_held_out = data.take(is_held_out), outputs[is_held_out]
+        if (
+            has_groups
+        ):  # others of a sequence's group were in the fit that it was left out of
+            rest, _ = fit(data.take(~is_held_out), rows.equal[~is_held_out])
+            of_held_out = rest.predict(judged.values, judged.lengths)
         if is_classifier(self):
-            losses = functools.partial(self._losses, data=data)
-            self.convolutions_.factor = calibrate(outputs, losses)
-        return Blend(data, self.convolutions_.factor * outputs, is_held_out)
+            learned = judged if has_groups else data
+            losses = functools.partial(self._losses, data=learned)
+            by = of_held_out if has_groups else outputs
+            self.convolutions_.factor = calibrate(by, losses)
+        factor = self.convolutions_.factor
+        if of_held_out is None:
+            of_judged = self.convolutions_.predict(judged.values, judged.lengths)
+        else:
+            of_judged = factor * of_held_out
+        return Blend(data, factor * outputs, is_held_out, judged, of_judged, has_groups)
 
     def _parts_of_blend(
         self, blend: Blend, n_epochs: int
@@ -335,14 +459,13 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         return parts(), n_first * len(rest.lengths) + n_last * len(blend.data.lengths)
 
     def _choose_share(self, blend: Blend) -> None:
-        held_out = blend.data.take(blend.is_held_out)
-        outputs = blend.outputs[blend.is_held_out]
-        of_network = self.net_.predict_outputs(held_out.values, held_out.lengths)
-        losses = functools.partial(self._losses, data=held_out)
+        apart, outputs = blend.judged, blend.judged_outputs
+        of_network = self.net_.predict_outputs(apart.values, apart.lengths)
+        losses = functools.partial(self._losses, data=apart)
         share = choose_share(outputs, of_network, losses, self._log_likelihood)
         judged, by = blend.data, blend.outputs  # the regression has been left out of each
-        if share > 0:
-            judged, by = held_out, blended(outputs, of_network, share)
+        if share > 0 or blend.has_groups:
+            judged, by = apart, blended(outputs, of_network, share) if share else outputs
         blend.mean_loss = self._losses(by, judged).sum() / judged.weights.sum()
         self.network_share_ = share
 
@@ -387,13 +510,23 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
                 "needs all the data at once, unless fit comes first; use n_convolutions=0"
             )
 
-    def _check_stream(self, y: Any, sample_weight: Any) -> None:
+    def _check_train_split(self, validation: Sequence[Any] | None) -> None:
+        if validation is not None and (self.net_params or {}).get("train_split"):
+            raise ValueError(
+                "validation_data is given, and net_params has a train_split, which says "
+                "what to validate on as well; leave one of them out"
+            )
+
+    def _check_stream(
+        self, y: Any, sample_weight: Any, groups: Any, validation: Sequence[Any] | None
+    ) -> None:
         balanced = getattr(self, "class_weight", None) == "balanced"
         refuse_with_stream(
             **{
                 "y": y is not None,
                 "sample_weight": sample_weight is not None,
-                "early_stopping=True": self.early_stopping,
+                "groups": groups is not None,
+                "early_stopping=True": self.early_stopping and validation is None,
                 "n_convolutions > 0": self.n_convolutions not in (0, "auto"),
                 "class_weight='balanced'": balanced,
             }
@@ -442,7 +575,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         )
 
     def _make_callbacks(
-        self, n_epochs: int, validates: bool, restore_best: bool
+        self, n_epochs: int, validates: bool, restore_best: bool, *, weighted: bool
     ) -> list[Any]:
         """Return the callbacks that accompany training, in the order of their calls."""
         norms = functools.partial(gradient_norms, self.net_.module_)
@@ -451,7 +584,8 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             TrainingGuard(self._clip(), norms, restore_best=restore_best),
         ]
         if validates:
-            callbacks.insert(0, ValidationScore(self._validation_score))
+            score = ValidationScore(self._validation_score, weighted=weighted)
+            callbacks.insert(0, score)
         if self.verbose:
             callbacks.append(EpochProgress(n_epochs, type(self).__name__))
         return callbacks

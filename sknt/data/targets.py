@@ -135,8 +135,8 @@ def _not_finite(targets: NDArray[Any]) -> NDArray[np.bool_]:
     return is_missing(targets) | np.asarray(infinite, dtype=bool)
 
 
-def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
-    """Lay per-step targets out like X.
+def align_targets(y: Any, present: NDArray[np.bool_], name: str = "y") -> NDArray[Any]:
+    """Lay per-step targets, or other values of steps, out like X.
 
     Parameters
     ----------
@@ -147,6 +147,8 @@ def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
         for each present step.
     present : ndarray of bool of shape (n_samples, n_timesteps)
         Which steps of X are present.
+    name : str, default="y"
+        What the errors call them.
 
     Returns
     -------
@@ -160,28 +162,30 @@ def align_targets(y: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
     """
     n_samples, n_timesteps = present.shape
     if is_list_of_sequences(y):
-        _check_n_samples(n_samples, len(y))
+        _check_n_samples(n_samples, len(y), name)
         return pad_sequences(
-            [_align_sample(i, steps, present[i]) for i, steps in enumerate(y)]
+            [_align_sample(i, steps, present[i], name) for i, steps in enumerate(y)]
         )
     targets = _dense(y)
     if targets.ndim not in (2, 3):
         raise ValueError(
-            f"y has shape {targets.shape}, but return_sequences=True takes a target for "
-            f"each step: (n_samples, n_timesteps) = {(n_samples, n_timesteps)} or "
+            f"{name} has shape {targets.shape}, but return_sequences=True takes a target "
+            f"for each step: (n_samples, n_timesteps) = {(n_samples, n_timesteps)} or "
             "(n_samples, n_timesteps, n_outputs). For a target for each sequence, use "
             "return_sequences=False"
         )
-    _check_n_samples(n_samples, len(targets))
+    _check_n_samples(n_samples, len(targets), name)
     if targets.shape[1] != n_timesteps:
         raise ValueError(
-            f"y has {targets.shape[1]} steps, but X has {n_timesteps}; give one target "
-            "for each step, and NaN where there is none"
+            f"{name} has {targets.shape[1]} steps, but X has {n_timesteps}; give one for "
+            "each step, and NaN where there is none"
         )
     return targets
 
 
-def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any]:
+def _align_sample(
+    i: int, steps: Any, present: NDArray[np.bool_], name: str
+) -> NDArray[Any]:
     if is_frame(steps):
         check_frame(steps)
     try:
@@ -190,8 +194,8 @@ def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any
         labels = np.empty(())  # unequal numbers of outputs
     if labels.ndim not in (1, 2):
         raise ValueError(
-            f"sample {i} of y is not of shape (length,) or (length, n_outputs); give "
-            "one target for each step of the sample"
+            f"sample {i} of {name} is not of shape (length,) or (length, n_outputs); give "
+            "one for each step of the sample"
         )
     n_targets, n_present = len(labels), np.count_nonzero(present)
     until = np.flatnonzero(present)[-1] + 1 if n_present else 0
@@ -200,10 +204,10 @@ def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any
     elif until <= n_targets <= len(present):
         positions = np.arange(n_targets)
     else:
+        found = f"{n_targets} {'targets' if name == 'y' else 'entries'}"
         raise ValueError(
-            f"sample {i} of y has {n_targets} targets, but sample {i} of X has "
-            f"{n_present} steps; give one target for each step, and NaN where there is "
-            "none"
+            f"sample {i} of {name} has {found}, but sample {i} of X has {n_present} steps; "
+            "give one for each step, and NaN where there is none"
         )
     # Among the NaN of absent steps, integers and booleans keep their type.
     dtype = np.float64 if labels.dtype.kind == "f" else object
@@ -212,9 +216,9 @@ def _align_sample(i: int, steps: Any, present: NDArray[np.bool_]) -> NDArray[Any
     return row
 
 
-def _check_n_samples(n_samples: int, n_targets: int) -> None:
+def _check_n_samples(n_samples: int, n_targets: int, name: str = "y") -> None:
     if n_samples != n_targets:
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: X has "
-            f"{n_samples}, y has {n_targets}"
+            f"{n_samples}, {name} has {n_targets}"
         )

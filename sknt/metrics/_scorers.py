@@ -14,6 +14,7 @@ from sknt._private import BaseScorer
 from sknt.data.arrays import fill_masked, is_missing
 from sknt.data.sequences import padded_steps
 from sknt.data.targets import align_targets, typed_labels
+from sknt.data.weights import weigh_targets
 from sknt.metrics._masked import entry_weights
 
 
@@ -44,7 +45,8 @@ def make_sequence_scorer(
     -------
     scorer : callable
         ``scorer(estimator, X, y, sample_weight=None)``; a sample's weight goes to each
-        of its steps.
+        of its steps, unless there is a weight for each step, of shape (n_samples,
+        n_timesteps). Steps of weight 0 do not count.
 
     Raises
     ------
@@ -105,6 +107,7 @@ class SequenceScorer(BaseScorer):
             counted = has_target & present
         if not counted.any():
             raise ValueError("y has no target at any present step; nothing to score")
+        sample_weight, counted = weigh_targets(sample_weight, present, counted)
         weights = entry_weights(counted, sample_weight)
         plain = {} if weights is None else {"sample_weight": weights}
         targets = typed_labels(y[counted])

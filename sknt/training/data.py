@@ -42,8 +42,12 @@ class TrainingData(NamedTuple):
 
 
 def canonical_data(
-    data: TrainingData, sample_weight: NDArray[np.float64], *, per_step: bool
-) -> tuple[TrainingData, NDArray[np.int64]]:
+    data: TrainingData,
+    sample_weight: NDArray[np.float64],
+    *,
+    per_step: bool,
+    tie_breaker: NDArray[np.int64] | None = None,
+) -> tuple[TrainingData, NDArray[np.int64], NDArray[np.int64]]:
     """Bring data into a canonical order, in which weights equal repetitions.
 
     Rows of weight 0 or without a target are left out. If all weights are whole numbers,
@@ -59,6 +63,8 @@ def canonical_data(
     sample_weight : ndarray of shape (n_samples,)
     per_step : bool
         Whether there are targets for each step.
+    tie_breaker : ndarray of shape (n_samples,) or None, default=None
+        Orders equal rows of the same weight.
 
     Returns
     -------
@@ -66,6 +72,8 @@ def canonical_data(
         With the sample weights in its weights.
     groups : ndarray of shape (n_samples,)
         Equal numbers for equal rows.
+    rows : ndarray of shape (n_samples,)
+        Which of the rows given each one is.
 
     Raises
     ------
@@ -91,16 +99,54 @@ def canonical_data(
     parts = (values, data.lengths, data.targets + 0, data.weights)
     keys = [_digest(*row) for row in zip(*parts, strict=True)]
     groups = np.unique(keys, return_inverse=True)[1]
-    order = np.lexsort((sample_weight, groups))
+    ties = () if tie_breaker is None else (tie_breaker[used],)
+    order = np.lexsort((*ties, sample_weight, groups))
     whole = (sample_weight == np.floor(sample_weight)).all()
     if whole and sample_weight.mean() <= MAX_REPETITIONS:
         order = np.repeat(order, sample_weight[order].astype(int))
-        return data.take(order), groups[order]
+        return data.take(order), groups[order], used[order]
     data, sample_weight, groups = data.take(order), sample_weight[order], groups[order]
     scale = (sample_weight / sample_weight.mean()).reshape(
         -1, *[1] * (data.weights.ndim - 1)
     )
-    return data._replace(weights=data.weights * scale), groups
+    return data._replace(weights=data.weights * scale), groups, used[order]
+
+
+def order_of_steps(step_weights: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return numbers by which rows of packed step weights can be put in order."""
+    return np.unique(step_weights, axis=0, return_inverse=True)[1].ravel()
+
+
+def weigh_steps(
+    data: TrainingData,
+    step_weights: NDArray[np.float64],
+    sample_weight: NDArray[np.float64],
+) -> TrainingData:
+    """Multiply the targets' weights by those of their steps, scaled to a mean of 1.
+
+    Parameters
+    ----------
+    data : TrainingData
+    step_weights : ndarray of shape (n_samples, longest or more)
+        Packed like the data.
+    sample_weight : ndarray of shape (n_samples,)
+        The mean of each sequence's step weights.
+    """
+    scaled = step_weights[:, : data.weights.shape[1]] / sample_weight.mean()
+    scaled = scaled.reshape(*scaled.shape, *[1] * (data.weights.ndim - 2))
+    return data._replace(weights=data.weights * scaled)
+
+
+def rows_apart(one: TrainingData, other: TrainingData) -> NDArray[np.bool_]:
+    """Return which sequences of one data set are not among those of another."""
+    known = set(_contents(other))
+    return np.array([content not in known for content in _contents(one)], dtype=bool)
+
+
+def _contents(data: TrainingData) -> list[str]:
+    """Return equal texts for equal sequences, whatever they are padded to."""
+    values = data.values.astype(np.float32) + 0
+    return [_digest(row[:n]) for row, n in zip(values, data.lengths, strict=True)]
 
 
 def _digest(*parts: Any) -> str:
