@@ -25,7 +25,12 @@ from sknt.data.inputs import SequenceInputMixin
 from sknt.data.sequences import Sequences, check_sequences, step_mask
 from sknt.data.streams import chunks, is_stream, refuse_with_stream
 from sknt.data.targets import check_targets
-from sknt.data.weights import check_weights, split_step_weights, weigh_targets
+from sknt.data.weights import (
+    are_of_steps,
+    check_weights,
+    split_step_weights,
+    weigh_targets,
+)
 from sknt.nn import gradient_norms
 from sknt.training.blending import (
     LAST_PART,
@@ -196,7 +201,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         """
         if self.return_sequences:
             sample_weight, valid = weigh_targets(sample_weight, sequences.present, valid)
-        if np.ndim(sample_weight) != 2 or not self.return_sequences:
+        if not (self.return_sequences and are_of_steps(sample_weight)):
             return check_weights(sample_weight, sequences.values), None, valid
         of_sequences, of_steps = split_step_weights(sample_weight)
         if of_steps is not None:
