@@ -318,10 +318,11 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             judged = self._judged_apart(watched, data) if n_thresholds else None
             is_held_out = np.zeros(len(data.lengths), bool)
             held_out, blend = None, None
-            if (stops_early and watched is None) or (n_thresholds and judged is None):
+            has_own = watched is not None or bool(self.net_.train_split)
+            stops_by_part = stops_early and not has_own
+            if stops_by_part or (n_thresholds and judged is None):
                 fraction = held_out_fraction(rows.equal)
-                if stops_early and watched is None:
-                    fraction = self.validation_fraction
+                fraction = self.validation_fraction if stops_by_part else fraction
                 is_held_out = self._choose_held_out(data, rows, fraction)
             if n_thresholds:
                 blend = self._begin_blend(
@@ -329,7 +330,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
                 )
             if watched is not None:
                 held_out = watched.dataset(self.return_sequences)
-            elif stops_early:
+            elif stops_by_part:
                 held_out = data.take(is_held_out).dataset(self.return_sequences)
             if stops_early and is_held_out.any():
                 data = data.take(~is_held_out)

@@ -44,9 +44,9 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         (seconds), ``n_sequences`` (seen so far), ``grad_norm`` (the largest before
         clipping), ``grad_source`` (the part of the network that it came from),
         ``n_clipped``, ``n_skipped`` (updates skipped because they were not finite) and
-        ``guard`` (what was done after a stop); with `early_stopping`, ``valid_loss`` and
-        ``valid_score``; with the schedule "consolidate", its ``phase``; and whatever
-        skorch and its callbacks record.
+        ``guard`` (what was done after a stop); with `early_stopping` or data to validate
+        on, ``valid_loss`` and ``valid_score``; with the schedule "consolidate", its
+        ``phase``; and whatever skorch and its callbacks record.
     input_mean_, input_scale_ : ndarray of shape (n_inputs,)
         What is subtracted from the features of every step, and what they are then divided
         by; 0 and 1 for features that are left as they are.

@@ -247,6 +247,17 @@ def test_a_predefined_split_validates_in_the_same_way(parts):
             assert found == pytest.approx(expected, rel=1e-5)
 
 
+def test_early_stopping_stops_by_a_predefined_split(parts):
+    X, X_val = parts
+    y, y_val = targets("labels", X), targets("labels", X_val)[::-1]
+    params = {"early_stopping": True, "n_iter_no_change": 2, "max_epochs": 20}
+    split = predefined_split(Dataset(X_val, y_val))
+    one = small_classifier(net_params={"train_split": split}, **params).fit(X, y)
+    other = small_classifier(**params).fit(X, y, validation_data=(X_val, y_val))
+    assert one.n_iter_ == other.n_iter_ < 20
+    assert (weights_of(one) == weights_of(other)).all()
+
+
 @pytest.mark.parametrize("own", ["split", "validation_data"])
 def test_they_may_lack_a_class_or_have_one_value(own, parts):
     X, X_val = parts

@@ -55,8 +55,7 @@ class SequenceInputMixin:
 
     def _shows_sequences(self, X: Any, *, from_list: bool) -> bool:
         """Return whether a table must be sequences: padded, or of another length."""
-        has_other_width = np.shape(X)[1:] != (self.n_features_in_,)
-        return _is_padded(X) or (from_list and has_other_width)
+        return _is_padded(X) or (from_list and X.shape[1:] != (self.n_features_in_,))
 
     def _check_names(self, X: Any, *, reset: bool) -> None:
         """Check, or with ``reset`` remember, the names of columns of frames in a list."""

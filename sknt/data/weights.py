@@ -17,7 +17,7 @@ def are_of_steps(sample_weight: Any) -> bool:
     """Return whether weights are given for each step rather than for each sequence."""
     if is_list_of_sequences(sample_weight):
         return True
-    return sample_weight is not None and np.ndim(as_numpy(sample_weight)) > 1
+    return sample_weight is not None and np.asarray(as_numpy(sample_weight)).ndim > 1
 
 
 def check_weights(sample_weight: Any, X: NDArray[Any]) -> NDArray[np.float64]:
