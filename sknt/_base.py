@@ -316,13 +316,13 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
             stops_early = self.early_stopping and not partial
             watched = None if validation is None else self._validation_data(validation)
             judged = self._judged_apart(watched, data) if n_thresholds else None
-            is_held_out = np.zeros(len(data.lengths), bool)
             held_out, blend = None, None
-            has_own = watched is not None or bool(self.net_.train_split)
-            stops_by_part = stops_early and not has_own
-            if stops_by_part or (n_thresholds and judged is None):
+            stops_by_part = stops_early and watched is None and not self.net_.train_split
+            is_held_out = np.zeros(len(data.lengths), bool)
+            if stops_by_part:
+                is_held_out = self._choose_held_out(data, rows, self.validation_fraction)
+            elif n_thresholds and judged is None:
                 fraction = held_out_fraction(rows.equal)
-                fraction = self.validation_fraction if stops_by_part else fraction
                 is_held_out = self._choose_held_out(data, rows, fraction)
             if n_thresholds:
                 blend = self._begin_blend(
