@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,17 +21,24 @@ from torch.utils.data import Dataset
 from sknt._resuming import Resuming
 from sknt._runtime import single_threaded
 from sknt.data.doubts import warn_if_axes_look_swapped, warn_if_differences_are_lost
+from sknt.data.groups import check_groups
 from sknt.data.inputs import SequenceInputMixin
 from sknt.data.ragged import Ragged
 from sknt.data.sequences import Sequences, check_sequences
 from sknt.data.streams import chunks, is_stream, refuse_with_stream
 from sknt.data.targets import check_targets
-from sknt.data.weights import check_weights
+from sknt.data.weights import (
+    are_of_steps,
+    check_weights,
+    split_step_weights,
+    weigh_targets,
+)
 from sknt.nn import SequenceNetwork, gradient_norms
 from sknt.online.chunks import ChunkReader
 from sknt.online.network import OnlineNetwork
 from sknt.training.blending import (
     LAST_PART,
+    MIN_JUDGED,
     Blend,
     blended,
     calibrate,
@@ -41,7 +48,14 @@ from sknt.training.blending import (
 )
 from sknt.training.building import make_net
 from sknt.training.curriculum import LengthCurriculum
-from sknt.training.data import TrainingData, canonical_data, choose_held_out
+from sknt.training.data import (
+    TrainingData,
+    canonical_data,
+    choose_held_out,
+    order_of_steps,
+    rows_apart,
+    weigh_steps,
+)
 from sknt.training.epochs import (
     EndWhenInterrupted,
     EndWhenLearned,
@@ -50,6 +64,7 @@ from sknt.training.epochs import (
     ScikitLearnCallbacks,
     ValidationScore,
 )
+from sknt.training.groups import choose_held_out_groups, join_groups
 from sknt.training.guard import TrainingGuard
 from sknt.training.interrupts import Interrupts
 from sknt.training.loop import train, transaction
@@ -60,6 +75,13 @@ from sknt.training.scaling import Scaling, find_scaling
 
 NO_BETTER, ENOUGH_UPDATES = 0.97, 300
 """A fit of so many updates that ends above this fraction of the loss of guessing warns."""
+
+
+class RowGroups(NamedTuple):
+    """Which rows of training data belong together, by numbers from 0 on."""
+
+    equal: NDArray[np.int64]  # rows of the same content
+    joined: NDArray[np.int64] | None  # and those of the same group, if there are groups
 
 
 class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
@@ -94,9 +116,12 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
 
     # Data
 
-    def _check_sequences(self, X: Any, *, reset: bool) -> Sequences:
+    def _check_sequences(
+        self, X: Any, *, reset: bool, has_targets: bool = False
+    ) -> Sequences:
         """Check sequences; with ``reset``, remember their number of features."""
-        sequences = check_sequences(self._validate_table(X, reset=reset))
+        table = self._validate_table(X, reset=reset, has_targets=has_targets)
+        sequences = check_sequences(table)
         self._check_n_inputs(sequences.inputs.n_features, reset=reset)
         if reset:
             warn_if_axes_look_swapped(sequences.inputs)
@@ -135,11 +160,19 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         reset: bool,
         partial: bool = False,
         classes: Any = None,
-    ) -> tuple[TrainingData, NDArray[np.int64]]:
-        """Check and encode the arguments of fit; also return the groups of equal rows."""
-        sequences = self._check_sequences(X, reset=reset)
+        groups: Any = None,
+        learns: bool = True,
+    ) -> tuple[TrainingData, RowGroups]:
+        """Check and encode the arguments of fit; also return which rows belong together.
+
+        Without ``learns``, the data are only validated on.
+        """
+        sequences = self._check_sequences(X, reset=reset, has_targets=True)
         y, valid = self._check_y(y, sequences, per_step=self.return_sequences)
-        sample_weight = check_weights(sample_weight, sequences.lengths)
+        given = None if groups is None else check_groups(groups, len(sequences.lengths))
+        sample_weight, step_weights, valid = self._check_weights(
+            sample_weight, sequences, valid
+        )
         targets, valid = self._encode_targets(
             y, valid, reset=reset, partial=partial, classes=classes
         )
@@ -149,9 +182,29 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         if reset:
             self._set_scaling(data.inputs, sample_weight * data.has_target())
         data = data._replace(inputs=self._scaling.of(data.inputs))
-        data, groups = canonical_data(data, sample_weight)
-        data = self._scale_targets(data, reset=reset, partial=partial)
-        return self._weigh_targets(data), groups
+        as_one, tie_breaker = sample_weight, None
+        if step_weights is not None:
+            as_one = (sample_weight > 0).astype(np.float64)
+            tie_breaker = order_of_steps(step_weights)
+        data, equal, rows = canonical_data(data, as_one, tie_breaker=tie_breaker)
+        if step_weights is not None:
+            data = weigh_steps(data, step_weights.take(rows), sample_weight[rows])
+        joined = None if given is None else join_groups(equal, given[rows])
+        data = self._scale_targets(data, reset=reset, partial=partial, learns=learns)
+        return self._weigh_targets(data, learns=learns), RowGroups(equal, joined)
+
+    def _check_weights(
+        self, sample_weight: Any, sequences: Sequences, valid: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float64], Ragged | None, NDArray[np.bool_]]:
+        """Return the weights of sequences, those of steps, and which targets count.
+
+        The weights of steps are None if those of sequences say as much.
+        """
+        if not (self.return_sequences and are_of_steps(sample_weight)):
+            return check_weights(sample_weight, sequences.lengths), None, valid
+        weights, valid = weigh_targets(sample_weight, sequences.layout, valid)
+        of_sequences, of_steps = split_step_weights(weights, sequences.lengths)
+        return of_sequences, of_steps, valid
 
     def _set_scaling(self, inputs: Ragged, weights: NDArray[np.float64]) -> None:
         if not weights.any():  # refused later
@@ -174,20 +227,37 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         raise NotImplementedError
 
     def _scale_targets(
-        self, data: TrainingData, *, reset: bool, partial: bool
+        self, data: TrainingData, *, reset: bool, partial: bool, learns: bool
     ) -> TrainingData:
         """Return the data with targets in the units that are learned."""
         return data
 
-    def _weigh_targets(self, data: TrainingData) -> TrainingData:
+    def _weigh_targets(self, data: TrainingData, *, learns: bool) -> TrainingData:
         """Return the data with all factors of a target's weight multiplied in."""
+        return data
+
+    def _validation_data(self, validation: Sequence[Any] | None) -> TrainingData | None:
+        """Check and encode the user's own data to validate on: X, y and weights."""
+        if validation is None:
+            return None
+        try:
+            data, _ = self._training_data(*validation, reset=False, learns=False)
+            n_targets = (data.weights > 0).reshape(-1, data.weights.shape[-1]).sum(axis=0)
+            if not is_classifier(self) and n_targets.max() < 2:
+                raise ValueError(
+                    "each output of y has a single target, but R² needs at least two; "
+                    "give more sequences"
+                )
+        except (TypeError, ValueError) as error:
+            kind = ValueError if isinstance(error, ValueError) else TypeError
+            raise kind(f"validation_data: {error}") from error
         return data
 
     def _encode_dataset(self, dataset: Dataset) -> Dataset:
         """Turn a data set of pairs (X, y), such as skorch's, into packed sequences."""
         samples = [dataset[i] for i in range(len(dataset))]  # type: ignore[arg-type]
         X, y = zip(*samples, strict=True)
-        data, _ = self._training_data(list(X), list(y), reset=False)
+        data, _ = self._training_data(list(X), list(y), reset=False, learns=False)
         return data.dataset()
 
     # Fit
@@ -201,6 +271,8 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         partial: bool = False,
         context: Any = None,
         classes: Any = None,
+        groups: Any = None,
+        validation: Sequence[Any] | None = None,
     ) -> "SequenceEstimator":
         """Fit; with ``partial``, train for one epoch, continuing from the last call."""
         continues = hasattr(self, "net_") and (partial or self.warm_start)
@@ -209,6 +281,7 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         net = self.net_ if continues else None
         undo = transaction(self, net)
         with torch.inference_mode(False), torch.enable_grad(), undo as interrupts:
+            self._check_train_split(validation)
             if continues:
                 self._check_unchanged()
             else:
@@ -219,46 +292,58 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
             rest: Iterator[Any] = iter(())
             options = {"reset": not continues, "partial": partial, "classes": classes}
             if streams:
-                self._check_stream(y, sample_weight)
+                self._check_stream(y, sample_weight, groups, validation)
                 ongoing = self._ongoing_fit(X, seeds, net, classes)
                 rest = chunks(X, ongoing.seeds[2], self._stream_state())
                 first = next(rest, None)
                 if first is None:
                     raise ValueError("the stream is empty; nothing to train on")
-                data, groups = self._training_data(*first, **options)
-                ongoing.check_first(data)
+                data, rows = self._training_data(*first, **options)
+                watched = self._validation_data(validation)
+                ongoing.check_first((data, watched))
             else:
-                data, groups = self._training_data(X, y, sample_weight, **options)
-                ongoing = self._ongoing_fit(data, seeds, net, classes, partial=partial)
+                options["groups"] = groups
+                data, rows = self._training_data(X, y, sample_weight, **options)
+                watched = self._validation_data(validation)
+                others = classes, watched, rows.joined
+                ongoing = self._ongoing_fit(data, seeds, net, *others, partial=partial)
             seeds = ongoing.seeds
             if not continues:
                 self._held_out_seed = seeds[2]
                 self._begin(data, seeds[:2])
             if not (continues and partial):  # which keeps what fit has made of them
                 self.convolutions_, self.network_share_ = None, 1.0
-            n_thresholds = self._n_convolutions(data, groups)
+            n_thresholds = self._n_convolutions(data, rows.equal)
             n_thresholds = 0 if streams or partial else n_thresholds
             stops_early = self.early_stopping and not partial
-            is_held_out = np.zeros(len(data.lengths), bool)
+            judged = self._judged_apart(watched, data) if n_thresholds else None
             held_out, blend = None, None
-            if stops_early or n_thresholds:
-                default = held_out_fraction(groups)
-                fraction = self.validation_fraction if stops_early else default
-                is_held_out = choose_held_out(data, groups, fraction, self._held_out_seed)
+            stops_by_part = stops_early and watched is None and not self.net_.train_split
+            is_held_out = np.zeros(len(data.lengths), bool)
+            if stops_by_part:
+                is_held_out = self._choose_held_out(data, rows, self.validation_fraction)
+            elif n_thresholds and judged is None:
+                fraction = held_out_fraction(rows.equal)
+                is_held_out = self._choose_held_out(data, rows, fraction)
             if n_thresholds:
-                blend = self._begin_blend(data, groups, is_held_out, n_thresholds, seeds[3])
-            if stops_early:
+                blend = self._begin_blend(
+                    data, rows, is_held_out, judged, n_thresholds, seeds[3]
+                )
+            if watched is not None:
+                held_out = watched.dataset()
+            elif stops_by_part:
                 held_out = data.take(is_held_out).dataset()
+            if stops_early and is_held_out.any():
                 data = data.take(~is_held_out)
             n_epochs = 1 if partial else self._max_epochs(len(data.lengths))
             n_planned = n_epochs * len(data.lengths)
             parts: Any = [(data, n_epochs)]
-            if blend is not None and not stops_early:
+            if blend is not None and not stops_early and is_held_out.any():
                 parts, n_planned = self._parts_of_blend(blend, n_epochs, ongoing)
             elif streams:
                 more = (self._training_data(*chunk, reset=False)[0] for chunk in rest)
                 parts = ((part, 1) for part in islice(chain([data], more), n_epochs))
-            validates = stops_early or bool(self.net_.train_split)
+            validates = held_out is not None or bool(self.net_.train_split)
             keeps = self.on_interrupt == "keep" and not partial
             train(
                 self.net_,
@@ -270,7 +355,11 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
                 batch_size=self._batch_size(),
                 input_noise=self.input_noise,
                 callbacks=self._make_callbacks(
-                    n_epochs, validates, stops_early, interrupts if keeps else None
+                    n_epochs,
+                    validates,
+                    stops_early,
+                    interrupts if keeps else None,
+                    weighted=watched is not None,
                 ),
                 stoppers=self._make_stoppers(partial, stops_early, context, X, y),
                 ongoing=ongoing,
@@ -294,27 +383,70 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         self.net_.chance_loss_ = self._chance_loss(data)
         self._fitted_params = self._fixed_params()
 
+    def _choose_held_out(
+        self, data: TrainingData, rows: RowGroups, fraction: float
+    ) -> NDArray[np.bool_]:
+        """Return which rows to hold out."""
+        seed = self._held_out_seed
+        if rows.joined is None:
+            return choose_held_out(data, rows.equal, fraction, seed)
+        return choose_held_out_groups(data, rows.equal, rows.joined, fraction, seed)
+
+    @staticmethod
+    def _judged_apart(
+        watched: TrainingData | None, data: TrainingData
+    ) -> TrainingData | None:
+        """Return sequences validated on from which a blend can be judged, if there are any.
+
+        Those that are trained on as well say nothing about new ones.
+        """
+        if watched is None:
+            return None
+        apart = rows_apart(watched, data)
+        return watched.take(apart) if apart.sum() >= MIN_JUDGED else None
+
     def _begin_blend(
         self,
         data: TrainingData,
-        groups: NDArray[np.int64],
+        rows: RowGroups,
         is_held_out: NDArray[np.bool_],
+        judged: TrainingData | None,
         n_thresholds: int,
         seed: int,
     ) -> Blend:
         """Fit the regression that the network is to be blended with."""
-        self.convolutions_, outputs = fit_regression(
-            data,
-            groups,
-            self._codes(data),
-            n_thresholds=n_thresholds,
-            seed=seed,
-            backend=self.backend,
-        )
+
+        def fit(data: TrainingData, equal: NDArray[np.int64]) -> tuple[Any, Any]:
+            return fit_regression(
+                data,
+                equal,
+                self._codes(data),
+                n_thresholds=n_thresholds,
+                seed=seed,
+                backend=self.backend,
+            )
+
+        self.convolutions_, outputs = fit(data, rows.equal)
+        has_groups = rows.joined is not None and judged is None
+        of_held_out: Any = None
+        if judged is None:
+            judged, of_held_out = data.take(is_held_out), outputs[is_held_out]
+        if (
+            has_groups
+        ):  # others of a sequence's group were in the fit that it was left out of
+            rest, _ = fit(data.take(~is_held_out), rows.equal[~is_held_out])
+            of_held_out = rest.predict(judged.inputs)
         if is_classifier(self):
-            losses = functools.partial(self._losses, data=data)
-            self.convolutions_.factor = calibrate(outputs, losses)
-        return Blend(data, self.convolutions_.factor * outputs, is_held_out)
+            learned = judged if has_groups else data
+            losses = functools.partial(self._losses, data=learned)
+            by = of_held_out if has_groups else outputs
+            self.convolutions_.factor = calibrate(by, losses)
+        factor = self.convolutions_.factor
+        if of_held_out is None:
+            of_judged = self.convolutions_.predict(judged.inputs)
+        else:
+            of_judged = factor * of_held_out
+        return Blend(data, factor * outputs, is_held_out, judged, of_judged, has_groups)
 
     def _parts_of_blend(
         self, blend: Blend, n_epochs: int, ongoing: OngoingFit
@@ -345,14 +477,13 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         return parts(), n_first * len(rest.lengths) + n_last * len(blend.data.lengths)
 
     def _choose_share(self, blend: Blend) -> None:
-        held_out = blend.data.take(blend.is_held_out)
-        outputs = blend.outputs[blend.is_held_out]
-        of_network = self.net_.predict_outputs(held_out.inputs)
-        losses = functools.partial(self._losses, data=held_out)
+        apart, outputs = blend.judged, blend.judged_outputs
+        of_network = self.net_.predict_outputs(apart.inputs)
+        losses = functools.partial(self._losses, data=apart)
         share = choose_share(outputs, of_network, losses, self._log_likelihood)
         judged, by = blend.data, blend.outputs  # the regression has been left out of each
-        if share > 0:
-            judged, by = held_out, blended(outputs, of_network, share)
+        if share > 0 or blend.has_groups:
+            judged, by = apart, blended(outputs, of_network, share) if share else outputs
         blend.mean_loss = self._losses(by, judged).sum() / judged.weights.sum()
         self.network_share_ = share
 
@@ -397,13 +528,23 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
                 "needs all the data at once, unless fit comes first; use n_convolutions=0"
             )
 
-    def _check_stream(self, y: Any, sample_weight: Any) -> None:
+    def _check_train_split(self, validation: Sequence[Any] | None) -> None:
+        if validation is not None and (self.net_params or {}).get("train_split"):
+            raise ValueError(
+                "validation_data is given, and net_params has a train_split, which says "
+                "what to validate on as well; leave one of them out"
+            )
+
+    def _check_stream(
+        self, y: Any, sample_weight: Any, groups: Any, validation: Sequence[Any] | None
+    ) -> None:
         balanced = getattr(self, "class_weight", None) == "balanced"
         refuse_with_stream(
             **{
                 "y": y is not None,
                 "sample_weight": sample_weight is not None,
-                "early_stopping=True": self.early_stopping,
+                "groups": groups is not None,
+                "early_stopping=True": self.early_stopping and validation is None,
                 "n_convolutions > 0": self.n_convolutions not in (0, "auto"),
                 "class_weight='balanced'": balanced,
             }
@@ -457,6 +598,8 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         validates: bool,
         restore_best: bool,
         interrupts: Interrupts | None,
+        *,
+        weighted: bool,
     ) -> list[Any]:
         """Return the callbacks that accompany training, in the order of their calls."""
         norms = functools.partial(gradient_norms, self.net_.module_)
@@ -465,7 +608,8 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         if interrupts is not None:
             callbacks.append(EndWhenInterrupted(interrupts, guard))
         if validates:
-            callbacks.insert(0, ValidationScore(self._validation_score))
+            score = ValidationScore(self._validation_score, weighted=weighted)
+            callbacks.insert(0, score)
         if self.verbose:
             callbacks.append(EpochProgress(n_epochs, type(self).__name__))
         return callbacks
@@ -568,14 +712,16 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         sequences = self._check_sequences(X, reset=False)
         return sequences._replace(inputs=self._scaling.of(sequences.inputs))
 
-    def _weights_of_targets(
-        self, sample_weight: Any, sequences: Sequences
-    ) -> NDArray[np.float64] | None:
-        """Give the weight of a sequence to each of its steps, if there are targets."""
+    def _weigh_known(
+        self, sample_weight: Any, sequences: Sequences, valid: NDArray[np.bool_]
+    ) -> tuple[Any, NDArray[np.bool_]]:
+        """Return the weights of targets, or of their steps, and which targets count."""
         if sample_weight is None or not self.net_.per_step:
-            return sample_weight
+            return sample_weight, valid
+        if are_of_steps(sample_weight):
+            return weigh_targets(sample_weight, sequences.layout, valid)
         lengths = sequences.lengths
-        return np.repeat(check_weights(sample_weight, lengths), lengths)
+        return np.repeat(check_weights(sample_weight, lengths), lengths), valid
 
     def _like_X(
         self, outputs: NDArray[Any], sequences: Sequences, fill: Any = np.nan

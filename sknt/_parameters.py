@@ -246,15 +246,16 @@ class SequenceParameters:
         default=False,
         constraint=["boolean"],
         doc="""bool, default=False
-        Whether to hold out part of the training data, stop when the score on it no
-        longer improves, and restore the weights that scored best.""",
+        Whether to hold out part of the training data (or take the `validation_data` of
+        `fit`), stop when the score on it no longer improves, and restore the weights that
+        scored best.""",
     )
     validation_fraction: float = parameter(
         default=0.1,
         constraint=[Interval(Real, 0, 1, closed="neither")],
         doc="""float, default=0.1
         Fraction of the training data that `early_stopping` holds out, stratified by
-        class where possible.""",
+        class where possible, and by whole groups if `fit` has `groups`.""",
     )
     n_iter_no_change: int = parameter(
         default=10,

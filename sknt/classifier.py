@@ -17,6 +17,7 @@ from sknt.data.arrays import is_missing
 from sknt.data.doubts import warn_if_label_looks_like_a_mark
 from sknt.data.outputs import Labels
 from sknt.data.targets import check_every_output, typed_labels
+from sknt.data.validation import pair_of_validation
 from sknt.metrics import masked_accuracy
 from sknt.online import ClassifierSession
 from sknt.training.data import TrainingData
@@ -43,9 +44,9 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         (seconds), ``n_sequences`` (seen so far), ``grad_norm`` (the largest before
         clipping), ``grad_source`` (the part of the network that it came from),
         ``n_clipped``, ``n_skipped`` (updates skipped because they were not finite) and
-        ``guard`` (what was done after a stop); with `early_stopping`, ``valid_loss`` and
-        ``valid_score``; with the schedule "consolidate", its ``phase``; and whatever
-        skorch and its callbacks record.
+        ``guard`` (what was done after a stop); with `early_stopping` or data to validate
+        on, ``valid_loss`` and ``valid_score``; with the schedule "consolidate", its
+        ``phase``; and whatever skorch and its callbacks record.
     input_mean_, input_scale_ : ndarray of shape (n_inputs,)
         What is subtracted from the features of every step, and what they are then divided
         by; 0 and 1 for features that are left as they are.
@@ -107,6 +108,12 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         y: Any = None,
         sample_weight: ArrayLike | None = None,
         classes: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        validation_data: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> "NTMSequenceClassifier":
         """Fit to sequences and their labels.
 
@@ -123,12 +130,24 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 `return_sequences` (n_samples, n_timesteps) or \
                 (n_samples, n_timesteps, n_outputs), or a list of such samples
             Labels; or, with an axis of outputs, 0/1 indicators.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
+        sample_weight : array-like of shape (n_samples,) or, with `return_sequences`, \
+                (n_samples, n_timesteps), a list of array-like of shape (length_i,), or \
+                None, default=None
             Weight of each sequence. Whole-number weights are equivalent to repeating the
-            sequences.
+            sequences. Or the weight of each step's targets; a weight of 0 is equivalent to
+            `missing_target`.
         classes : array-like of shape (n_classes,) or None, default=None
             All labels, in case y (or, for a stream, the y of its first pair) lacks some
             of them. Not for 0/1 indicator targets.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Group of each sequence, such as the person it is of. Where a part of X is held
+            out, for early stopping or for the blend with a regression, whole groups are.
+        validation_data : tuple (X, y) or (X, y, sample_weight), or None, default=None
+            Sequences to validate each epoch on, in the layouts of X and y; nothing is then
+            held out of X for `early_stopping`. They may be longer or shorter.
+        X_val, y_val, sample_weight_val : array-like or None, default=None
+            The parts of `validation_data`, one by one, for a pipeline with
+            ``transform_input=["X_val"]``.
 
         Returns
         -------
@@ -137,11 +156,20 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         Raises
         ------
         ValueError
-            If a parameter, X, y or sample_weight is invalid; the estimator is then left
-            as it was.
+            If a parameter or an argument is invalid; the estimator is then left as it
+            was.
         """
+        validation = pair_of_validation(validation_data, X_val, y_val, sample_weight_val)
         context = self._begin_callbacks(X, y)
-        self._fit(X, y, sample_weight, context=context, classes=classes)
+        self._fit(
+            X,
+            y,
+            sample_weight,
+            context=context,
+            classes=classes,
+            groups=groups,
+            validation=validation,
+        )
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
@@ -158,11 +186,13 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         Parameters
         ----------
         X, y
-            As in `fit`.
+            As in `fit`. Sequences may be longer or shorter than in earlier calls; only the
+            number of columns of a table that is not padded is fixed.
         classes : array-like of shape (n_classes,) or None, default=None
             All labels that will ever occur. Required in the first call; not for 0/1
             indicator targets.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
+        sample_weight : array-like of shape (n_samples,), with `return_sequences` also \
+                (n_samples, n_timesteps) or a list, or None, default=None
             As in `fit`.
 
         Returns
@@ -277,8 +307,9 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         ----------
         X, y
             As in `fit`.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weight of each sequence.
+        sample_weight : array-like of shape (n_samples,), with `return_sequences` also \
+                (n_samples, n_timesteps) or a list, or None, default=None
+            Weight of each sequence, or of each step. Targets of weight 0 do not count.
 
         Returns
         -------
@@ -288,6 +319,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         """
         sequences, outputs = self._predict_outputs(X)
         y, valid = self._check_y(y, sequences, per_step=self.net_.per_step)
+        weights, valid = self._weigh_known(sample_weight, sequences, valid)
         labels = self._meaning().predict(outputs)
         if y.ndim == labels.ndim + 1 and y.shape[-1] == 1:
             y, valid = y[..., 0], valid[..., 0]
@@ -300,7 +332,6 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         if not np.isin(known, self.classes_).all():
             self._doubt_labels(known, per_step=self.net_.per_step)
         self._check_same_shape(y, labels)
-        weights = self._weights_of_targets(sample_weight, sequences)
         return masked_accuracy(
             y, labels, valid, multilabel=self._multilabel, sample_weight=weights
         )
@@ -325,6 +356,8 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         known = typed_labels(y[valid])
         if multilabel:
             self._check_indicators(known, valid)
+            if reset and not partial:
+                check_every_output(valid)
             all_classes = np.arange(y.shape[-1])
         else:
             check_classification_targets(known)
@@ -367,7 +400,6 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 f"output, but has other values, such as {other!r}; {advice}. If it marks "
                 "entries without a target, set missing_target to it"
             )
-        check_every_output(valid)
 
     def _check_classes(
         self, known: NDArray[Any], classes: Any, *, reset: bool, partial: bool
@@ -413,10 +445,18 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
             )
         return allowed
 
-    def _weigh_targets(self, data: TrainingData) -> TrainingData:
-        """Multiply the targets' weights by those of their classes."""
-        if self.class_weight is None:
+    def _weigh_targets(self, data: TrainingData, *, learns: bool) -> TrainingData:
+        """Multiply the targets' weights by those of their classes in what is learned."""
+        if learns:
+            self._class_weights = self._find_class_weights(data)
+        if self._class_weights is None:
             return data
+        factors = self._class_weights[data.targets]
+        return data._replace(weights=data.weights * factors)
+
+    def _find_class_weights(self, data: TrainingData) -> NDArray[np.float64] | None:
+        if self.class_weight is None:
+            return None
         if self._multilabel:
             raise ValueError(
                 "class_weight has no meaning for 0/1 indicator targets; use "
@@ -442,7 +482,7 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
                 f"{self.classes_.tolist()} the weights {weights.tolist()}; use finite "
                 "weights of at least 0, not all of them 0"
             )
-        return data._replace(weights=data.weights * weights[data.targets])
+        return weights
 
     def _chance_loss(self, data: TrainingData) -> float:
         """Return the entropy of the labels in nats: the loss of guessing by frequency."""
@@ -482,7 +522,26 @@ class NTMSequenceClassifier(ClassifierMixin, SequenceEstimator):
         return torch.nn.CrossEntropyLoss
 
     def _validation_score(
-        self, target: NDArray[Any], outputs: NDArray[Any], valid: NDArray[np.bool_]
+        self,
+        target: NDArray[Any],
+        outputs: NDArray[Any],
+        valid: NDArray[np.bool_],
+        weights: NDArray[Any] | None,
     ) -> float:
         labels = outputs > 0 if self._multilabel else outputs.argmax(axis=-1)
-        return masked_accuracy(target, labels, valid, multilabel=self._multilabel)
+        if weights is not None:
+            weights = self._without_class_weights(weights, target)
+        return masked_accuracy(
+            target, labels, valid, multilabel=self._multilabel, sample_weight=weights
+        )
+
+    def _without_class_weights(
+        self, weights: NDArray[Any], targets: NDArray[Any]
+    ) -> NDArray[Any]:
+        """Return the weight of each entry as the user gave it, up to a factor."""
+        if self._multilabel:
+            return weights.max(axis=1)  # of its outputs, those without a target have 0
+        if self._class_weights is None:
+            return weights
+        factors = self._class_weights[targets]
+        return np.divide(weights, factors, out=np.zeros_like(weights), where=factors > 0)

@@ -14,6 +14,7 @@ from sknt.data.cells import refuse_dates
 from sknt.data.doubts import warn_if_value_looks_like_a_mark
 from sknt.data.outputs import Values
 from sknt.data.targets import check_every_output
+from sknt.data.validation import pair_of_validation
 from sknt.metrics import masked_r2
 from sknt.online import Session
 from sknt.training.data import TrainingData
@@ -41,8 +42,9 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         (seen so far), ``grad_norm`` (the largest before clipping), ``grad_source`` (the
         part of the network that it came from), ``n_clipped``, ``n_skipped`` (updates
         skipped because they were not finite) and ``guard`` (what was done after a stop);
-        with `early_stopping`, ``valid_loss`` and ``valid_score`` (R²); with the schedule
-        "consolidate", its ``phase``; and whatever skorch and its callbacks record.
+        with `early_stopping` or data to validate on, ``valid_loss`` and ``valid_score``
+        (R²); with the schedule "consolidate", its ``phase``; and whatever skorch and its
+        callbacks record.
     input_mean_, input_scale_ : ndarray of shape (n_inputs,)
         What is subtracted from the features of every step, and what they are then divided
         by; 0 and 1 for features that are left as they are.
@@ -91,7 +93,16 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        validation_data: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> "NTMSequenceRegressor":
         """Fit to sequences and their values.
 
@@ -108,9 +119,21 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
                 `return_sequences` (n_samples, n_timesteps) or \
                 (n_samples, n_timesteps, n_outputs), or a list of such samples
             Values.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
+        sample_weight : array-like of shape (n_samples,) or, with `return_sequences`, \
+                (n_samples, n_timesteps), a list of array-like of shape (length_i,), or \
+                None, default=None
             Weight of each sequence. Whole-number weights are equivalent to repeating the
-            sequences.
+            sequences. Or the weight of each step's targets; a weight of 0 is equivalent to
+            `missing_target`.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Group of each sequence, such as the person it is of. Where a part of X is held
+            out, for early stopping or for the blend with a regression, whole groups are.
+        validation_data : tuple (X, y) or (X, y, sample_weight), or None, default=None
+            Sequences to validate each epoch on, in the layouts of X and y; nothing is then
+            held out of X for `early_stopping`. They may be longer or shorter.
+        X_val, y_val, sample_weight_val : array-like or None, default=None
+            The parts of `validation_data`, one by one, for a pipeline with
+            ``transform_input=["X_val"]``.
 
         Returns
         -------
@@ -119,11 +142,14 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         Raises
         ------
         ValueError
-            If a parameter, X, y or sample_weight is invalid; the estimator is then left
-            as it was.
+            If a parameter or an argument is invalid; the estimator is then left as it
+            was.
         """
+        validation = pair_of_validation(validation_data, X_val, y_val, sample_weight_val)
         context = self._begin_callbacks(X, y)
-        self._fit(X, y, sample_weight, context=context)
+        self._fit(
+            X, y, sample_weight, context=context, groups=groups, validation=validation
+        )
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
@@ -139,8 +165,10 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         Parameters
         ----------
         X, y
-            As in `fit`.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
+            As in `fit`. Sequences may be longer or shorter than in earlier calls; only the
+            number of columns of a table that is not padded is fixed.
+        sample_weight : array-like of shape (n_samples,), with `return_sequences` also \
+                (n_samples, n_timesteps) or a list, or None, default=None
             As in `fit`.
 
         Returns
@@ -213,8 +241,9 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         ----------
         X, y
             As in `fit`.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weight of each sequence.
+        sample_weight : array-like of shape (n_samples,), with `return_sequences` also \
+                (n_samples, n_timesteps) or a list, or None, default=None
+            Weight of each sequence, or of each step. Targets of weight 0 do not count.
 
         Returns
         -------
@@ -222,10 +251,10 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         """
         sequences, outputs = self._predict_outputs(X)
         y, valid = self._check_y(y, sequences, per_step=self.net_.per_step)
+        weights, valid = self._weigh_known(sample_weight, sequences, valid)
         y, valid = self._with_output_axis(y, valid)
         values = outputs * self.target_scale_ + self.target_mean_
         self._check_same_shape(y, values)
-        weights = self._weights_of_targets(sample_weight, sequences)
         return masked_r2(y, values, valid, sample_weight=weights)
 
     # Targets
@@ -276,7 +305,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         return y, valid
 
     def _scale_targets(
-        self, data: TrainingData, *, reset: bool, partial: bool
+        self, data: TrainingData, *, reset: bool, partial: bool, learns: bool
     ) -> TrainingData:
         """Standardise the targets, by the mean and scale of the first fit."""
         if reset:
@@ -288,7 +317,7 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
                     "batch of several different targets"
                 )
             self.target_mean_, self.target_scale_ = mean, scale
-        elif not self.target_scale_.all():
+        elif learns and not self.target_scale_.all():
             raise ValueError(
                 f"output {np.flatnonzero(self.target_scale_ == 0)[0]} of y was constant in "
                 "the last fit, so its targets have no scale; use warm_start=False or a "
@@ -318,9 +347,15 @@ class NTMSequenceRegressor(RegressorMixin, SequenceEstimator):
         return -0.5 * len(losses) * float(np.log(mean))
 
     def _validation_score(
-        self, target: NDArray[Any], outputs: NDArray[Any], valid: NDArray[np.bool_]
+        self,
+        target: NDArray[Any],
+        outputs: NDArray[Any],
+        valid: NDArray[np.bool_],
+        weights: NDArray[Any] | None,
     ) -> float:
-        return masked_r2(target, outputs, valid)
+        if weights is not None:
+            weights = weights.max(axis=1)  # of its outputs, those without a target have 0
+        return masked_r2(target, outputs, valid, sample_weight=weights)
 
 
 def _mean_and_scale(

@@ -25,8 +25,12 @@ class SequenceInputMixin:
     _fitted_on_table: bool
     _fixed_width: bool
 
-    def _validate_table(self, X: Any, *, reset: bool) -> Any:
-        """Check a table as scikit-learn does; leave sequences as they are."""
+    def _validate_table(self, X: Any, *, reset: bool, has_targets: bool = False) -> Any:
+        """Check a table as scikit-learn does; leave sequences as they are.
+
+        Where it comes with targets, it may show that what fit saw as a table of a fixed
+        width were sequences that happened to be equally long.
+        """
         from_list = is_list(X)
         X = readable(X)
         table = is_table(X)
@@ -34,6 +38,8 @@ class SequenceInputMixin:
             self._fitted_on_table = table
             self._fixed_width = table and not _is_padded(X)
             self.__dict__.pop("feature_names_in_", None)
+        elif has_targets and (not table or self._shows_sequences(X, from_list=from_list)):
+            self._fixed_width = False
         if not table:
             self._check_names(X, reset=reset)
             return X
@@ -43,8 +49,13 @@ class SequenceInputMixin:
             self._check_width(X)
             return validate_data(self, X, reset=False, ensure_all_finite=False)
         X = np.asarray(X)
-        self._doubt_one_column(X, from_list=from_list)
+        if not has_targets:  # their number says how many sequences there are
+            self._doubt_one_column(X, from_list=from_list)
         return X
+
+    def _shows_sequences(self, X: Any, *, from_list: bool) -> bool:
+        """Return whether a table must be sequences: padded, or of another length."""
+        return _is_padded(X) or (from_list and X.shape[1:] != (self.n_features_in_,))
 
     def _check_names(self, X: Any, *, reset: bool) -> None:
         """Check, or with ``reset`` remember, the names of columns of frames in a list."""

@@ -34,9 +34,12 @@ def refuse_with_stream(**given: Any) -> None:
     """
     names = [name for name, value in given.items() if value]
     if names:
+        advice = "give arrays, or leave it out"
+        if names == ["early_stopping=True"]:
+            advice = "give validation_data=(X, y) to stop by, or arrays"
         raise ValueError(
-            f"{', '.join(names)} cannot be used when X is a stream of (X, y) pairs; give "
-            "arrays, or leave it out"
+            f"{', '.join(names)} cannot be used when X is a stream of (X, y) pairs; "
+            + advice
         )
 
 

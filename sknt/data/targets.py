@@ -140,8 +140,8 @@ def _not_finite(targets: NDArray[Any]) -> NDArray[np.bool_]:
     return is_missing(targets) | np.asarray(infinite, dtype=bool)
 
 
-def align_targets(y: Any, layout: Layout) -> NDArray[Any]:
-    """Return the targets of the present steps of X, one sequence after the other.
+def align_targets(y: Any, layout: Layout, name: str = "y") -> NDArray[Any]:
+    """Return the targets, or other values, of the present steps of X in a row.
 
     Parameters
     ----------
@@ -152,6 +152,8 @@ def align_targets(y: Any, layout: Layout) -> NDArray[Any]:
         for each present step.
     layout : Layout
         Which steps of X are present.
+    name : str, default="y"
+        What the errors call them.
 
     Returns
     -------
@@ -164,26 +166,26 @@ def align_targets(y: Any, layout: Layout) -> NDArray[Any]:
     """
     n_samples, n_timesteps = len(layout.given), layout.n_timesteps
     if is_list_of_sequences(y):
-        _check_n_samples(n_samples, len(y))
-        return _align_samples(y, layout)
+        _check_n_samples(n_samples, len(y), name)
+        return _align_samples(y, layout, name)
     targets = _dense(y)
     if targets.ndim not in (2, 3):
         raise ValueError(
-            f"y has shape {targets.shape}, but return_sequences=True takes a target for "
-            f"each step: (n_samples, n_timesteps) = {(n_samples, n_timesteps)} or "
+            f"{name} has shape {targets.shape}, but return_sequences=True takes a target "
+            f"for each step: (n_samples, n_timesteps) = {(n_samples, n_timesteps)} or "
             "(n_samples, n_timesteps, n_outputs). For a target for each sequence, use "
             "return_sequences=False"
         )
-    _check_n_samples(n_samples, len(targets))
+    _check_n_samples(n_samples, len(targets), name)
     if targets.shape[1] != n_timesteps:
         raise ValueError(
-            f"y has {targets.shape[1]} steps, but X has {n_timesteps}; give one target "
-            "for each step, and NaN where there is none"
+            f"{name} has {targets.shape[1]} steps, but X has {n_timesteps}; give one for "
+            "each step, and NaN where there is none"
         )
     return targets[layout.places()]
 
 
-def _align_samples(y: Any, layout: Layout) -> NDArray[Any]:
+def _align_samples(y: Any, layout: Layout, name: str) -> NDArray[Any]:
     ends = np.cumsum(layout.given)
     aligned = []
     for i, steps in enumerate(y):
@@ -191,15 +193,15 @@ def _align_samples(y: Any, layout: Layout) -> NDArray[Any]:
         if layout.present is not None:
             own = layout.present[ends[i] - layout.given[i] : ends[i]]
             positions = positions[own]
-        aligned.append(_align_sample(i, steps, positions, layout.n_timesteps))
+        aligned.append(_align_sample(i, steps, positions, layout.n_timesteps, name))
     targets = concatenated([labels for labels in arrays_of_steps(aligned) if len(labels)])
     return targets.astype(np.float64) if targets.dtype.kind == "f" else targets
 
 
 def _align_sample(
-    i: int, steps: Any, positions: NDArray[np.int64], n_timesteps: int
+    i: int, steps: Any, positions: NDArray[np.int64], n_timesteps: int, name: str
 ) -> NDArray[Any]:
-    """Return the targets of one sample's present steps, which are at these positions."""
+    """Return what belongs to one sample's present steps, which are at these positions."""
     if is_frame(steps):
         check_frame(steps)
     try:
@@ -208,8 +210,8 @@ def _align_sample(
         labels = np.empty(())  # unequal numbers of outputs
     if labels.ndim not in (1, 2):
         raise ValueError(
-            f"sample {i} of y is not of shape (length,) or (length, n_outputs); give "
-            "one target for each step of the sample"
+            f"sample {i} of {name} is not of shape (length,) or (length, n_outputs); give "
+            "one for each step of the sample"
         )
     n_targets, n_present = len(labels), len(positions)
     until = positions[-1] + 1 if n_present else 0
@@ -217,10 +219,10 @@ def _align_sample(
         return labels
     if until <= n_targets <= n_timesteps:
         return labels[positions]
+    found = f"{n_targets} {'targets' if name == 'y' else 'entries'}"
     raise ValueError(
-        f"sample {i} of y has {n_targets} targets, but sample {i} of X has "
-        f"{n_present} steps; give one target for each step, and NaN where there is "
-        "none"
+        f"sample {i} of {name} has {found}, but sample {i} of X has {n_present} steps; "
+        "give one for each step, and NaN where there is none"
     )
 
 
@@ -231,9 +233,9 @@ def _too_large(targets: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(np.abs(targets) > np.finfo(np.float64).max)
 
 
-def _check_n_samples(n_samples: int, n_targets: int) -> None:
+def _check_n_samples(n_samples: int, n_targets: int, name: str = "y") -> None:
     if n_samples != n_targets:
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: X has "
-            f"{n_samples}, y has {n_targets}"
+            f"{n_samples}, {name} has {n_targets}"
         )

@@ -14,7 +14,7 @@ from sknt._private import BaseScorer
 from sknt.data.arrays import fill_masked, is_missing
 from sknt.data.sequences import layout_of
 from sknt.data.targets import align_targets, typed_labels
-from sknt.data.weights import check_weights
+from sknt.data.weights import are_of_steps, check_weights, weigh_targets
 
 
 def make_sequence_scorer(
@@ -44,7 +44,8 @@ def make_sequence_scorer(
     -------
     scorer : callable
         ``scorer(estimator, X, y, sample_weight=None)``; a sample's weight goes to each
-        of its steps.
+        of its steps, unless there is a weight for each step, of shape (n_samples,
+        n_timesteps). Steps of weight 0 do not count.
 
     Raises
     ------
@@ -105,7 +106,10 @@ class SequenceScorer(BaseScorer):
         if not counted.any():
             raise ValueError("y has no target at any present step; nothing to score")
         plain = {}
-        if sample_weight is not None:
+        if are_of_steps(sample_weight):
+            weights, counted = weigh_targets(sample_weight, layout, counted)
+            plain = {"sample_weight": weights[counted]}
+        elif sample_weight is not None:
             weights = check_weights(sample_weight, layout.given)
             plain = {"sample_weight": weights[samples[counted]]}
         is_counted = np.zeros((len(layout.given), layout.n_timesteps), bool)

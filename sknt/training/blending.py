@@ -3,7 +3,9 @@
 The blended output is (1 − s) times the regression's plus s times the network's. The share s
 is judged on sequences that neither has learned from: the network trains on the others, and
 the regression predicts each sequence from a fit that it is left out of. In the last part of
-its training, the network sees all sequences, if it has any share.
+its training, the network sees all sequences, if it has any share. Where there are enough
+sequences to validate on, the share is judged on these, and the network sees all others
+from the beginning.
 """
 
 from collections.abc import Callable
@@ -25,6 +27,9 @@ LAST_PART = 0.3
 SHARES = np.linspace(0, 1, 11).round(1)
 """The shares of the network that are tried."""
 
+MIN_JUDGED = 10
+"""Fewest sequences of the user's own to validate on from which the share can be judged."""
+
 MIN_GAIN = 2.0
 """The smallest gain in log-likelihood, in nats, for which the network has any share."""
 
@@ -39,9 +44,16 @@ class Blend:
     Attributes
     ----------
     data : TrainingData
+        All that may be trained on.
     outputs : ndarray of shape (n_samples, n_outputs)
         The regression's output for each sequence, from a fit that it is left out of.
     is_held_out : ndarray of bool of shape (n_samples,)
+    judged : TrainingData
+        The sequences on which the share is judged: those held out, or others.
+    judged_outputs : ndarray of shape (n_judged, n_outputs)
+        The regression's outputs for them.
+    has_groups : bool
+        Whether ``outputs`` are from fits that other sequences of the same group were in.
     mean_loss : float or None
         The mean loss of the blend on sequences that nothing has learned from, once the
         network's share has been chosen.
@@ -50,6 +62,9 @@ class Blend:
     data: TrainingData
     outputs: NDArray[np.float64]
     is_held_out: NDArray[np.bool_]
+    judged: TrainingData
+    judged_outputs: NDArray[np.float64]
+    has_groups: bool = False
     mean_loss: float | None = None
 
 

@@ -1,7 +1,7 @@
 """Training data: sequences and targets in a canonical order, and their split."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,10 @@ MAX_REPETITIONS = 10
 MOST_PADDING = 16
 """Rows are put in the order of their padded content unless that is so many times as large
 as their steps."""
+
+
+DIGEST_SIZE = 16
+"""Bytes of a digest."""
 
 
 class TrainingData(NamedTuple):
@@ -42,6 +46,12 @@ class TrainingData(NamedTuple):
     def lengths(self) -> NDArray[np.int64]:
         """Number of steps of each sequence."""
         return self.inputs.lengths
+
+    @property
+    def has_class(self) -> bool:
+        """Whether the target of a sequence is a class."""
+        targets = self.targets
+        return not self.per_step and targets.ndim == 1 and targets.dtype.kind == "i"
 
     def take(self, rows: NDArray[Any]) -> "TrainingData":
         """Select rows, by number or by a mask."""
@@ -74,8 +84,11 @@ class TrainingData(NamedTuple):
 
 
 def canonical_data(
-    data: TrainingData, sample_weight: NDArray[np.float64]
-) -> tuple[TrainingData, NDArray[np.int64]]:
+    data: TrainingData,
+    sample_weight: NDArray[np.float64],
+    *,
+    tie_breaker: NDArray[np.int64] | None = None,
+) -> tuple[TrainingData, NDArray[np.int64], NDArray[np.int64]]:
     """Bring data into a canonical order, in which weights equal repetitions.
 
     Rows of weight 0 or without a target are left out. If all weights are whole numbers,
@@ -89,6 +102,8 @@ def canonical_data(
     data : TrainingData
         With weights of 0 and 1: whether there is a target.
     sample_weight : ndarray of shape (n_samples,)
+    tie_breaker : ndarray of shape (n_samples,) or None, default=None
+        Orders equal rows of the same weight.
 
     Returns
     -------
@@ -96,6 +111,8 @@ def canonical_data(
         With the sample weights in its weights.
     groups : ndarray of shape (n_samples,)
         Equal numbers for equal rows.
+    rows : ndarray of shape (n_samples,)
+        Which of the rows given each one is.
 
     Raises
     ------
@@ -110,19 +127,65 @@ def canonical_data(
             "a positive weight"
         )
     data, sample_weight = data.take(used), sample_weight[used]
-    keys = np.frombuffer(b"".join(_digests(data)), dtype=f"S{DIGEST_SIZE}")
-    groups = np.unique(keys, return_inverse=True)[1]
-    order = np.lexsort((sample_weight, groups))
+    groups = _numbered(_digests(data))
+    ties = () if tie_breaker is None else (tie_breaker[used],)
+    order = np.lexsort((*ties, sample_weight, groups))
     whole = (sample_weight == np.floor(sample_weight)).all()
     if whole and sample_weight.mean() <= MAX_REPETITIONS:
         order = np.repeat(order, sample_weight[order].astype(int))
-        return data.take(order), groups[order]
+        return data.take(order), groups[order], used[order]
     data, sample_weight, groups = data.take(order), sample_weight[order], groups[order]
     scale = data.of_steps(sample_weight / sample_weight.mean())
-    return data._replace(weights=data.weights * scale), groups
+    return data._replace(weights=data.weights * scale), groups, used[order]
 
 
-DIGEST_SIZE = 16
+def order_of_steps(step_weights: Ragged) -> NDArray[np.int64]:
+    """Return numbers by which rows of step weights can be put in order."""
+    return _numbered(_content(row) for row in _rows_of(step_weights))
+
+
+def weigh_steps(
+    data: TrainingData, step_weights: Ragged, sample_weight: NDArray[np.float64]
+) -> TrainingData:
+    """Multiply the targets' weights by those of their steps, scaled to a mean of 1.
+
+    Parameters
+    ----------
+    data : TrainingData
+    step_weights : Ragged
+        Of the same rows.
+    sample_weight : ndarray of shape (n_samples,)
+        The mean of each sequence's step weights.
+    """
+    scaled = step_weights.steps()[:, 0] / sample_weight.mean()
+    scaled = scaled.reshape(-1, *[1] * (data.weights.ndim - 1))
+    return data._replace(weights=data.weights * scaled)
+
+
+def rows_apart(one: TrainingData, other: TrainingData) -> NDArray[np.bool_]:
+    """Return which sequences of one data set are not among those of another."""
+    known, found = (
+        [_content(row.astype(np.float32) + 0) for row in _rows_of(data.inputs)]
+        for data in (other, one)
+    )
+    return ~np.isin(found, known)
+
+
+def _rows_of(inputs: Ragged) -> Iterator[NDArray[np.float64]]:
+    """Yield the steps of one sequence after the other."""
+    for rows in inputs.pieces():
+        piece = inputs.take(rows)
+        yield from np.split(piece.steps(), np.cumsum(piece.lengths)[:-1])
+
+
+def _content(steps: NDArray[Any]) -> bytes:
+    return hashlib.blake2b(steps.tobytes(), digest_size=DIGEST_SIZE).digest()
+
+
+def _numbered(digests: Iterable[bytes]) -> NDArray[np.int64]:
+    """Return equal numbers, from 0 on, for equal digests."""
+    keys = np.frombuffer(b"".join(digests), dtype=f"S{DIGEST_SIZE}")
+    return np.unique(keys, return_inverse=True)[1]
 
 
 def _digests(data: TrainingData) -> Iterator[bytes]:
@@ -184,11 +247,9 @@ def choose_held_out(
             "left to train on; give more samples, or set early_stopping=False and "
             "n_convolutions=0"
         )
-    targets = data.targets
-    is_class = not data.per_step and targets.ndim == 1 and targets.dtype.kind == "i"
     options = {"test_size": n_held_out, "random_state": seed}
     try:
-        stratify = targets[rows] if is_class else None
+        stratify = data.targets[rows] if data.has_class else None
         _, held_out = train_test_split(rows, stratify=stratify, **options)
     except ValueError:  # a class with a single member, or more classes than places
         _, held_out = train_test_split(rows, **options)

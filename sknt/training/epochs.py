@@ -66,12 +66,15 @@ class ValidationScore(Stateless):
     Parameters
     ----------
     score : callable
-        ``score(targets, outputs, valid) -> float`` on all held-out entries: arrays
-        of shape (n_entries, [n_outputs]).
+        ``score(targets, outputs, valid, weights) -> float`` on all held-out entries: arrays
+        of shape (n_entries, [n_outputs]). The weights are None unless they count.
+    weighted : bool, default=False
+        Whether entries count by their weights; otherwise, all with a target count equally.
     """
 
-    def __init__(self, score: Callable[..., float]):
+    def __init__(self, score: Callable[..., float], *, weighted: bool = False):
         self.score = score
+        self.weighted = weighted
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Start an empty list."""
@@ -83,18 +86,21 @@ class ValidationScore(Stateless):
         """Collect the predictions of a validation batch."""
         if not training:
             x, target = batch
-            entries = (target, y_pred.detach().cpu().double(), x["weight"] > 0)
+            entries = (target, y_pred.detach().cpu().double(), x["weight"])
             if net.per_step:
                 entries = tuple(part.flatten(0, 1) for part in entries)
             self.batches_.append(entries)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the score."""
-        targets, outputs, valid = (
+        targets, outputs, weights = (
             torch.cat(parts).numpy() for parts in zip(*self.batches_, strict=True)
         )
         finite = np.isfinite(outputs).all()
-        score = self.score(targets, outputs, valid) if finite else math.nan
+        score = math.nan
+        if finite:
+            counted = weights if self.weighted else None
+            score = self.score(targets, outputs, weights > 0, counted)
         net.history.record("valid_score", score)
 
 

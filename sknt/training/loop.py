@@ -153,7 +153,8 @@ def _check_monitors(users: Sequence[tuple[str, Callback]], validates: bool) -> N
         if isinstance(monitor, str) and monitor.startswith("valid_") and not validates:
             raise ValueError(
                 f"the callback {name} monitors {monitor!r}, but nothing is held out to "
-                "validate on; set early_stopping=True, give a train_split such as "
+                "validate on; call fit with validation_data=(X, y), set "
+                "early_stopping=True, give a train_split such as "
                 "skorch.dataset.ValidSplit(5) in net_params, or monitor 'train_loss'"
             )
 
