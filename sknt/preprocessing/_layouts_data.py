@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sknt.data.sequences import is_missing
+
 
 class Columns(NamedTuple):
     """Where sequences came from: names of columns, for the way back.
@@ -104,3 +106,14 @@ def pad_steps(steps: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[Any]:
     padded = np.full(shape, np.nan, np.float64 if steps.dtype.kind in "iuf" else object)
     padded[np.arange(shape[1]) < lengths[:, np.newaxis]] = steps
     return padded
+
+
+def for_a_frame(values: NDArray[Any]) -> Any:
+    """Return a column that every library reads: missing objects are None."""
+    if values.dtype.kind not in "OSU":
+        return values
+    missing = is_missing(values)
+    return [
+        None if absent else value
+        for value, absent in zip(values.tolist(), missing, strict=True)
+    ]

@@ -1,0 +1,91 @@
+"""Transformed steps as data frames, one for each sequence."""
+
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from sknt.data.frames import is_frame
+from sknt.preprocessing._layouts_data import for_a_frame
+from sknt.preprocessing._rows import Layout
+
+CONTAINERS = ("default", "pandas", "polars")
+
+
+def as_array(steps: Any) -> NDArray[Any]:
+    """Return what a transformer has returned as an array."""
+    return steps.toarray() if issparse(steps) else np.asarray(steps)
+
+
+def as_numbers(steps: Any) -> NDArray[Any]:
+    """Return what a transformer has returned as an array of numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is not numeric; the message has the column, if it has a name.
+    """
+    array = as_array(steps)
+    if array.dtype.kind in "biuf":
+        return array
+    names = nw.from_native(steps).columns if is_frame(steps) else range(array.shape[1])
+    for name, column in zip(names, array.T, strict=True):
+        try:
+            column.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"what the transformer returns is not numeric: column {name!r}: {error}. "
+                "Encode text, for instance with OneHotEncoder in a ColumnTransformer, or "
+                'use set_output(transform="pandas") to hand it on to another transformer'
+            ) from error
+    return array.astype(np.float64)
+
+
+def as_frames(steps: Any, layout: Layout, names: Any, library: str) -> Any:
+    """Return present steps as data frames, absent ones as rows without values.
+
+    Parameters
+    ----------
+    steps : ndarray, sparse array or data frame of shape (n_present, n_features)
+    layout : Layout
+    names : array-like of str
+        Of the columns; of a table with one feature, those of its steps.
+    library : {"pandas", "polars"}
+
+    Returns
+    -------
+    frames : list of data frame, or one data frame for a table with one feature
+    """
+    if layout.form == "table" and np.shape(steps)[1] == 1:
+        table = layout.lay_out(as_array(steps))
+        columns = dict(zip(names, table.T, strict=True))
+        return _with_index(_frame(columns, library), layout.index)
+    if is_frame(steps):
+        own = nw.from_native(steps, eager_only=True)
+        parts = [own.get_column(name).to_numpy() for name in own.columns]
+    else:
+        parts = list(as_array(steps).T)
+    columns = {name: layout.fill(part) for name, part in zip(names, parts, strict=True)}
+    whole = nw.from_native(_frame(columns, library), eager_only=True)
+    ends = np.cumsum(layout.lengths)
+    frames = [
+        nw.maybe_reset_index(whole[int(end - length) : int(end)]).to_native()
+        for end, length in zip(ends, layout.lengths, strict=True)
+    ]
+    if layout.form != "list" or layout.index is None:
+        return frames
+    return [_with_index(*pair) for pair in zip(frames, layout.index, strict=True)]
+
+
+def _frame(columns: dict[str, NDArray[Any]], library: Any) -> Any:
+    data = {name: for_a_frame(values) for name, values in columns.items()}
+    return nw.from_dict(data, backend=library).to_native()
+
+
+def _with_index(frame: Any, index: Any) -> Any:
+    """Return a frame of pandas with the index of the one that it is made from."""
+    if index is None or not hasattr(frame, "set_axis"):
+        return frame
+    return frame.set_axis(index, axis=0)
