@@ -6,12 +6,56 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
+from sklearn import get_config
+from sklearn.utils.metaestimators import available_if
 
 from sknt.data.frames import is_frame
 from sknt.preprocessing._layouts_data import for_a_frame
+from sknt.preprocessing._layouts_frames import split_frame
 from sknt.preprocessing._rows import Layout
 
 CONTAINERS = ("default", "pandas", "polars")
+
+
+class FrameOutputMixin:
+    """Lets a transformer return data frames, as ``set_output`` of scikit-learn does.
+
+    That one makes one data frame of all that a transformer returns, so it is not used.
+    """
+
+    @available_if(lambda transformer: hasattr(transformer, "get_feature_names_out"))
+    def set_output(self, *, transform: str | None = None) -> Any:
+        """Set what `transform` and `fit_transform` return.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            "pandas" or "polars" stand for data frames of that library, one for each
+            sequence, with the names of `get_feature_names_out`. None changes nothing.
+
+        Returns
+        -------
+        self : transformer
+        """
+        if transform is not None:  # where scikit-learn keeps it, too
+            self._sklearn_output_config = {"transform": transform}
+        return self
+
+    def _library(self) -> str:
+        """Return the library of the frames that are wanted, or "default".
+
+        Raises
+        ------
+        ValueError
+            If another one was set.
+        """
+        config = getattr(self, "_sklearn_output_config", {})
+        library = config.get("transform", get_config()["transform_output"])
+        if library not in CONTAINERS:
+            raise ValueError(
+                f"output config must be in {sorted(CONTAINERS)}, got {library}"
+            )
+        return library if hasattr(self, "get_feature_names_out") else "default"
 
 
 def as_array(steps: Any) -> NDArray[Any]:
@@ -69,11 +113,7 @@ def as_frames(steps: Any, layout: Layout, names: Any, library: str) -> Any:
         parts = list(as_array(steps).T)
     columns = {name: layout.fill(part) for name, part in zip(names, parts, strict=True)}
     whole = nw.from_native(_frame(columns, library), eager_only=True)
-    ends = np.cumsum(layout.lengths)
-    frames = [
-        nw.maybe_reset_index(whole[int(end - length) : int(end)]).to_native()
-        for end, length in zip(ends, layout.lengths, strict=True)
-    ]
+    frames = split_frame(whole, layout.lengths)
     if layout.form != "list" or layout.index is None:
         return frames
     return [_with_index(*pair) for pair in zip(frames, layout.index, strict=True)]

@@ -57,12 +57,6 @@ class SequenceData(NamedTuple):
     columns: Columns
 
 
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Refuse a value that is not among the choices."""
-    if not (isinstance(value, str) and value in choices):
-        raise ValueError(f"{name}={value!r} is not known; choose from {choices}")
-
-
 def shown(value: Any) -> str:
     """Return a value as an error names it: 1 rather than np.int64(1)."""
     if isinstance(value, np.datetime64 | np.timedelta64):

@@ -6,6 +6,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from sknt.data.choices import check_choice
 from sknt.data.sequences import (
     as_labels,
     as_numpy,
@@ -15,7 +16,6 @@ from sknt.data.sequences import (
 from sknt.preprocessing._layouts_data import (
     Columns,
     SequenceData,
-    check_choice,
     for_a_frame,
     names_of,
     one_or_list,

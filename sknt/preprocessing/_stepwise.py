@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import get_config
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
 from sklearn.callback import CallbackSupportMixin
 from sklearn.preprocessing import StandardScaler
@@ -18,7 +17,12 @@ from sknt.data.reading import readable
 from sknt.data.sequences import as_numpy, is_list_of_sequences, is_table
 from sknt.data.streams import is_stream
 from sknt.data.targets import align_targets
-from sknt.preprocessing._containers import CONTAINERS, as_array, as_frames, as_numbers
+from sknt.preprocessing._containers import (
+    FrameOutputMixin,
+    as_array,
+    as_frames,
+    as_numbers,
+)
 from sknt.preprocessing._rows import Rows, rows_of_arrays
 from sknt.preprocessing._rows_of_frames import (
     are_named_frames,
@@ -41,6 +45,7 @@ def _inner_has(method: str) -> Any:
 class StepwiseTransformer(
     SequenceInputMixin,
     CallbackSupportMixin,
+    FrameOutputMixin,
     StreamTransformerMixin,
     BaseEstimator,
     auto_wrap_output_keys=None,  # type: ignore[call-arg]
@@ -259,34 +264,6 @@ class StepwiseTransformer(
         steps = OneToOneFeatureMixin.get_feature_names_out(self, input_features)
         names = self.transformer_.get_feature_names_out()
         return steps if len(names) == 1 else names
-
-    @available_if(_inner_has("get_feature_names_out"))
-    def set_output(self, *, transform: str | None = None) -> "StepwiseTransformer":
-        """Set what `transform` and `fit_transform` return.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"}, default=None
-            Arrays, or data frames with the names of `get_feature_names_out`. None changes
-            nothing.
-
-        Returns
-        -------
-        self : StepwiseTransformer
-        """
-        if transform is not None:
-            self._sklearn_output_config = {"transform": transform}  # as scikit-learn does
-        return self
-
-    def _library(self) -> str:
-        """Return the library of the frames that are wanted, or "default" for arrays."""
-        config = getattr(self, "_sklearn_output_config", {})
-        library = config.get("transform", get_config()["transform_output"])
-        if library not in CONTAINERS:
-            raise ValueError(
-                f"output config must be in {sorted(CONTAINERS)}, got {library}"
-            )
-        return library if hasattr(self, "get_feature_names_out") else "default"
 
     def _names_out(self, rows: Rows) -> NDArray[Any]:
         """Return the names of columns of transformed data."""
