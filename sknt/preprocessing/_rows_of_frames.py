@@ -83,10 +83,9 @@ def rows_of_frames(frames: Sequence[Any]) -> Rows:
     """
     for frame in frames:
         check_frame(frame)
-    _refuse_doubled(text_names(frames[0]), 0)
     opened = [nw.from_native(frame, eager_only=True) for frame in frames]
     lengths = np.array([len(frame) for frame in opened])
-    table = _one_below_the_other(opened)
+    table = _for_scikit_learn(_one_below_the_other(opened))
     missing = [is_missing_in(table.get_column(name)) for name in table.columns]
     present = ~np.logical_and.reduce(missing)
     if not present.all():
@@ -94,10 +93,23 @@ def rows_of_frames(frames: Sequence[Any]) -> Rows:
     table = nw.maybe_reset_index(table)
     samples = np.repeat(np.arange(len(frames)), lengths)[present]
     index = [getattr(frame, "index", None) for frame in frames]
-    has_index = table.implementation.is_pandas_like()
+    has_index = opened[0].implementation.is_pandas_like()
     columns = [_prepared(table.get_column(name), samples) for name in table.columns]
     layout = Layout("list", lengths, present, index if has_index else None)
     return Rows(table.with_columns(*columns).to_native(), layout)
+
+
+def _for_scikit_learn(table: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+    """Return a table of Arrow as a frame of pandas, if that is installed.
+
+    scikit-learn reads such tables, but a ColumnTransformer cannot pass columns through.
+    """
+    if not table.implementation.is_pyarrow():
+        return table
+    try:
+        return nw.from_native(table.to_pandas(), eager_only=True)
+    except ImportError:
+        return table
 
 
 def _refuse_doubled(names: Any, i: int) -> None:
