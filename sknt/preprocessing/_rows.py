@@ -110,5 +110,4 @@ def rows_of_arrays(
         return Rows(values[present], Layout("list", lengths, present[within]))
     form = "table" if is_table(X) else "array"
     lengths = np.full(len(values), values.shape[1])
-    index = getattr(X, "index", None) if hasattr(X, "columns") else None
-    return Rows(values[present], Layout(form, lengths, present.ravel(), index))
+    return Rows(values[present], Layout(form, lengths, present.ravel()))

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknt._private import HasMethods, fit_context
 from sknt.data.doubts import warn_if_axes_look_swapped
+from sknt.data.frames import is_frame
 from sknt.data.inputs import SequenceInputMixin
 from sknt.data.reading import readable
 from sknt.data.sequences import as_numpy, is_list_of_sequences, is_table
@@ -287,6 +288,9 @@ class StepwiseTransformer(
         self._check_n_inputs(rows.table.shape[1], reset=reset)
         if not rows.layout.present.any():
             raise ValueError("X has no present step: every step is NaN")
+        if is_frame(read):
+            index = getattr(read, "index", None)
+            rows = rows._replace(layout=rows.layout._replace(index=index))
         return rows
 
 
