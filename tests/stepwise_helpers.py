@@ -18,6 +18,9 @@ VALUES = [[1.0, None, 3.0], [5.0], [None, 7.0], [0.5, 2.5]] * 3
 FLAGS = [[True, False, True], [False], [True, True], [False, False]] * 3
 LABELS = np.arange(12) % 2
 
+FAST = {"backend": "reference", "n_convolutions": 0}
+"""For networks of which only the data matter."""
+
 
 def sequences(make, names=("kind", "a", "flag")):
     """Twelve frames of one to three steps, with text, gaps in numbers, and booleans."""

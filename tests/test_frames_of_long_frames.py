@@ -11,6 +11,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from stepwise_helpers import FAST
 
 from sknt.preprocessing import StepwiseTransformer, from_long_frame, from_nested
 
@@ -47,7 +48,9 @@ def test_a_pipeline_encodes_the_text_of_the_training_data(make):
     long["id"] = [f"{name}{i // 5}" for i, name in enumerate(long["id"])]
     data = from_long_frame(make(long), id="id", time="day", target="ill", as_frames=True)
     columns = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["ward"]))
-    model = make_pipeline(StepwiseTransformer(columns), small_classifier(max_epochs=1))
+    model = make_pipeline(
+        StepwiseTransformer(columns), small_classifier(max_epochs=1, **FAST)
+    )
     scores = cross_val_score(model, data.X, data.y, cv=2, error_score="raise")
     assert np.isfinite(scores).all()
 

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
-from stepwise_helpers import LIBRARIES, every_library
+from stepwise_helpers import FAST, LIBRARIES, every_library
 
 from sknt.preprocessing import NestedToSequence, StepwiseTransformer, from_nested
 
@@ -116,7 +116,9 @@ def whole_model():
         (StandardScaler(), ["pulse", "age"]),
     )
     return make_pipeline(
-        NestedToSequence(), StepwiseTransformer(columns), small_classifier(max_epochs=1)
+        NestedToSequence(),
+        StepwiseTransformer(columns),
+        small_classifier(max_epochs=1, **FAST),
     )
 
 
@@ -124,7 +126,7 @@ def whole_model():
 def test_a_search_over_a_pipeline_of_text_and_static_features(make):
     people = make(COLUMNS)
     name = "stepwisetransformer__transformer__onehotencoder__min_frequency"
-    grid = {name: [None, 4], "ntmsequenceclassifier__memory_size": [4, 5]}
+    grid = {name: [None, 4]}
     search = GridSearchCV(whole_model(), grid, cv=2, error_score="raise")
     search.fit(people, LABELS)
     assert search.predict(people).shape == (N,)

@@ -11,7 +11,7 @@ from helpers import small_classifier
 from numpy.testing import assert_array_equal
 from persistence_helpers import round_trip
 from sklearn.pipeline import make_pipeline
-from stepwise_helpers import LABELS, columns_apart, sequences
+from stepwise_helpers import FAST, LABELS, columns_apart, sequences
 
 from sknt.preprocessing import NestedToSequence, StepwiseTransformer
 
@@ -34,7 +34,7 @@ every_way = pytest.mark.parametrize("keep", KEEP.values(), ids=KEEP)
 @every_way
 def test_a_pipeline_for_frames_is_the_same(tmp_path, keep):
     model = make_pipeline(
-        StepwiseTransformer(columns_apart()), small_classifier(max_epochs=1)
+        StepwiseTransformer(columns_apart()), small_classifier(max_epochs=1, **FAST)
     )
     frames = sequences(pd.DataFrame)
     model.fit(frames, LABELS)

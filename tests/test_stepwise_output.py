@@ -22,7 +22,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 from sklearn.utils import estimator_checks
-from stepwise_helpers import LABELS, by_hand, columns_apart, every_library, sequences
+from stepwise_helpers import FAST, LABELS, by_hand, columns_apart, every_library, sequences
 
 from sknt import pad_sequences, unpad_sequences
 from sknt.preprocessing import StepwiseTransformer
@@ -138,7 +138,7 @@ def test_a_pipeline_hands_frames_on_from_one_transformer_to_the_next():
         StepwiseTransformer(
             ColumnTransformer([("k", OneHotEncoder(), ["kind"])], remainder="passthrough")
         ),
-        small_classifier(max_epochs=1),
+        small_classifier(max_epochs=1, **FAST),
     )
     model[:2].set_output(transform="pandas")
     frames = sequences(pd.DataFrame)

@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from sklearn.feature_selection import SelectKBest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from stepwise_helpers import LABELS, columns_apart, sequences
+from stepwise_helpers import FAST, LABELS, columns_apart, sequences
 
 from sknt import NTMSequenceClassifier
 from sknt.callbacks import LengthCurriculum
@@ -107,7 +107,7 @@ def test_transformers_follow_one_another_with_text_and_static_features():
         NestedToSequence(),
         StepwiseTransformer(columns),
         StepwiseTransformer(),
-        small_classifier(max_epochs=2),
+        small_classifier(max_epochs=2, **FAST),
     ).fit(pairs())
     X, _ = next(pairs())
     assert model.predict(X).shape == (12,)

@@ -8,13 +8,16 @@ from sklearn.utils.validation import validate_data
 
 from sknt.data.arrays import is_list, is_missing, is_table
 from sknt.data.doubts import warn
-from sknt.data.frames import first_frame, is_frame, refuse_text
+from sknt.data.frames import first_frame, is_frame, refuse_text, text_names
 from sknt.data.reading import readable
 
 _ADVICE_FOR_LISTS = (
     "Encode text as numbers, in a pipeline for instance by "
     "StepwiseTransformer(ColumnTransformer([...])) with a OneHotEncoder, or leave the "
     "column out"
+)
+_ADVICE_ON_NAMES = (
+    "Give the columns names that are text, so that a ColumnTransformer can go by them"
 )
 _ADVICE_FOR_TABLES = (
     "Each row of a frame is read as a sequence of numbers. If a row is a step, give a list "
@@ -35,7 +38,7 @@ class SequenceInputMixin:
     _fitted_on_table: bool
     _fixed_width: bool
     _reads_text = False
-    """Whether frames in a list may have columns of text."""
+    """Whether frames in a list, with names that are text, may have columns of text."""
 
     def _validate_table(self, X: Any, *, reset: bool) -> Any:
         """Check a table as scikit-learn does; leave sequences as they are."""
@@ -74,11 +77,12 @@ class SequenceInputMixin:
 
     def _check_text(self, X: Any) -> None:
         """Refuse frames in a list that have columns of text, naming sample and column."""
-        if self._reads_text or not is_list(X):
+        if not is_list(X):
             return
+        advice = _ADVICE_ON_NAMES if self._reads_text else _ADVICE_FOR_LISTS
         for i, frame in enumerate(X):
-            if is_frame(frame):
-                refuse_text(frame, f" of sample {i}", _ADVICE_FOR_LISTS)
+            if is_frame(frame) and not (self._reads_text and text_names(frame)):
+                refuse_text(frame, f" of sample {i}", advice)
 
     def _check_width(self, X: Any) -> None:
         """Refuse an array of another width with more advice than scikit-learn gives."""

@@ -67,11 +67,18 @@ def _in_order(i: int, frame: Any, wanted: Any, frames: Sequence[Any], start: str
     return nw.from_native(frame, eager_only=True).select(wanted).to_native()
 
 
-def rows_of_frames(frames: Sequence[Any]) -> Rows:
+def rows_of_frames(frames: Sequence[Any], text: Sequence[str] | None = None) -> Rows:
     """Return the present steps of frames with the same columns in the same order.
 
     A step is absent if it is missing in every column. Columns of numbers that are missing
     somewhere become floats.
+
+    Parameters
+    ----------
+    frames : list of data frame
+    text : list of str or None
+        Names of the columns that hold text, as far as is known: a column without any value
+        does not say whether it is one.
 
     Raises
     ------
@@ -84,6 +91,7 @@ def rows_of_frames(frames: Sequence[Any]) -> Rows:
     for frame in frames:
         check_frame(frame)
     opened = [nw.from_native(frame, eager_only=True) for frame in frames]
+    _check_libraries(opened)
     lengths = np.array([len(frame) for frame in opened])
     table = _for_scikit_learn(_one_below_the_other(opened))
     missing = [is_missing_in(table.get_column(name)) for name in table.columns]
@@ -94,9 +102,29 @@ def rows_of_frames(frames: Sequence[Any]) -> Rows:
     samples = np.repeat(np.arange(len(frames)), lengths)[present]
     index = [getattr(frame, "index", None) for frame in frames]
     has_index = opened[0].implementation.is_pandas_like()
-    columns = [_prepared(table.get_column(name), samples) for name in table.columns]
+    known = () if text is None else text
+    columns = [
+        _prepared(table.get_column(name), samples, is_text=name in known)
+        for name in table.columns
+    ]
     layout = Layout("list", lengths, present, index if has_index else None)
     return Rows(table.with_columns(*columns).to_native(), layout)
+
+
+def text_columns(table: Any) -> list[str]:
+    """Return the names of the columns of a frame that hold text."""
+    schema = nw.from_native(table, eager_only=True).schema
+    return [name for name, dtype in schema.items() if dtype in TEXT or dtype == nw.Object]
+
+
+def _check_libraries(frames: list[nw.DataFrame[Any]]) -> None:
+    first = frames[0].implementation
+    for i, frame in enumerate(frames):
+        if frame.implementation is not first:
+            raise ValueError(
+                f"sample {i} is a frame of {frame.implementation.name.lower()}, but sample "
+                f"0 one of {first.name.lower()}; give frames of one library"
+            )
 
 
 def _for_scikit_learn(table: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
@@ -162,18 +190,21 @@ def _common_type(name: str, dtypes: list[Any]) -> Any:
     raise ValueError(f"column {name!r} is {found}; give it one type in all samples")
 
 
-def _prepared(column: nw.Series[Any], samples: NDArray[np.int64]) -> nw.Series[Any]:
+def _prepared(
+    column: nw.Series[Any], samples: NDArray[np.int64], *, is_text: bool
+) -> nw.Series[Any]:
     """Return a column as every transformer of scikit-learn reads it."""
-    dtype, name = column.dtype, column.name
-    if dtype == nw.Object:
+    missing, name = is_missing_in(column), column.name
+    if missing.all() and not is_text:
+        return _floats(column)
+    if column.dtype == nw.Unknown:
+        column = column.cast(nw.String)
+    if column.dtype == nw.Object:
         column = _of_one_type(column, samples)
-        dtype = column.dtype
-    missing = is_missing_in(column)
-    if dtype.is_decimal() or (
-        missing.any() and (dtype.is_numeric() or dtype == nw.Boolean)
-    ):
+    dtype, has_gaps = column.dtype, bool(missing.any())
+    if dtype.is_decimal() or (has_gaps and (dtype.is_numeric() or dtype == nw.Boolean)):
         column = _floats(column)
-    elif missing.any() and column.implementation.is_pandas_like():
+    elif has_gaps and column.implementation.is_pandas_like():
         native = column.to_native()
         if not isinstance(dtype, nw.Categorical | nw.Enum):  # NaN for NA and None alike
             native = native.astype(object).where(~missing, np.nan)

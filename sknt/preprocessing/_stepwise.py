@@ -29,6 +29,7 @@ from sknt.preprocessing._rows_of_frames import (
     are_named_frames,
     frames_in_order,
     rows_of_frames,
+    text_columns,
 )
 from sknt.preprocessing._streams import StreamTransformerMixin, first_pair, refuse_stream
 
@@ -284,7 +285,10 @@ class StepwiseTransformer(
             X = frames_in_order(read, names)
         X = self._validate_table(X, reset=reset)
         doubt = warn_if_axes_look_swapped if reset else None
-        rows = rows_of_frames(X) if frames else rows_of_arrays(X, doubt)
+        known = None if reset else getattr(self, "_text_columns", None)
+        rows = rows_of_frames(X, known) if frames else rows_of_arrays(X, doubt)
+        if reset:
+            self._text_columns = text_columns(rows.table) if frames else []
         self._check_n_inputs(rows.table.shape[1], reset=reset)
         if not rows.layout.present.any():
             raise ValueError("X has no present step: every step is NaN")
