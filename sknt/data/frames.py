@@ -44,7 +44,7 @@ def check_frame(frame: Any) -> None:
         )
     if type(frame).__name__ == "RecordBatch":
         raise TypeError("X is a RecordBatch; give pyarrow.Table.from_batches([X])")
-    for name, dtype in zip(column_names(frame), _dtypes(frame), strict=True):
+    for name, dtype in zip(column_names(frame), column_types(frame), strict=True):
         kind = str(dtype).lower()
         objects = np.asarray(frame[name]) if kind == "object" else np.empty(0, object)
         if _DATES.match(kind) or holds_dates(objects):
@@ -66,7 +66,7 @@ def refuse_text(frame: Any, where: str, advice: str) -> None:
     ValueError
         The message has the name of the column.
     """
-    for name, dtype in zip(column_names(frame), _dtypes(frame), strict=True):
+    for name, dtype in zip(column_names(frame), column_types(frame), strict=True):
         if not _TEXT.match(str(dtype).lower()):
             continue
         for value in np.asarray(frame[name]).ravel().tolist():
@@ -149,5 +149,6 @@ def _described(names: list[str] | None) -> str:
     return "columns without names" if names is None else f"the columns {names}"
 
 
-def _dtypes(frame: Any) -> list[Any]:
+def column_types(frame: Any) -> list[Any]:
+    """Return the dtype of each column, of the frame's own library."""
     return list(frame.schema.types if hasattr(frame, "column_names") else frame.dtypes)

@@ -10,7 +10,12 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from sknt.data.frames import check_frame, check_same_columns, text_names
+from sknt.data.frames import (
+    check_frame,
+    check_same_columns,
+    column_types,
+    text_names,
+)
 from sknt.data.sequences import is_list
 from sknt.preprocessing._layouts_columns import is_missing_in, numbers
 from sknt.preprocessing._rows import Layout, Rows
@@ -88,12 +93,11 @@ def rows_of_frames(frames: Sequence[Any], text: Sequence[str] | None = None) -> 
         If a column holds dates or sequences, is infinite, or is of types that do not go
         together.
     """
-    for frame in frames:
-        check_frame(frame)
+    examples = _checked(frames)
     opened = [nw.from_native(frame, eager_only=True) for frame in frames]
     _check_libraries(opened)
     lengths = np.array([len(frame) for frame in opened])
-    table = _for_scikit_learn(_one_below_the_other(opened))
+    table = _for_scikit_learn(_one_below_the_other(opened, examples))
     missing = [is_missing_in(table.get_column(name)) for name in table.columns]
     present = ~np.logical_and.reduce(missing)
     if not present.all():
@@ -146,19 +150,42 @@ def _refuse_doubled(names: Any, i: int) -> None:
         raise ValueError(f"sample {i} has two columns of the name {twice!r}; rename one")
 
 
-def _one_below_the_other(frames: list[nw.DataFrame[Any]]) -> nw.DataFrame[Any]:
+def _checked(frames: Sequence[Any]) -> list[int]:
+    """Check frames, and return one sample for each combination of types that occurs.
+
+    Only columns of objects have to be looked at in every frame. Frames without rows say
+    nothing about types.
+    """
+    seen: set[tuple[Any, ...]] = set()
+    examples: dict[tuple[Any, ...], int] = {}
+    for i, frame in enumerate(frames):
+        types = tuple(column_types(frame))
+        if types not in seen or any(str(own) == "object" for own in types):
+            check_frame(frame)
+            seen.add(types)
+        if types not in examples and len(frame):
+            examples[types] = i
+    return list(examples.values()) or [0]
+
+
+def _one_below_the_other(
+    frames: list[nw.DataFrame[Any]], examples: list[int]
+) -> nw.DataFrame[Any]:
     """Return one frame of the rows of all; columns of different types get a common one."""
     filled = [frame for frame in frames if len(frame)] or frames[:1]
-    schemas = [frame.schema for frame in filled]
+    schemas = {i: frames[i].schema for i in examples}
+    is_pandas = filled[0].implementation.is_pandas_like()
     casts, united = {}, []
-    for name, dtype in schemas[0].items():
-        dtypes = [schema[name] for schema in schemas]
-        if all(own == dtype for own in dtypes) and not _has_categories(filled, name, dtype):
+    natives = [column_types(frames[i].to_native()) for i in examples]
+    for name, own in zip(frames[0].columns, zip(*natives, strict=True), strict=True):
+        dtypes = {i: schema[name] for i, schema in schemas.items()}
+        if len(set(own)) == 1:
             continue
-        if all(isinstance(own, (nw.Categorical, nw.Enum)) for own in dtypes):
+        if all(isinstance(dtype, nw.Categorical | nw.Enum) for dtype in dtypes.values()):
             united.append(name)
-        if not filled[0].implementation.is_pandas_like() or name in united:
-            casts[name] = _common_type(name, dtypes)
+        elif is_pandas:
+            continue  # it finds a common type, objects if there is no other
+        casts[name] = _common_type(name, dtypes)
     if casts:
         columns = [nw.col(name).cast(dtype) for name, dtype in casts.items()]
         filled = [frame.with_columns(columns) for frame in filled]
@@ -166,18 +193,12 @@ def _one_below_the_other(frames: list[nw.DataFrame[Any]]) -> nw.DataFrame[Any]:
     return table.with_columns([nw.col(name).cast(nw.Categorical) for name in united])
 
 
-def _has_categories(frames: list[nw.DataFrame[Any]], name: str, dtype: Any) -> bool:
-    """Return whether samples have other categories than the first, in pandas."""
-    if not frames[0].implementation.is_pandas_like() or dtype != nw.Categorical:
-        return False
-    first = frames[0].get_column(name).to_native().dtype
-    return any(frame.get_column(name).to_native().dtype != first for frame in frames)
-
-
-def _common_type(name: str, dtypes: list[Any]) -> Any:
-    """Return the type to which a column is cast that is of several."""
-    known = {dtype: i for i, dtype in reversed([*enumerate(dtypes)])}
-    known = {dtype: i for dtype, i in known.items() if dtype not in (nw.Unknown,)}
+def _common_type(name: str, dtypes: dict[int, Any]) -> Any:
+    """Return the type to which a column is cast that is of several, by their samples."""
+    known: dict[Any, int] = {}
+    for i, dtype in dtypes.items():
+        if dtype != nw.Unknown:  # that of a column without any value
+            known.setdefault(dtype, i)
     if all(dtype in TEXT for dtype in known):
         return nw.String
     if len(known) == 1:
