@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from stepwise_helpers import FAST
 
-from sknt.preprocessing import StepwiseTransformer, from_long_frame, from_nested
+from sknt.preprocessing import StepwiseTransformer, from_long_frame, from_nested, to_windows
 
 EVENTS = {
     "id": ["b", "a", "b", "a", "c"],
@@ -82,3 +82,14 @@ def test_floats_in_cells_are_read_alike_whatever_holds_them():
     X = from_nested({"a": masked}, padded=False).X
     for own, steps in zip(cells, X, strict=True):
         assert np.isnan(steps[:, 0]).tolist() == (own > 0.5).tolist()
+
+
+def test_windows_are_cut_from_frames_of_numbers_and_refuse_text_by_name():
+    frame = pd.DataFrame(EVENTS).drop(columns="ill").fillna({"pulse": 0})
+    numbers = from_long_frame(frame, id="id", time="day", features="pulse", as_frames=True)
+    arrays = from_long_frame(frame, id="id", time="day", features="pulse")
+    expected = to_windows(arrays, length=1)
+    np.testing.assert_array_equal(to_windows(numbers, length=1).X, expected.X)
+    text = from_long_frame(frame, id="id", time="day", as_frames=True)
+    with pytest.raises(ValueError, match="column 'ward' is not numeric"):
+        to_windows(text, length=1)

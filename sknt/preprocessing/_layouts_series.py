@@ -38,7 +38,7 @@ def read_series(X: Any, y: Any, target: Any) -> Series:
     data = X if isinstance(X, SequenceData) else None
     parts, names = (data.X, data.columns.features) if data else _parts(X)
     several = data is not None or parts is X
-    steps = [np.asarray(part) for part in parts] if data else []
+    steps = [_one_series(part, i)[0] for i, part in enumerate(parts)] if data else []
     if not data:
         steps, names = _alike(_read(parts))
     ids = data.ids if data else np.arange(len(steps))
@@ -86,11 +86,12 @@ def _read(parts: Any) -> list[tuple[NDArray[np.float64], list[str] | None]]:
     """
     read = [_one_series(part, i) for i, part in enumerate(parts)]
     labels = {getattr(part, "name", None) for part in parts}
-    if len(labels) > 1:
-        unnamed = (hasattr(part, "name") for part in parts)
-        pairs = zip(read, unnamed, strict=True)
-        return [(steps, None if drop else own) for (steps, own), drop in pairs]
-    return read
+    if len(labels) == 1:
+        return read
+    return [
+        (steps, None if hasattr(part, "name") else own)
+        for (steps, own), part in zip(read, parts, strict=True)
+    ]
 
 
 def _alike(
