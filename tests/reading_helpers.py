@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers import small_classifier, small_regressor
 
+from sknt import pad_sequences
 from sknt.preprocessing import StepwiseTransformer
 
 nan = np.nan
@@ -25,7 +26,10 @@ def outputs(model, X):
     """What a fitted estimator or transformer makes of X."""
     if hasattr(model, "predict_proba"):
         return model.predict_proba(X)
-    return model.predict(X) if hasattr(model, "predict") else model.transform(X)
+    if hasattr(model, "predict"):
+        return model.predict(X)
+    result = model.transform(X)
+    return pad_sequences(result) if isinstance(result, list) else result
 
 
 def frames(n_steps=4, names=("a", "b"), module="pandas", seed=0):

@@ -148,7 +148,7 @@ def test_ids_and_labels_of_mixed_types_are_refused(role, values, message):
         (pl.Series(["u", "v", "u"], dtype=pl.Categorical), "Categorical; encode"),
         (
             pl.Series(["u", "v", "u"], dtype=pl.Enum(["u", "v"])),
-            ".*; encode categories",
+            ".*; encode text and categories",
         ),
         (pl.Series([dt.date(2020, 1, 1)] * 3), "Date; order rows by it .* days"),
         (pl.Series([dt.time(1)] * 3), "Time; convert"),

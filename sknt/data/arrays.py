@@ -76,11 +76,11 @@ def is_list(X: Any) -> bool:
 def is_list_of_sequences(X: Any) -> bool:
     """Return whether X is a list (or an object array or series) of sequences."""
     if is_list(X):
-        return any(_has_length(item) for item in X)
+        return any(has_length(item) for item in X)
     is_objects = getattr(X, "ndim", None) == 1 and getattr(X, "dtype", None) == np.dtype(
         object
     )
-    return is_objects and any(_has_length(item) for item in X)
+    return is_objects and any(has_length(item) for item in X)
 
 
 def is_table(X: Any) -> bool:
@@ -94,11 +94,12 @@ def is_table(X: Any) -> bool:
     return (
         all(is_list(row) for row in X)
         and len({len(row) for row in X}) == 1
-        and not any(_has_length(value) for row in X for value in row)
+        and not any(has_length(value) for row in X for value in row)
     )
 
 
-def _has_length(item: Any) -> bool:
+def has_length(item: Any) -> bool:
+    """Return whether an item is itself a sequence, and not text."""
     if hasattr(item, "ndim"):  # len() of a zero-dimensional array raises
         return item.ndim > 0
     return hasattr(item, "__len__") and not isinstance(item, str | bytes)

@@ -12,6 +12,7 @@ import numpy as np
 from sknt.data.cells import DATES_ADVICE, holds_dates, holds_sequences
 
 _DATES = re.compile(r"date|time|duration|period")
+_TEXT = re.compile(r"object|str|large_str|categor|enum|dictionary|large_binary|binary")
 _NESTED = re.compile(r"list|large_list|fixed_size_list|array|struct")
 
 
@@ -43,7 +44,7 @@ def check_frame(frame: Any) -> None:
         )
     if type(frame).__name__ == "RecordBatch":
         raise TypeError("X is a RecordBatch; give pyarrow.Table.from_batches([X])")
-    for name, dtype in zip(column_names(frame), _dtypes(frame), strict=True):
+    for name, dtype in zip(column_names(frame), column_types(frame), strict=True):
         kind = str(dtype).lower()
         objects = np.asarray(frame[name]) if kind == "object" else np.empty(0, object)
         if _DATES.match(kind) or holds_dates(objects):
@@ -55,6 +56,32 @@ def check_frame(frame: Any) -> None:
                 f"column {name!r} holds a sequence in each cell ({dtype}); "
                 "sknt.preprocessing.from_nested turns such a frame into sequences"
             )
+
+
+def refuse_text(frame: Any, where: str, advice: str) -> None:
+    """Refuse a frame that has text other than numbers in a column.
+
+    Raises
+    ------
+    ValueError
+        The message has the name of the column.
+    """
+    for name, dtype in zip(column_names(frame), column_types(frame), strict=True):
+        if not _TEXT.match(str(dtype).lower()):
+            continue
+        for value in np.asarray(frame[name]).ravel().tolist():
+            if isinstance(value, str | bytes) and not _is_number(value):
+                raise ValueError(
+                    f"X is not numeric: column {name!r}{where} has {value!r}. {advice}"
+                )
+
+
+def _is_number(text: str | bytes) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_one_level(frame: Any) -> None:
@@ -96,7 +123,7 @@ def check_same_columns(samples: Iterable[Any]) -> None:
     """
     first: Any = None
     for i, sample in enumerate(samples):
-        names = _text_names(sample)
+        names = text_names(sample)
         if i == 0:
             first = names
         elif names != first:
@@ -112,7 +139,8 @@ def first_frame(X: Any) -> Any:
     return sample if is_frame(sample) else None
 
 
-def _text_names(sample: Any) -> list[str] | None:
+def text_names(sample: Any) -> list[str] | None:
+    """Return the names of a frame's columns if all are text, or else None."""
     names = column_names(sample) if is_frame(sample) else []
     return names if names and all(isinstance(name, str) for name in names) else None
 
@@ -121,5 +149,6 @@ def _described(names: list[str] | None) -> str:
     return "columns without names" if names is None else f"the columns {names}"
 
 
-def _dtypes(frame: Any) -> list[Any]:
+def column_types(frame: Any) -> list[Any]:
+    """Return the dtype of each column, of the frame's own library."""
     return list(frame.schema.types if hasattr(frame, "column_names") else frame.dtypes)

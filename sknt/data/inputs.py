@@ -8,8 +8,21 @@ from sklearn.utils.validation import validate_data
 
 from sknt.data.arrays import is_list, is_missing, is_table
 from sknt.data.doubts import warn
-from sknt.data.frames import first_frame
+from sknt.data.frames import first_frame, is_frame, refuse_text, text_names
 from sknt.data.reading import readable
+
+_ADVICE_FOR_LISTS = (
+    "Encode text as numbers, in a pipeline for instance by "
+    "StepwiseTransformer(ColumnTransformer([...])) with a OneHotEncoder, or leave the "
+    "column out"
+)
+_ADVICE_ON_NAMES = (
+    "Give the columns names that are text, so that a ColumnTransformer can go by them"
+)
+_ADVICE_FOR_TABLES = (
+    "Each row of a frame is read as a sequence of numbers. If a row is a step, give a list "
+    "of frames, one for each sequence (sknt.preprocessing.from_long_frame)"
+)
 
 
 class SequenceInputMixin:
@@ -24,6 +37,8 @@ class SequenceInputMixin:
     _n_inputs: int
     _fitted_on_table: bool
     _fixed_width: bool
+    _reads_text = False
+    """Whether frames in a list, with names that are text, may have columns of text."""
 
     def _validate_table(self, X: Any, *, reset: bool, has_targets: bool = False) -> Any:
         """Check a table as scikit-learn does; leave sequences as they are.
@@ -42,7 +57,10 @@ class SequenceInputMixin:
             self._fixed_width = False
         if not table:
             self._check_names(X, reset=reset)
+            self._check_text(X)
             return X
+        if is_frame(X):
+            refuse_text(X, "", _ADVICE_FOR_TABLES)
         if reset:
             return validate_data(self, X, reset=True, ensure_all_finite=False)
         if self._fixed_width and not from_list:
@@ -67,6 +85,15 @@ class SequenceInputMixin:
         elif hasattr(self, "feature_names_in_"):  # scikit-learn warns that X has none
             without = np.empty((1, self.n_features_in_))
             validate_data(self, without, reset=False, skip_check_array=True)
+
+    def _check_text(self, X: Any) -> None:
+        """Refuse frames in a list that have columns of text, naming sample and column."""
+        if not is_list(X):
+            return
+        advice = _ADVICE_ON_NAMES if self._reads_text else _ADVICE_FOR_LISTS
+        for i, frame in enumerate(X):
+            if is_frame(frame) and not (self._reads_text and text_names(frame)):
+                refuse_text(frame, f" of sample {i}", advice)
 
     def _check_width(self, X: Any) -> None:
         """Refuse an array of another width with more advice than scikit-learn gives."""

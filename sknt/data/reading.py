@@ -36,6 +36,8 @@ def readable(X: Any) -> Any:
         check_frame(X)
         check_one_level(X)
         return X
+    if is_list(X) and len(X) and hasattr(X[0], "collect"):
+        check_frame(X[0])  # a lazy frame, which has no length
     if is_list(X) and not is_table(X):
         return X
     try:

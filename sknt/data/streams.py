@@ -80,9 +80,21 @@ def chunks(
                 chunk = next(stream)
         except StopIteration:
             return
-        if not isinstance(chunk, tuple | list) or len(chunk) != 2:
-            raise ValueError(
-                f"the stream gave a {type(chunk).__name__}; it should give a tuple "
-                "(X, y) for each epoch"
-            )
-        yield tuple(chunk)
+        yield check_pair(chunk)
+
+
+def check_pair(chunk: Any) -> Chunk:
+    """Return what a stream gave as a tuple (X, y).
+
+    Raises
+    ------
+    ValueError
+        If it is not a pair.
+    """
+    if not isinstance(chunk, tuple | list) or len(chunk) != 2:
+        raise ValueError(
+            f"the stream gave a {type(chunk).__name__}; it should give a tuple "
+            "(X, y) for each epoch"
+        )
+    X, y = chunk
+    return X, y

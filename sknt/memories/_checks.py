@@ -34,12 +34,6 @@ def _at_most(largest: int) -> str:
     return f"shift_range <= {largest}" if largest else "shift_range=0"
 
 
-def check_choice(option: str, value: Any, known: tuple[str, ...]) -> None:
-    """Refuse a value that is not one of those known."""
-    if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{option}={value!r} is not known; choose from {sorted(known)}")
-
-
 def check_clip(interface_clip: Any) -> None:
     """Refuse anything but a positive number or None."""
     is_number = isinstance(interface_clip, Real) and not isinstance(interface_clip, bool)

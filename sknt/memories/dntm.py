@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sknt import ops
+from sknt.data.choices import check_choice
 from sknt.memories._base import Memory, Trace
 from sknt.memories._checks import (
-    check_choice,
     check_clip,
     check_cost,
     check_count,

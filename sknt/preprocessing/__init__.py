@@ -1,8 +1,9 @@
 """What comes before a model: transformers for sequences, and layouts of other libraries.
 
-``StepwiseTransformer`` and ``ToSequence`` are steps of a pipeline. The functions turn what
-people have (long and nested frames, channels first, one long series) into sequences, and
-back. What makes arrays of sequences, and checks them, is in ``sknt.data``.
+``StepwiseTransformer``, ``NestedToSequence`` and ``ToSequence`` are steps of a pipeline.
+The functions turn what people have (long and nested frames, channels first, one long
+series) into sequences, and back. What makes arrays of sequences, and checks them, is in
+``sknt.data``.
 """
 
 from sknt.preprocessing._layouts_channels import from_channels_first, to_channels_first
@@ -11,11 +12,13 @@ from sknt.preprocessing._layouts_long import from_long_frame
 from sknt.preprocessing._layouts_nested import from_nested
 from sknt.preprocessing._layouts_to_long import to_long_frame
 from sknt.preprocessing._layouts_windows import Windows, to_windows
+from sknt.preprocessing._nested_to_sequence import NestedToSequence
 from sknt.preprocessing._stepwise import StepwiseTransformer
 from sknt.preprocessing._to_sequence import ToSequence
 
 __all__ = [
     "Columns",
+    "NestedToSequence",
     "SequenceData",
     "StepwiseTransformer",
     "ToSequence",

@@ -7,6 +7,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
+from sknt.data.arrays import has_length
 from sknt.data.sequences import is_list
 
 ONLY = ""
@@ -15,9 +16,7 @@ ONLY = ""
 
 def has_steps(cell: Any) -> bool:
     """Return whether a cell holds a series rather than one value."""
-    if isinstance(cell, str | bytes | Mapping):
-        return False
-    return getattr(cell, "ndim", 1) > 0 and hasattr(cell, "__len__")
+    return not isinstance(cell, Mapping) and has_length(cell)
 
 
 def cells_by_column(X: Any) -> dict[str, list[Any]]:

@@ -17,10 +17,16 @@ from numpy.typing import NDArray
 LARGEST_EXACT = 2**53
 """Double precision holds every integer up to here."""
 
+TEXT = ("String", "Categorical", "Enum")
+"""Types of columns of text, by name."""
+
+ENCODE = (
+    "encode text and categories as numbers, for instance with OneHotEncoder, or keep them "
+    "with as_frames=True and encode them in a StepwiseTransformer"
+)
+
 ADVICE = {
-    "String": "encode text as numbers, for instance with OneHotEncoder, or leave it out",
-    "Categorical": "encode categories as numbers, for instance with OneHotEncoder",
-    "Enum": "encode categories as numbers, for instance with OneHotEncoder",
+    **dict.fromkeys(TEXT, ENCODE),
     "Datetime": "order rows by it (time= of from_long_frame), or convert it to seconds",
     "Date": "order rows by it (time= of from_long_frame), or convert it to days",
     "Duration": "convert durations to a number of seconds or days",

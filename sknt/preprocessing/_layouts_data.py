@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sknt.data.sequences import is_missing
+
 
 class Columns(NamedTuple):
     """Where sequences came from: names of columns, for the way back.
@@ -55,12 +57,6 @@ class SequenceData(NamedTuple):
     columns: Columns
 
 
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Refuse a value that is not among the choices."""
-    if not (isinstance(value, str) and value in choices):
-        raise ValueError(f"{name}={value!r} is not known; choose from {choices}")
-
-
 def shown(value: Any) -> str:
     """Return a value as an error names it: 1 rather than np.int64(1)."""
     if isinstance(value, np.datetime64 | np.timedelta64):
@@ -104,3 +100,14 @@ def pad_steps(steps: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[Any]:
     padded = np.full(shape, np.nan, np.float64 if steps.dtype.kind in "iuf" else object)
     padded[np.arange(shape[1]) < lengths[:, np.newaxis]] = steps
     return padded
+
+
+def for_a_frame(values: NDArray[Any]) -> Any:
+    """Return a column that every library reads: missing objects are None."""
+    if values.dtype.kind not in "OSU":
+        return values
+    missing = is_missing(values)
+    return [
+        None if absent else value
+        for value, absent in zip(values.tolist(), missing, strict=True)
+    ]

@@ -6,8 +6,11 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from sknt.data.choices import check_choice
 from sknt.data.sequences import is_missing
 from sknt.preprocessing._layouts_columns import (
+    TEXT,
+    is_missing_in,
     moments,
     numbers,
     open_frame,
@@ -17,13 +20,13 @@ from sknt.preprocessing._layouts_columns import (
 from sknt.preprocessing._layouts_data import (
     Columns,
     SequenceData,
-    check_choice,
     names_of,
     one_or_list,
     pad_steps,
     shown,
     split_steps,
 )
+from sknt.preprocessing._layouts_frames import split_frame
 
 
 def from_long_frame(
@@ -38,6 +41,7 @@ def from_long_frame(
     null_targets: str = "raise",
     empty_rows: str = "raise",
     padded: bool = True,
+    as_frames: bool = False,
 ) -> SequenceData:
     """Turn a data frame with one row for each step into sequences.
 
@@ -75,6 +79,9 @@ def from_long_frame(
     padded : bool, default=True
         Whether X, and y with a target for each step, are arrays with NaN after the end of
         shorter sequences. Otherwise they are lists of arrays.
+    as_frames : bool, default=False
+        Whether X is a list of data frames instead, whose columns are as in `frame`. Only
+        these may have features of text, for a ``StepwiseTransformer`` to encode.
 
     Returns
     -------
@@ -138,14 +145,15 @@ def from_long_frame(
 
     codes, ids = _groups([opened.get_column(name) for name in names_of(id)])
     when, zone = (None, None) if time is None else moments(opened.get_column(time))
-    steps = np.column_stack([numbers(opened.get_column(name)) for name in names])
+    features_of = [opened.get_column(name) for name in names]
+    steps: Any = _frame(features_of) if as_frames else _numbers(features_of)
     if empty_rows == "raise":
-        _refuse_empty(steps, codes, ids)
+        _refuse_empty(features_of, codes, ids)
     rows = _order(codes, when)
     if when is not None and duplicates != "keep":
         rows = _without_duplicates(rows, codes, when, ids, time, duplicates)
     lengths = np.bincount(codes[rows])
-    lay_out = pad_steps if padded else split_steps
+    lay_out = pad_steps if padded and not as_frames else split_steps
     y: Any = None
     if target is not None:
         y = _targets(opened, target, null_targets)[rows]
@@ -155,7 +163,8 @@ def from_long_frame(
             y = lay_out(y, lengths)
     times = None if when is None else split_steps(when[rows], lengths)
     columns = Columns(names, id, time, target, target_per, zone)
-    return SequenceData(lay_out(steps[rows], lengths), y, ids, times, columns)
+    X = split_frame(steps[rows], lengths) if as_frames else lay_out(steps[rows], lengths)
+    return SequenceData(X, y, ids, times, columns)
 
 
 def _others(frame: nw.DataFrame[Any], roles: list[str]) -> list[str]:
@@ -216,10 +225,22 @@ def _without_duplicates(
     return rows[np.r_[True, keep] if duplicates == "first" else np.r_[keep, True]]
 
 
+def _numbers(columns: list[nw.Series[Any]]) -> NDArray[np.float64]:
+    return np.column_stack([numbers(column) for column in columns])
+
+
+def _frame(columns: list[nw.Series[Any]]) -> nw.DataFrame[Any]:
+    """Return columns as a frame; those of neither numbers nor text are refused."""
+    for column in columns:
+        if type(column.dtype).__name__ not in TEXT:
+            numbers(column)  # refuses it, with advice
+    return columns[0].to_frame().with_columns(columns[1:])
+
+
 def _refuse_empty(
-    steps: NDArray[np.float64], codes: NDArray[np.int64], ids: NDArray[Any]
+    columns: list[nw.Series[Any]], codes: NDArray[np.int64], ids: NDArray[Any]
 ) -> None:
-    empty = np.isnan(steps).all(axis=1)
+    empty = np.logical_and.reduce([is_missing_in(column) for column in columns])
     if empty.any():
         row = int(empty.argmax())
         raise ValueError(

@@ -2,21 +2,24 @@
 
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from sknt.data.choices import check_choice
 from sknt.preprocessing._layouts_cells import cells_by_column, has_steps
 from sknt.preprocessing._layouts_columns import values_of_one_type
 from sknt.preprocessing._layouts_data import (
     Columns,
     SequenceData,
-    check_choice,
     is_null,
     names_of,
     pad_steps,
     split_steps,
 )
-from sknt.preprocessing._layouts_steps import steps_of
+from sknt.preprocessing._layouts_frames import frame_of, split_frame
+from sknt.preprocessing._layouts_steps import Steps, steps_of
+from sknt.preprocessing._layouts_text import text_or_steps_of
 
 
 def from_nested(
@@ -28,6 +31,7 @@ def from_nested(
     target_per: str = "sequence",
     scalars: str = "raise",
     padded: bool = True,
+    as_frames: bool | str = False,
 ) -> SequenceData:
     """Turn nested data, in which one cell holds a whole series, into sequences.
 
@@ -57,11 +61,16 @@ def from_nested(
     target_per : {"sequence", "step"}, default="sequence"
         Which of the two.
     scalars : {"raise", "repeat"}, default="raise"
-        What to do with a feature that is a number rather than a series. "repeat" gives it
-        to each step, as models take what does not change in a sequence, such as an age.
+        What to do with a feature that is one value rather than a series. "repeat" gives it
+        to each step, as models take what does not change in a sequence, such as an age. A
+        step that all series lack stays without it, absent.
     padded : bool, default=True
         Whether X is an array with NaN after the end of shorter sequences. Otherwise it is
         a list of arrays.
+    as_frames : bool or {"pandas", "polars", "pyarrow"}, default=False
+        Whether X is a list of data frames instead, of the library that is named; True
+        stands for that of X, or else pandas. Only frames may have features of text, for a
+        ``StepwiseTransformer`` to encode.
 
     Returns
     -------
@@ -77,6 +86,10 @@ def from_nested(
         If the features of a sequence are not of one length or do not have one index, a
         cell is missing, empty or not numeric, or the samples differ in their columns.
         The error names the sample, counted from 0, and the column.
+
+    See Also
+    --------
+    NestedToSequence : The same as a step of a pipeline.
 
     Examples
     --------
@@ -95,6 +108,8 @@ def from_nested(
     """
     check_choice("target_per", target_per, ("sequence", "step"))
     check_choice("scalars", scalars, ("raise", "repeat"))
+    if not isinstance(as_frames, bool):
+        check_choice("as_frames", as_frames, ("pandas", "polars", "pyarrow"))
     columns = cells_by_column(X)
     roles = [name for name in (id, target) if name is not None]
     others = [name for name in columns if name not in roles]
@@ -107,20 +122,53 @@ def from_nested(
     n_samples = len(columns[wanted[0]])
     if not n_samples:
         raise ValueError("X has no rows")
-    parts = {name: steps_of(columns[name], name, scalars) for name in wanted}
-    lengths = _common_lengths({name: part.lengths for name, part in parts.items()})
+    parts = {
+        name: text_or_steps_of(columns[name], name, scalars)
+        if as_frames
+        else [steps_of(columns[name], name, scalars)]
+        for name in wanted
+    }
+    lengths = _common_lengths({name: own[0].lengths for name, own in parts.items()})
     _refuse_other_index({name: columns[name] for name in wanted}, n_samples)
-    steps = np.column_stack([part.repeated(lengths) for part in parts.values()])
-    names = [name for part in parts.values() for name in part.names]
+    features_of = [part for own in parts.values() for part in own]
+    absent = _absent(features_of)
+    steps = [part.repeated(lengths, absent) for part in features_of]
+    names = [name for part in features_of for name in part.names]
     ids = np.arange(n_samples) if id is None else _values(columns[id], id)
-    lay_out = pad_steps if padded else split_steps
+    lay_out = pad_steps if padded and not as_frames else split_steps
     y: Any = None
     if target is not None and target_per == "sequence":
         y = _values(columns[target], target)
     elif target is not None:
         y = lay_out(_targets_of_steps(columns[target], lengths, target), lengths)
     kept = Columns(names, id, None, target, target_per)
-    return SequenceData(lay_out(steps, lengths), y, ids, None, kept)
+    if as_frames:
+        values = [feature for own in steps for feature in own.T]
+        backend = _library_of(X) if as_frames is True else as_frames
+        frame = frame_of(_named(names, values), backend)
+        sequences: Any = split_frame(frame, lengths)
+    else:
+        sequences = lay_out(np.column_stack(steps), lengths)
+    return SequenceData(sequences, y, ids, None, kept)
+
+
+def _library_of(X: Any) -> Any:
+    if not nw.dependencies.is_into_dataframe(X):
+        return "pandas"
+    return nw.from_native(X, eager_only=True).implementation
+
+
+def _absent(parts: list[Steps]) -> NDArray[np.bool_]:
+    """Return which steps all series lack."""
+    series = [part.values for part in parts if part.lengths is not None]
+    return np.logical_and.reduce([(own != own).all(axis=1) for own in series])
+
+
+def _named(names: list[str], values: list[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"two features would have the name {twice[0]!r}; rename one")
+    return dict(zip(names, values, strict=True))
 
 
 def _common_lengths(
@@ -152,6 +200,13 @@ def _common_lengths(
 
 def _refuse_other_index(columns: dict[str, list[Any]], n_samples: int) -> None:
     """Refuse series of pandas whose steps are not those of the sample's other series."""
+    columns = {
+        name: cells
+        for name, cells in columns.items()
+        if any(hasattr(cell, "index") and hasattr(cell, "iloc") for cell in cells)
+    }
+    if len(columns) < 2:
+        return
     for sample in range(n_samples):
         indexed = [
             (name, cells[sample].index)

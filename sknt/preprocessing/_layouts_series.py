@@ -38,9 +38,9 @@ def read_series(X: Any, y: Any, target: Any) -> Series:
     data = X if isinstance(X, SequenceData) else None
     parts, names = (data.X, data.columns.features) if data else _parts(X)
     several = data is not None or parts is X
-    steps = [np.asarray(part) for part in parts] if data else []
+    steps = [_one_series(part, i)[0] for i, part in enumerate(parts)] if data else []
     if not data:
-        steps, names = _alike([_one_series(part, i) for i, part in enumerate(parts)])
+        steps, names = _alike(_read(parts))
     ids = data.ids if data else np.arange(len(steps))
     targets, per_series = None, False
     if target is not None:
@@ -78,6 +78,22 @@ def _parts(X: Any) -> tuple[Any, None]:
     return (X if several else [X]), None
 
 
+def _read(parts: Any) -> list[tuple[NDArray[np.float64], list[str] | None]]:
+    """Return the steps and the names of features of each series.
+
+    The name of a series of pandas or polars is that of its feature, unless there are
+    several of different names, which then tell the series apart.
+    """
+    read = [_one_series(part, i) for i, part in enumerate(parts)]
+    labels = {getattr(part, "name", None) for part in parts}
+    if len(labels) == 1:
+        return read
+    return [
+        (steps, None if hasattr(part, "name") else own)
+        for (steps, own), part in zip(read, parts, strict=True)
+    ]
+
+
 def _alike(
     read: list[tuple[NDArray[np.float64], list[str] | None]],
 ) -> tuple[list[NDArray[np.float64]], list[str] | None]:
@@ -94,7 +110,10 @@ def _alike(
 
 def _one_series(part: Any, i: int) -> tuple[NDArray[np.float64], list[str] | None]:
     _refuse_disorder(part, i)
-    opened = nw.from_native(part, eager_only=True, pass_through=True)
+    opened = nw.from_native(part, eager_only=True, allow_series=True, pass_through=True)
+    if isinstance(opened, nw.Series):
+        has_name = isinstance(opened.name, str) and opened.name != ""
+        return numbers(opened)[:, np.newaxis], [opened.name] if has_name else None
     if isinstance(opened, nw.DataFrame):
         frame = open_frame(part)
         columns = [numbers(frame.get_column(name)) for name in frame.columns]

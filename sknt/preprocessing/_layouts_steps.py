@@ -24,19 +24,24 @@ class Steps(NamedTuple):
     names : list of str
         Of the features that it holds.
     values : ndarray of shape (n_steps, n_features), or (n_samples, 1) for scalars
+        Objects if they are text.
     lengths : ndarray of shape (n_samples,) or None
         Number of steps of each sample; None for scalars.
     """
 
     names: list[str]
-    values: NDArray[np.float64]
+    values: NDArray[Any]
     lengths: NDArray[np.int64] | None
 
-    def repeated(self, lengths: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the values at each step, scalars repeated."""
-        return (
-            np.repeat(self.values, lengths, axis=0) if self.lengths is None else self.values
-        )
+    def repeated(
+        self, lengths: NDArray[np.int64], absent: NDArray[np.bool_]
+    ) -> NDArray[Any]:
+        """Return the values at each step; scalars are repeated but at absent steps."""
+        if self.lengths is not None:
+            return self.values
+        values = np.repeat(self.values, lengths, axis=0)
+        values[absent] = np.nan
+        return values
 
 
 def steps_of(cells: list[Any], name: str, scalars: str) -> Steps:
@@ -49,7 +54,12 @@ def steps_of(cells: list[Any], name: str, scalars: str) -> Steps:
         first; or holds one value unless `scalars` is "repeat".
     """
     where = f"column {name!r}" if name else "X"
-    keys = _keys(cells)
+    cells = [_plain(cell) for cell in cells]
+    if all(_is_simple(cell) for cell in cells):  # nothing to check, and faster
+        lengths = np.array([len(cell) for cell in cells])
+        values = np.concatenate(cells).astype(np.float64)[:, np.newaxis]
+        return Steps([name or "feature_0"], values, lengths)
+    keys = keys_of(cells)
     arrays: list[NDArray[np.float64]] = []
     for sample, cell in enumerate(cells):
         here = f"sample {sample} of {where}"
@@ -85,10 +95,26 @@ def steps_of(cells: list[Any], name: str, scalars: str) -> Steps:
     return Steps(names, values, lengths)
 
 
-def _keys(cells: list[Any]) -> list[str]:
+def _plain(cell: Any) -> Any:
+    """Return a series of numbers of pandas as an array, which is faster to look at."""
+    if isinstance(cell, np.ndarray) or not hasattr(cell, "to_numpy"):
+        return cell
+    dtype = getattr(cell, "dtype", None)
+    is_numeric = isinstance(dtype, np.dtype) and dtype.kind in "biuf"
+    return cell.to_numpy() if is_numeric else cell
+
+
+def _is_simple(cell: Any) -> bool:
+    """Return whether a cell is an array of floats, one for each step."""
+    return type(cell) is np.ndarray and cell.ndim == 1 and cell.dtype.kind == "f"
+
+
+def keys_of(cells: list[Any]) -> list[str]:
     """Return all keys of steps that are records, in order; none if they are not."""
     keys: dict[str, None] = {}
     for cell in cells:
+        if isinstance(cell, np.ndarray) and cell.dtype != object:
+            continue
         if is_frame(cell):
             keys |= dict.fromkeys(nw.from_native(cell).columns)
         elif has_steps(cell) and len(cell) and isinstance(_first(cell), Mapping):

@@ -6,17 +6,17 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from sknt.data.choices import check_choice
 from sknt.data.sequences import (
     as_labels,
     as_numpy,
     is_list_of_sequences,
-    is_missing,
     padded_steps,
 )
 from sknt.preprocessing._layouts_data import (
     Columns,
     SequenceData,
-    check_choice,
+    for_a_frame,
     names_of,
     one_or_list,
 )
@@ -221,7 +221,7 @@ def _targets_of_rows(
 
 
 def _frame(found: dict[str, NDArray[Any]], columns: Columns, backend: Any) -> Any:
-    data = {name: _for_a_frame(values) for name, values in found.items()}
+    data = {name: for_a_frame(values) for name, values in found.items()}
     frame = nw.from_dict(data, backend=backend)
     if columns.time_zone is not None and columns.time in data:
         when = nw.col(columns.time).dt.replace_time_zone("UTC")
@@ -233,14 +233,3 @@ def _frame(found: dict[str, NDArray[Any]], columns: Columns, backend: Any) -> An
             for name in floats
         )
     return frame.to_native()
-
-
-def _for_a_frame(values: NDArray[Any]) -> Any:
-    """Return a column that every library reads: missing objects are None."""
-    if values.dtype.kind not in "OSU":
-        return values
-    missing = is_missing(values)
-    return [
-        None if absent else value
-        for value, absent in zip(values.tolist(), missing, strict=True)
-    ]

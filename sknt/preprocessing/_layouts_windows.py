@@ -6,8 +6,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from sknt.data.choices import check_choice
 from sknt.data.sequences import is_list
-from sknt.preprocessing._layouts_data import check_choice, shown
+from sknt.preprocessing._layouts_data import shown
 from sknt.preprocessing._layouts_series import is_count, read_series
 
 

@@ -5,16 +5,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknt._private import Interval, fit_context
 from sknt.data.reading import readable
 from sknt.data.sequences import as_numpy
+from sknt.data.streams import is_stream
+from sknt.preprocessing._streams import StreamTransformerMixin, first_pair, refuse_stream
 
 
-class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class ToSequence(CallbackSupportMixin, StreamTransformerMixin, BaseEstimator):
     """Turn rows of a table into sequences: (n, T·C) into (n, T, C).
 
     The first step of a pipeline inside a meta-estimator of scikit-learn that insists on
@@ -59,7 +61,8 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_timesteps * n_features)
+        X : array-like of shape (n_samples, n_timesteps * n_features), or stream
+            Of a stream of pairs (X, y), the first is taken.
         y : None
             Ignored.
 
@@ -72,6 +75,8 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ValueError
             If the number of columns is not a multiple of `n_features`.
         """
+        if is_stream(X):
+            (X, y), _ = first_pair(X, y)
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X = validate_data(
@@ -93,6 +98,7 @@ class ToSequence(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         X_new : ndarray of shape (n_samples, n_timesteps, n_features)
         """
         check_is_fitted(self)
+        refuse_stream(X)
         X = validate_data(
             self, readable(X), reset=False, dtype=np.float64, ensure_all_finite="allow-nan"
         )
