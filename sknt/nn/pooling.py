@@ -17,7 +17,7 @@ def step_mask(lengths: Tensor, n_timesteps: int) -> Tensor:
 
 def at_last_steps(outputs: Tensor, lengths: Tensor) -> Tensor:
     """Return the outputs at each sequence's last step, of shape (batch, n_outputs)."""
-    return outputs[torch.arange(len(outputs)), lengths - 1]
+    return outputs[torch.arange(outputs.shape[0]), lengths - 1]
 
 
 def to_patches(x: Tensor, lengths: Tensor, size: int) -> tuple[Tensor, Tensor]:
