@@ -71,10 +71,12 @@ def export_onnx(estimator: Any, path: str | os.PathLike[str]) -> None:
             program,
             dynamo=True,
             verbose=False,
+            optimize=False,
             output_names=["probabilities" if classifies else "values"],
             custom_translation_table=translations,
         )
-    assert converted is not None
+        assert converted is not None
+        _simplify(converted.model)
     converted.model.metadata_props.update(_metadata(estimator))
     content = converted.model_proto.SerializeToString()
     write_atomically(os.fspath(path), [content])
@@ -111,6 +113,19 @@ def _translations() -> dict[Any, Any]:
         torch.ops.aten.sort.stable: stable_sort,
         torch.ops.aten.cumprod.default: product_so_far,
     }
+
+
+def _simplify(model: Any) -> None:
+    """Insert the bodies of functions and fold constants.
+
+    The exporter's own optimisation does so, too, but goes on to leave out additions of less
+    than about 1e-8: it takes them for 0, also where they are to prevent a division by it.
+    """
+    from onnxscript import optimizer
+
+    optimizer.inline(model)
+    optimizer.fold_constants(model)
+    optimizer.remove_unused_nodes(model)
 
 
 def _metadata(estimator: Any) -> dict[str, str]:
