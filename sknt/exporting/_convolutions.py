@@ -27,6 +27,8 @@ class Convolutions(nn.Module):
     regression : ConvolutionalRidge
     """
 
+    factor: Tensor
+
     def __init__(self, regression: Any):
         super().__init__()
         bank = regression.convolutions
@@ -34,12 +36,13 @@ class Convolutions(nn.Module):
             Bank(scale, bank) for scale, bank in zip(bank._scales, bank._banks, strict=True)
         )
         self.regressions = nn.ModuleList(map(Linear, regression._regressions))
-        self.factor = float(regression.factor)
+        factor = torch.tensor(regression.factor, dtype=torch.float64)
+        self.register_buffer("factor", factor)
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Return the outputs for packed sequences of float64, (batch, n_outputs)."""
-        differences = torch.cat([values[:, :1] * 0, values[:, 1:] - values[:, :-1]], 1)
-        both = (values, differences)
+        before = torch.cat([values[:, :1], values], 1)[:, :-1]
+        both = (values, values - before)
         features = [
             part
             for bank, series in zip(self.banks, both, strict=True)
@@ -56,15 +59,19 @@ class Bank(nn.Module):
     scale: Tensor
     powers: Tensor
     units: Tensor
+    limit: Tensor
+    largest: Tensor
 
     def __init__(self, scale: NDArray[np.float64], bank: Any):
         super().__init__()
         exponents = np.arange(LOWEST, HIGHEST)
-        largest = exponents[0] + np.arange(len(exponents) + 1)
-        units = np.ldexp(1.0, (BITS - largest).clip(max=1000))
+        units = np.ldexp(1.0, (BITS - np.arange(LOWEST, HIGHEST + 1)).clip(max=1000))
         self.register_buffer("scale", torch.tensor(scale))
         self.register_buffer("powers", torch.tensor(np.ldexp(1.0, exponents)))
         self.register_buffer("units", torch.tensor(units))
+        # Numbers beside tensors would be in single precision in ONNX.
+        self.register_buffer("limit", torch.tensor(LIMIT, dtype=torch.float64))
+        self.register_buffer("largest", torch.tensor(LARGEST, dtype=torch.float64))
         self.dilated = nn.ModuleList(
             Dilated(bank, d, len(scale)) for d in range(len(bank.dilations))
         )
@@ -72,7 +79,7 @@ class Bank(nn.Module):
     def forward(self, series: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return shares and means, as RandomConvolutions does."""
         present = step_mask(lengths, series.shape[1])
-        scaled = (series / self.scale).clamp(-LIMIT, LIMIT)
+        scaled = (series / self.scale).clamp(-self.limit, self.limit)
         scaled = torch.where(present, scaled, 0)
         largest = scaled.abs().amax((1, 2))
         # As frexp has it, which not all runtimes have: the first power above the largest.
@@ -81,7 +88,7 @@ class Bank(nn.Module):
         found = [dilated(whole, present, units) for dilated in self.dilated]
         counts, sums = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
         n_steps = lengths[:, None].double()
-        return counts / n_steps, (sums / units[:, None] / n_steps).clamp(max=LARGEST)
+        return counts / n_steps, (sums / units[:, None] / n_steps).clamp(max=self.largest)
 
 
 class Dilated(nn.Module):

@@ -1,18 +1,15 @@
 """An estimator as an ONNX file."""
 
 import json
-import logging
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from sklearn.base import is_classifier
+from torch.export import ExportedProgram
 
 from sknt._version import __version__
-from sknt.exporting._program import export_program
+from sknt.exporting._program import export_program, quiet
 from sknt.persistence._writing import write_atomically
 
 
@@ -63,10 +60,17 @@ def export_onnx(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> model.fit(X, y)  # doctest: +SKIP
     >>> sknt.export_onnx(model, "model.onnx")  # doctest: +SKIP
     """
-    translations = _translations()
-    program = export_program(estimator)
+    own = find_translations()  # first, since packages may be missing
+    content = to_onnx(export_program(estimator), estimator, own)
+    write_atomically(os.fspath(path), [content])
+
+
+def to_onnx(
+    program: ExportedProgram, estimator: Any, translations: dict[Any, Any]
+) -> bytes:
+    """Return the ONNX file of an exported estimator."""
     classifies = is_classifier(estimator)
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         converted = torch.onnx.export(
             program,
             dynamo=True,
@@ -78,11 +82,10 @@ def export_onnx(estimator: Any, path: str | os.PathLike[str]) -> None:
         assert converted is not None
         _simplify(converted.model)
     converted.model.metadata_props.update(_metadata(estimator))
-    content = converted.model_proto.SerializeToString()
-    write_atomically(os.fspath(path), [content])
+    return converted.model_proto.SerializeToString()
 
 
-def _translations() -> dict[Any, Any]:
+def find_translations() -> dict[Any, Any]:
     """Return ONNX for operators that torch's exporter lacks, by operator."""
     try:
         import onnx  # noqa: F401
@@ -137,18 +140,3 @@ def _metadata(estimator: Any) -> dict[str, str]:
     if hasattr(estimator, "feature_names_in_"):
         told["feature_names"] = json.dumps(estimator.feature_names_in_.tolist())
     return told
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep torch's exporter from speaking of its own parts."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
-            yield
-    finally:
-        logger.setLevel(level)

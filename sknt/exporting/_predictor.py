@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from sknt.exporting._convolutions import Convolutions
 from sknt.nn.checks import refuse_lengths
 from sknt.nn.pooling import at_last_steps, step_mask
-from sknt.training.blending import blended
 from sknt.training.prediction import first_of
 
 
@@ -27,29 +26,34 @@ class Predictor(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    share: Tensor
+    fill: Tensor
 
     def __init__(self, estimator: Any):
         super().__init__()
         for name, values in zip(("mean", "scale"), estimator._scaling, strict=True):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float64))
-        self.share = float(estimator.network_share_)
+        share = float(estimator.network_share_)
         self.network = None
-        if self.share > 0:
+        if share > 0:
             network = copy.deepcopy(estimator.net_.module_).to("cpu", torch.float32)
             self.network = network.requires_grad_(False)
         self.convolutions = None
-        if self.share < 1:
+        if share < 1:
             self.convolutions = Convolutions(estimator.convolutions_)
         self.per_step = estimator.net_.per_step
-        self.fill = torch.nan
+        fill = torch.nan
         self.output: nn.Module
         if not is_classifier(estimator):
-            self.fill = float(estimator.missing_target)
+            fill = float(estimator.missing_target)
             self.output = Units(estimator)
         elif estimator._multilabel:
             self.output = nn.Sigmoid()
         else:
             self.output = nn.Softmax(-1)
+        # Numbers beside tensors would be in single precision in ONNX.
+        self.register_buffer("share", torch.tensor(share, dtype=torch.float64))
+        self.register_buffer("fill", torch.tensor(fill, dtype=torch.float64))
         self.eval()
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
@@ -91,7 +95,8 @@ class Predictor(nn.Module):
             outputs = at_last_steps(outputs, lengths)
         if self.convolutions is None:
             return outputs
-        return blended(self.convolutions(values, lengths), outputs, self.share)
+        convolved = self.convolutions(values, lengths)
+        return convolved + self.share * (outputs - convolved)
 
 
 class Units(nn.Module):

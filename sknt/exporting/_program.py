@@ -1,5 +1,9 @@
 """An estimator as a program of torch, with any number of sequences and of steps."""
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -68,7 +72,7 @@ def export_program(estimator: Any) -> ExportedProgram:
     lengths = torch.tensor([n_steps, n_steps - 1])
     batch, steps = Dim("batch"), Dim("steps")
     shapes = {"x": {0: batch, 1: steps}, "lengths": {0: batch}}
-    with torch.no_grad():
+    with quiet(), torch.no_grad():
         return torch.export.export(predictor, (x, lengths), dynamic_shapes=shapes)
 
 
@@ -89,3 +93,18 @@ def check_exportable(estimator: Any) -> None:
         f"estimator is a {kind}; only NTMSequenceClassifier and NTMSequenceRegressor can be "
         f"exported: {advice}"
     )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep torch's exporters from speaking of its own parts."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        logger.setLevel(level)

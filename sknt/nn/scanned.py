@@ -5,6 +5,7 @@ records must not depend on how long the sequences of the example are, nor branch
 lengths. All sequences take all steps, and the state of one that has ended stays as it was.
 """
 
+import warnings
 from typing import Any
 
 import torch
@@ -62,7 +63,10 @@ def scan_steps(
     # A scan takes and returns neither views nor tensors of its own arguments.
     first = [p.clone(memory_format=torch.contiguous_format) for p in _parts(state)]
     steps = [inputs.transpose(0, 1), present.squeeze(-1).T]
-    last, kept = scan(step, first, [part.contiguous() for part in steps])
+    with warnings.catch_warnings():
+        # Of torch's own look at the learned first state, which is no leaf.
+        warnings.filterwarnings("ignore", "The .grad attribute of a Tensor", UserWarning)
+        last, kept = scan(step, first, [part.contiguous() for part in steps])
 
     def lay_out(part: Tensor) -> Tensor:
         part = part.transpose(0, 1)
