@@ -55,9 +55,8 @@ def test_a_network_is_exported_for_any_number_of_sequences_and_steps(
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_states_and_traces_are_those_of_the_ordinary_path(torch_seed):
-    network = SequenceNetwork(N_INPUTS, 2, **SIZES).double()
+    network = SequenceNetwork(N_INPUTS, 2, **SIZES).double().requires_grad_(False)
     x, options = make_inputs(), {"return_states": "heads"}
     program = torch.export.export(network, (x, LENGTHS), options)
     network.backend = "reference"
@@ -65,9 +64,9 @@ def test_states_and_traces_are_those_of_the_ordinary_path(torch_seed):
     assert_same_results(program.module(), network, x, lengths, **options)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_lengths_that_cannot_be_checked_give_nan(torch_seed):
     network = SequenceNetwork(N_INPUTS, 2, memory=None, hidden_size=4).double()
-    network.requires_grad_(False)
     x = make_inputs()
     program = torch.export.export(network, (x, LENGTHS))
     outputs, _ = program.module()(x, torch.tensor([0, 7, 6, -1]))

@@ -9,6 +9,7 @@ import torch
 from export_helpers import (
     N_FEATURES,
     Program,
+    as_X,
     assert_predicts_as,
     export,
     fitted,
@@ -80,8 +81,9 @@ def test_the_regression_on_convolutions_is_exported_with_its_share(share, monkey
     exact = {"rtol": 1e-12, "atol": 1e-12} if share == 0 else {}
     assert_predicts_as(onnx, model, **exact)
     assert_predicts_as(Program(program), model, **exact)
-    # An amplitude far from that in training, for which the features have units of their own.
+    # Far from the amplitude in training: the features have units of their own.
     x, lengths = make_sequences(4, 8)
     for factor in (0, 1e-6, 1e6):
-        expected = predictions(model, [s[:n] * factor for s, n in zip(x, lengths)])
-        np.testing.assert_allclose(onnx(factor * x, lengths), expected, atol=1e-5)
+        scaled = (factor * x).astype(np.float32)
+        expected = predictions(model, as_X(scaled, lengths))
+        np.testing.assert_allclose(onnx(scaled, lengths), expected, atol=1e-5)

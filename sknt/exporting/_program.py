@@ -90,8 +90,8 @@ def check_exportable(estimator: Any) -> None:
     elif hasattr(estimator, "estimator"):
         advice = "export the fitted estimator in it, such as best_estimator_"
     raise TypeError(
-        f"estimator is a {kind}; only NTMSequenceClassifier and NTMSequenceRegressor can be "
-        f"exported: {advice}"
+        f"estimator is a {kind}; only NTMSequenceClassifier and NTMSequenceRegressor can "
+        f"be exported: {advice}"
     )
 
 

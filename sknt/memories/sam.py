@@ -251,7 +251,7 @@ class SAMMemory(Memory):
     ) -> tuple[Tensor, Tensor]:
         """Return the write heads' rows, and ``α (γ wᴿ_{t-1} + (1 - γ) 1_LRA)`` there."""
         owners = [head % self.n_read_heads for head in range(self.n_write_heads)]
-        # Selected one by one: an index would be a constant in the step, which no scan takes.
+        # One by one: an index would be a constant in the step, which no scan takes.
         read_rows, read_weights = (
             torch.stack([part[:, owner] for owner in owners], dim=1)
             for part in (state.read_rows, state.read_weights)

@@ -46,7 +46,9 @@ def scan_steps(
     def seen(after: Any) -> Any:
         return cell.slim(after) if traces == "heads" else after
 
-    def step(before: list[Tensor], given: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def step(
+        before: list[Tensor], given: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         is_running = given[1]
 
         def keep_if_ended(new: Tensor, old: Tensor) -> Tensor:
@@ -57,11 +59,13 @@ def scan_steps(
         kept = [features]
         if traces is not None:
             kept += [*_parts(seen(after)), *_parts(interface)]
-        after = [*map(keep_if_ended, _parts(after), before)]
-        return after, [part.clone() for part in kept]
+        carried = [*map(keep_if_ended, _parts(after), before)]
+        carried = carried or [before[0].clone()]
+        return carried, [part.clone() for part in kept]
 
     # A scan takes and returns neither views nor tensors of its own arguments.
     first = [p.clone(memory_format=torch.contiguous_format) for p in _parts(state)]
+    first = first or [x.new_zeros(1)]  # something has to be carried, even by no state
     steps = [inputs.transpose(0, 1), present.squeeze(-1).T]
     with warnings.catch_warnings():
         # Of torch's own look at the learned first state, which is no leaf.
