@@ -131,6 +131,11 @@ class Dilated(nn.Module):
 class Linear(nn.Module):
     """A ridge regression, within the range of the features that it was fitted to."""
 
+    coefficients: Tensor
+    intercept: Tensor
+    lowest: Tensor
+    highest: Tensor
+
     def __init__(self, ridge: Any):
         super().__init__()
         for name, values in ridge._asdict().items():

@@ -81,6 +81,8 @@ def to_onnx(
         )
         assert converted is not None
         _simplify(converted.model)
+        batch, steps, _ = converted.model.graph.inputs[0].shape
+        converted.rename_axes({batch: "batch", steps: "steps"})
     converted.model.metadata_props.update(_metadata(estimator))
     return converted.model_proto.SerializeToString()
 
@@ -89,11 +91,13 @@ def find_translations() -> dict[Any, Any]:
     """Return ONNX for operators that torch's exporter lacks, by operator."""
     try:
         import onnx  # noqa: F401
-        from onnxscript import opset18 as op
+        from onnxscript import opset18
     except ImportError as error:
         raise ImportError(
             f"{error}. To export ONNX files, install sknt[onnx], or onnx and onnxscript"
         ) from error
+
+    op: Any = opset18
 
     def stable_sort(
         values: Any, *, stable: bool = True, dim: int = -1, descending: bool = False

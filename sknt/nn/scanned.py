@@ -80,7 +80,7 @@ def scan_steps(
     features, *of_trace = map(lay_out, kept)
     state, trace = _build(state, last), None
     if traces is not None:
-        interface, n_parts = cell.step(inputs[:, 0], state)[2], len(last)
+        interface, n_parts = cell.step(inputs[:, 0], state)[2], len(_parts(state))
         states = _build(seen(state), of_trace[:n_parts])
         trace = Trace(states, _build(interface, of_trace[n_parts:]))
     return features, state, trace
