@@ -46,8 +46,8 @@ class Onnx:
     """An estimator's ONNX model, run by onnxruntime."""
 
     def __init__(self, model, program):
-        content = to_onnx(program, model, find_translations())
-        self.session = onnxruntime.InferenceSession(content)
+        self.content = to_onnx(program, model, find_translations())
+        self.session = onnxruntime.InferenceSession(self.content)
         self.metadata = self.session.get_modelmeta().custom_metadata_map
 
     def __call__(self, x, lengths):

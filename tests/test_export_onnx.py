@@ -60,6 +60,8 @@ def test_a_saved_program_predicts_as_the_estimator_and_carries_its_metadata():
     assert onnx.session.get_inputs()[0].shape == ["batch", "steps", N_FEATURES]
     assert json.loads(onnx.metadata["classes"]) == ["high", "low"]
     assert onnx.metadata["estimator"] == "NTMSequenceClassifier"
+    assert b"site-packages" not in onnx.content
+    assert b"sknt/nn" not in onnx.content  # no paths of the machine that it was made on
 
     lengths[:3] = 0, 7, -1  # the last one is 6 steps long, as many as there are
     for run in (onnx, loaded):

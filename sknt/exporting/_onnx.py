@@ -84,7 +84,9 @@ def to_onnx(
         batch, steps, _ = converted.model.graph.inputs[0].shape
         converted.rename_axes({batch: "batch", steps: "steps"})
     converted.model.metadata_props.update(_metadata(estimator))
-    return converted.model_proto.SerializeToString()
+    model = converted.model_proto
+    _forget_origins(model.graph)
+    return model.SerializeToString()
 
 
 def find_translations() -> dict[Any, Any]:
@@ -133,6 +135,18 @@ def _simplify(model: Any) -> None:
     optimizer.inline(model)
     optimizer.fold_constants(model)
     optimizer.remove_unused_nodes(model)
+
+
+def _forget_origins(graph: Any) -> None:
+    """Leave out where each part came from, with the paths of source files."""
+    values = (*graph.input, *graph.output, *graph.value_info)
+    for part in (graph, *graph.node, *graph.initializer, *values):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):  # the body of a Scan
+                _forget_origins(attribute.g)
 
 
 def _metadata(estimator: Any) -> dict[str, str]:
