@@ -58,7 +58,7 @@ def export_program(estimator: Any) -> ExportedProgram:
     >>> import sknt
     >>> X, y = sknt.datasets.make_copy(20, n_bits=2, max_length=3, random_state=0)
     >>> model = sknt.NTMSequenceClassifier(
-    ...     memory_size=8, return_sequences=True, max_epochs=1, random_state=0
+    ...     memory=None, return_sequences=True, max_epochs=1, random_state=0
     ... )
     >>> program = sknt.export_program(model.fit(X, y))
     >>> x, lengths = torch.zeros(4, 9, X.shape[2]), torch.tensor([9, 3, 1, 5])
