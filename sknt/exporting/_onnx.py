@@ -81,7 +81,8 @@ def to_onnx(
         )
         assert converted is not None
         _simplify(converted.model)
-        batch, steps, _ = converted.model.graph.inputs[0].shape
+        inputs: Any = converted.model.graph.inputs
+        batch, steps, _ = inputs[0].shape
         converted.rename_axes({batch: "batch", steps: "steps"})
     converted.model.metadata_props.update(_metadata(estimator))
     model = converted.model_proto
