@@ -22,6 +22,7 @@ from torch import _foreach_norm as foreach_norm
 from torch import _foreach_sqrt_ as foreach_sqrt_
 from torch import _fused_adam_ as fused_adam_
 from torch import _fused_adamw_ as fused_adamw_
+from torch._higher_order_ops import scan
 from torch._utils import _unflatten_dense_tensors as unflatten_dense_tensors
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "foreach_sqrt_",
     "fused_adam_",
     "fused_adamw_",
+    "scan",
     "unflatten_dense_tensors",
 ]

@@ -14,6 +14,7 @@ from helpers import ROOT, environment
         ("speaker_identification.py", ["speaker_confusion.png", "speaker_attention.png"]),
         ("copy_beyond_training.py", ["copy_heads.png"]),
         ("variables_in_source_code.py", ["variables_accuracy.png", "variables_heads.png"]),
+        ("serve_onnx.py", []),
     ],
 )
 def test_examples_run_when_shortened(tmp_path, example, pictures):

@@ -224,7 +224,7 @@ class DNTMMemory(Memory):
         return self._first_state(make_keys(batch_size, seed).to(self.addresses))
 
     def _first_state(self, keys: Tensor) -> DNTMState:
-        n_sequences, n_heads = len(keys), self.n_read_heads + self.n_write_heads
+        n_sequences, n_heads = keys.shape[0], self.n_read_heads + self.n_write_heads
         content_size = self.word_size - self.address_size
         addresses = self.addresses.expand(n_sequences, -1, -1)
         weights = keys.new_zeros(n_sequences, n_heads, self.memory_size)

@@ -251,8 +251,13 @@ class SAMMemory(Memory):
     ) -> tuple[Tensor, Tensor]:
         """Return the write heads' rows, and ``α (γ wᴿ_{t-1} + (1 - γ) 1_LRA)`` there."""
         owners = [head % self.n_read_heads for head in range(self.n_write_heads)]
-        previous = interface.interpolation_gate * state.read_weights[:, owners]
-        rows = torch.cat([state.read_rows[:, owners].long(), unused.unsqueeze(-1)], dim=-1)
+        # One by one: an index would be a constant in the step, which no scan takes.
+        read_rows, read_weights = (
+            torch.stack([part[:, owner] for owner in owners], dim=1)
+            for part in (state.read_rows, state.read_weights)
+        )
+        previous = interface.interpolation_gate * read_weights
+        rows = torch.cat([read_rows.long(), unused.unsqueeze(-1)], dim=-1)
         weights = torch.cat([previous, 1 - interface.interpolation_gate], dim=-1)
         return rows, interface.write_gate * weights
 

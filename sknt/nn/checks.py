@@ -43,6 +43,8 @@ def check_inputs(x: Any, n_inputs: int, parameter: Tensor) -> None:
 def check_lengths(lengths: Any, x: Tensor) -> Tensor:
     """Return lengths as a tensor of int64 on the CPU; None means all steps of x.
 
+    While a network is exported, values cannot be checked: see :func:`refuse_lengths`.
+
     Parameters
     ----------
     lengths : Tensor or array-like of integers of shape (batch,), or None
@@ -68,6 +70,8 @@ def check_lengths(lengths: Any, x: Tensor) -> Tensor:
         lengths = lengths.to("cpu", torch.int64)
     else:
         lengths = torch.from_numpy(lengths.astype(np.int64))
+    if torch.compiler.is_exporting():  # lengths are only known once the program runs
+        return lengths
     shortest, longest = int(lengths.min()), int(lengths.max())
     if shortest < 1 or longest > n_steps:
         raise ValueError(
@@ -75,6 +79,21 @@ def check_lengths(lengths: Any, x: Tensor) -> Tensor:
             f"x has {n_steps} steps, so use 1 to {n_steps}"
         )
     return lengths
+
+
+def refuse_lengths(outputs: Tensor, lengths: Tensor, n_steps: int) -> Tensor:
+    """Return NaN for sequences of impossible lengths: an exported program cannot raise.
+
+    Parameters
+    ----------
+    outputs : Tensor of shape (batch, ...)
+    lengths : Tensor of int64 of shape (batch,)
+    n_steps : int
+        How long sequences may be.
+    """
+    impossible = (lengths < 1) | (lengths > n_steps)
+    axes = [1] * (outputs.ndim - 1)
+    return outputs.masked_fill(impossible.reshape(-1, *axes).to(outputs.device), torch.nan)
 
 
 def _as_array(lengths: Any) -> np.ndarray:

@@ -11,11 +11,19 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sknt.memories import Memory, Trace, make_memory
 from sknt.nn.cell import ControllerCell, MemoryCell
-from sknt.nn.checks import check_inputs, check_lengths, check_state
+from sknt.nn.checks import check_inputs, check_lengths, check_state, refuse_lengths
 from sknt.nn.controllers import make_controller
 from sknt.nn.fused import missing, run_fused, warn_that_missing
-from sknt.nn.pooling import N_POOLED, POOLINGS, pool, reverse_steps, to_patches
+from sknt.nn.pooling import (
+    N_POOLED,
+    POOLINGS,
+    pool,
+    reverse_steps,
+    step_mask,
+    to_patches,
+)
 from sknt.nn.prepared import PreparedNetwork
+from sknt.nn.scanned import scan_steps
 from sknt.nn.sizes import check_network_sizes, check_state_size
 from sknt.nn.structure import structure_of
 from sknt.nn.tape import Tape
@@ -275,7 +283,8 @@ class SequenceNetwork(nn.Module):
         ------
         ValueError
             If shape, dtype or device of x, or the lengths, or the state do not fit, or
-            return_states is not known; or a state is given to a bidirectional network.
+            return_states is not known; or a state is given to a bidirectional network. A
+            program made by ``torch.export`` cannot check lengths: outputs are NaN then.
         TypeError
             If x is not a tensor.
 
@@ -284,6 +293,8 @@ class SequenceNetwork(nn.Module):
         Training and evaluation mode make no difference: nothing in the network depends on
         ``training``.
         """
+        if torch.compiler.is_exporting():
+            return self._run_open(x, lengths, state, return_states)
         return self._run(x, lengths, state, return_states, None)
 
     def prepare(self) -> PreparedNetwork:
@@ -544,7 +555,7 @@ class SequenceNetwork(nn.Module):
         ValueError
             If ``backend="fused"`` and the kernels cannot take the batch.
         """
-        if self.backend == "reference":
+        if self.backend == "reference" or torch.compiler.is_exporting():
             return "reference"
         structure = structure_of(self.cell, self.readout)
         reason = structure.why_unsupported() or structure.why_unsuitable(x)
@@ -560,6 +571,8 @@ class SequenceNetwork(nn.Module):
     def _run_reference(
         self, x: Tensor, lengths: Tensor, state: Any, traces: str | None
     ) -> tuple[Tensor, Any, Trace | None]:
+        if torch.compiler.is_exporting():
+            return self._run_exported(x, lengths, state, traces)
         # Sequences that are already sorted, such as a single one, need no reordering.
         is_sorted = bool((lengths[1:] <= lengths[:-1]).all())
         packed = pack_padded_sequence(x, lengths, True, enforce_sorted=is_sorted)
@@ -582,6 +595,23 @@ class SequenceNetwork(nn.Module):
             total_length=x.shape[1],
         )
         return outputs, state, trace
+
+    def _run_open(
+        self, x: Tensor, lengths: Any, state: Any, return_states: bool | str
+    ) -> tuple[Any, ...]:
+        """Run a batch whose lengths are open; outputs are NaN where they are impossible."""
+        lengths, n_steps = check_lengths(lengths, x), x.shape[1]
+        results = self._run(x, lengths.clamp(1, n_steps), state, return_states, None)
+        return refuse_lengths(results[0], lengths, n_steps), *results[1:]
+
+    def _run_exported(
+        self, x: Tensor, lengths: Tensor, state: Any, traces: str | None
+    ) -> tuple[Tensor, Any, Trace | None]:
+        if state is None:
+            state = self.initial_state(x.shape[0])
+        features, state, trace = scan_steps(self.cell, x, lengths, state, traces=traces)
+        present = step_mask(lengths, x.shape[1]).to(x.device)
+        return torch.where(present, self.readout(features), 0), state, trace
 
 
 def _check_patch_size(patch_size: Any, pooling: str | None) -> int:

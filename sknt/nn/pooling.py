@@ -17,7 +17,7 @@ def step_mask(lengths: Tensor, n_timesteps: int) -> Tensor:
 
 def at_last_steps(outputs: Tensor, lengths: Tensor) -> Tensor:
     """Return the outputs at each sequence's last step, of shape (batch, n_outputs)."""
-    return outputs[torch.arange(len(outputs)), lengths - 1]
+    return outputs[torch.arange(outputs.shape[0]), lengths - 1]
 
 
 def to_patches(x: Tensor, lengths: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -36,13 +36,27 @@ def to_patches(x: Tensor, lengths: Tensor, size: int) -> tuple[Tensor, Tensor]:
     lengths : Tensor of shape (batch,)
         Number of patches of each sequence.
     """
+    n_of_patches = (lengths + size - 1).div(size, rounding_mode="floor")
     n_sequences, n_steps, n_inputs = x.shape
+    if torch.compiler.is_exporting():
+        return _to_more_patches(x, lengths, size), n_of_patches
     present = step_mask(lengths, n_steps).to(x.device)
     x = torch.where(present, x, torch.zeros((), dtype=x.dtype, device=x.device))
     n_patches = -(-n_steps // size)
     x = torch.nn.functional.pad(x, (0, 0, 0, n_patches * size - n_steps))
-    patches = x.reshape(n_sequences, n_patches, size * n_inputs)
-    return patches, (lengths + size - 1).div(size, rounding_mode="floor")
+    return x.reshape(n_sequences, n_patches, size * n_inputs), n_of_patches
+
+
+def _to_more_patches(x: Tensor, lengths: Tensor, size: int) -> Tensor:
+    """Fold an open number of steps, with empty patches at the end.
+
+    There are at least two: a single one would be a case of its own in what torch records.
+    """
+    n_steps = x.shape[1]
+    steps = torch.arange(n_steps // size + 2)[:, None] * size + torch.arange(size)
+    present = (steps < lengths[:, None, None])[..., None].to(x.device)
+    folded = x[:, steps.clamp(max=n_steps - 1).to(x.device)]
+    return torch.where(present, folded, 0).flatten(2)
 
 
 def reverse_steps(x: Tensor, lengths: Tensor) -> Tensor:
