@@ -88,7 +88,10 @@ class EpochProgress(Callback):
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Show the empty bar."""
-        self.bar_ = tqdm(total=self.n_epochs, desc=self.name, unit="epoch")
+        is_shown = net.processes_ is None or net.processes_.is_first
+        self.bar_ = tqdm(
+            total=self.n_epochs, desc=self.name, unit="epoch", disable=not is_shown
+        )
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Advance by an epoch."""

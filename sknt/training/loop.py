@@ -16,6 +16,7 @@ from sknt.training.checkpoint import Checkpoint
 from sknt.training.data import TrainingData
 from sknt.training.interrupts import Interrupts, TrainingStopped
 from sknt.training.net import SequenceNet
+from sknt.training.processes import processes_of
 from sknt.training.progress import Plan, Update
 
 RECORDERS = ("epoch_timer", "train_loss", "valid_loss")
@@ -110,6 +111,7 @@ def train(
         net.set_learning_rate(learning_rate)
     try:
         net.plan_, net.encode_ = plan, encode
+        net.processes_ = processes_of(net.accelerator)
         net.callbacks_ = [*recorders, *_named(callbacks), *users, *_named(stoppers)]
         if held_out is not None:
             net.train_split = predefined_split(held_out)
@@ -121,12 +123,15 @@ def train(
                 for data, n_epochs in parts:
                     dataset = data.dataset(net.per_step)
                     _check_scoring(users, dataset)
+                    if net.processes_ is not None:
+                        net.processes_.check_alike(net.module_, dataset)
                     net.fit_loop(dataset, epochs=n_epochs)
             with suppress(TrainingStopped):
                 net.notify("on_train_end", X=None, y=None)
     finally:
         net.callbacks_, net.train_split = own
         net.plan_, net.update_, net.encode_ = Plan(), Update(), None
+        net.processes_ = None
 
 
 def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from sknt.nn.pooling import at_last_steps
 from sknt.training.batches import holds_sequences, sequence_loader
 from sknt.training.perturbations import AddToGradient, with_noise
 from sknt.training.prediction import predict_outputs
+from sknt.training.processes import Processes
 from sknt.training.progress import Plan, Progress, Update, advance, next_update, observe
 from sknt.training.state import KeepsState
 from sknt.training.updates import UpdatesInBatches
@@ -45,6 +47,8 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         inputs' own.
     draw_seed : int, default=0
         Seed of the random choices that a memory makes in training.
+    accelerator : accelerate.Accelerator or None, default=None
+        The processes that train the net together. It stays out of pickles.
 
     Attributes
     ----------
@@ -60,12 +64,16 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         Loss per target of guessing from the distribution of the targets alone.
     encode_ : callable or None
         During training, turns other data sets into packed sequences.
+    processes_ : Processes or None
+        During training by several processes, what they share.
     trace_ : Trace or None
         Of the current update, for the auxiliary loss.
     tape_ : Tape or None
         Of the current update, if the module keeps one (see
         :meth:`sknt.nn.SequenceNetwork.start_tape`).
     """
+
+    accelerator: Any = None
 
     def __init__(
         self,
@@ -77,6 +85,7 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         classifies: bool = False,
         input_noise: float = 0.0,
         draw_seed: int = 0,
+        accelerator: Any = None,
         iterator_train: Any = sequence_loader,
         iterator_valid: Any = sequence_loader,
         criterion__reduction: str = "none",
@@ -95,6 +104,7 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         self.classifies = classifies
         self.input_noise = input_noise
         self.draw_seed = draw_seed
+        self.accelerator = accelerator
 
     def initialize(self) -> "SequenceNet":
         """Build the modules and the optimizer; nothing is learned yet."""
@@ -102,6 +112,7 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         self.stream_params_: dict[str, Any] = {}
         self.chance_loss_ = 0.0
         self.encode_: Callable[[Dataset], Dataset] | None = None
+        self.processes_: Processes | None = None
         self.trace_: Any = None
         self.tape_: Any = None
         return super().initialize()
@@ -158,6 +169,9 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         loss.backward()
         if tape is not None:
             tape.backward()
+        if self.processes_ is not None:
+            parameters = (p for _, p in self.get_all_learnable_params())
+            self.processes_.average_gradients(parameters)
         return {"loss": loss, "y_pred": outputs}
 
     def _set_steps(self, update: Update) -> None:
@@ -198,7 +212,10 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
             fit_params = {**fit_params, "return_states": "heads"}
         if self.module_.training and (state := self._training_state(len(inputs))):
             fit_params = {"state": state, **fit_params}
-        outputs, *rest = self._run_module(inputs, lengths, **fit_params)
+        run: Callable[..., tuple[Any, ...]] = self._run_module
+        if self.processes_ is not None and self.module_.training:
+            run = partial(self.processes_.run, run)
+        outputs, *rest = run(inputs, lengths, **fit_params)
         self._check_outputs(outputs, inputs)
         if penalises:
             penalty = update.penalty * self.module_.penalty(rest[-1]).mean()
