@@ -48,7 +48,7 @@ from sknt.training.epochs import (
 from sknt.training.guard import TrainingGuard
 from sknt.training.loop import train, transaction
 from sknt.training.net import SequenceNet
-from sknt.training.progress import Plan
+from sknt.training.progress import Plan, Progress
 from sknt.training.scaling import Scaling, find_scaling
 
 NO_BETTER, ENOUGH_UPDATES = 0.97, 300
@@ -70,6 +70,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
     patch_size_: int
     _held_out_seed: int
     _n_outputs: int
+    _n_epochs_planned: int | None = None  # of fits that continue one another
     _scaling: Scaling
 
     def __sklearn_tags__(self):
@@ -432,12 +433,16 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
         )
 
     def _plan(self, n_planned: int | None) -> Plan:
+        before = self.net_.progress_
+        if n_planned is not None and self._n_epochs_planned is not None:
+            n_planned = n_planned * self._n_epochs_planned // self.max_epochs
+            before = Progress()  # the plan began with the first of these fits
         return Plan(
             consolidates=self._schedule() == "consolidate",
             duration=self.consolidation,
             anneals=self._schedule() == "cosine",
-            n_first=self.net_.progress_.n_sequences,
-            n_first_updates=self.net_.progress_.n_updates,
+            n_first=before.n_sequences,
+            n_first_updates=before.n_updates,
             n_planned=n_planned,
         )
 

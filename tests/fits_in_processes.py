@@ -71,9 +71,7 @@ def main(folder):
     index = accelerator.process_index
     parts = {"accelerator": accelerator}
     results = {
-        f"{name}/{what}": value
-        for name in FITS
-        for what, value in fit(name, parts).items()
+        f"{name}/{what}": value for name in FITS for what, value in fit(name, parts).items()
     }
     model = clone(FITS["weighted"][0]).set_params(net_params=parts)
     for what, change in {"data": {}, "random_state": {"random_state": index}}.items():

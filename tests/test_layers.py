@@ -10,7 +10,7 @@ from sknt.memories import MEMORIES
 # From the top down: a module imports only from layers below its own.
 LAYERS = [
     ["sknt"],
-    ["sknt.persistence"],
+    ["sknt.clusters", "sknt.model_selection", "sknt.persistence"],
     ["sknt.classifier", "sknt.regressor", "sknt.inspection"],
     ["sknt._base", "sknt.callbacks"],
     ["sknt._settings"],

@@ -2,9 +2,9 @@
 
 Every process is given the same data and the same seeds, and draws the same batches. It runs
 the sequences of its share, and the outputs of all are then put together: loss, penalties
-and whatever callbacks see are those of the whole batch. The gradients, to which each process
-has contributed those of its sequences, are averaged, so that every process takes the same
-step. Nothing else is shared: validation is done by each of them.
+and whatever callbacks see are those of the whole batch. The gradients, to which each
+process has contributed those of its sequences, are averaged, so that every process takes
+the same step. Nothing else is shared: validation is done by each of them.
 """
 
 import hashlib
