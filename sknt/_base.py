@@ -435,7 +435,7 @@ class SequenceEstimator(Settings, SequenceInputMixin, CallbackSupportMixin):
     def _plan(self, n_planned: int | None) -> Plan:
         before = self.net_.progress_
         if n_planned is not None and self._n_epochs_planned is not None:
-            n_planned = n_planned * self._n_epochs_planned // self.max_epochs
+            n_planned = n_planned * self._n_epochs_planned // int(self.max_epochs)
             before = Progress()  # the plan began with the first of these fits
         return Plan(
             consolidates=self._schedule() == "consolidate",

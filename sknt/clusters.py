@@ -6,7 +6,7 @@ from uuid import uuid4
 import dask
 from distributed import Client, Future
 
-UNLIMITED = {"distributed.admin.large-graph-warning-threshold": "1 EiB"}
+UNLIMITED = {"distributed.admin.large-graph-warning-threshold": "1 PB"}
 """Dask warns of large data in a graph, which are meant to be there."""
 
 

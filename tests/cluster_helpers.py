@@ -77,4 +77,4 @@ def run_with_killed_worker(code, place):
         pytest.fail(f"no end after {TIMEOUT} s: {process.communicate()[1]}")
     assert process.returncode == 0, error
     assert (place / "killed").exists(), "no worker has been killed"
-    return json.loads(out)
+    return json.loads(out.splitlines()[-1])  # Ray says something before

@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sknt._private import unflatten_dense_tensors
-from sknt.training.batches import SequenceDataset
 
 ONLY = {"mixed_precision": "no", "gradient_accumulation_steps": 1}
 """Settings of an Accelerator that are not supported otherwise."""
@@ -120,9 +119,8 @@ class Processes:
         They would wait for each other in vain, or learn something that is nobody's data.
         """
         digest = hashlib.blake2b(digest_size=8)
-        parts: Any = [dataset] if not isinstance(dataset, SequenceDataset) else []
-        if not parts:
-            parts = [dataset.values, dataset.lengths, dataset.targets, dataset.weights]
+        names = ("values", "lengths", "targets", "weights")
+        parts = [getattr(dataset, name, None) for name in names]
         digest.update(str(len(dataset)).encode())  # type: ignore[arg-type]
         for tensor in [*module.state_dict().values(), *parts]:
             if isinstance(tensor, Tensor):
