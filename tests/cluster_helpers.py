@@ -13,7 +13,7 @@ import pytest
 from helpers import ROOT, environment
 
 PAGE = ROOT / "docs" / "clusters.md"
-TIMEOUT = 300
+TIMEOUT = 500
 """Seconds after which a cluster is taken to hang."""
 
 KILLER = """

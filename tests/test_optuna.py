@@ -107,6 +107,7 @@ def test_the_studys_pruner_decides(sequences):
     assert list(trial.intermediate_values) == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_study_survives_that_its_process_is_killed(tmp_path, monkeypatch):
     tune = load_block("tune.py", tmp_path, monkeypatch)
     storage = f"sqlite:///{tmp_path / 'study.db'}"
