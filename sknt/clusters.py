@@ -43,19 +43,22 @@ class DurableClient(Client):
         futures : Future, or list, tuple or dict of Future
             With ``asynchronous``, to be awaited.
         """
-        return self.sync(self._submit_data, data, asynchronous=kwargs.get("asynchronous"))
+        return self.sync(
+            _scatter_as_tasks, self, data, asynchronous=kwargs.get("asynchronous")
+        )
 
-    async def _submit_data(self, data: Any) -> Any:
-        with dask.config.set(UNLIMITED):
-            if isinstance(data, dict):
-                return {key: self._submit_item(item) for key, item in data.items()}
-            if isinstance(data, list | tuple):
-                return type(data)(self._submit_item(item) for item in data)
-            return self._submit_item(data)
 
-    def _submit_item(self, item: Any) -> Future:
+async def _scatter_as_tasks(client: Client, data: Any) -> Any:
+    def scatter(item: Any) -> Future:
         # A key of its own: hashing the data would take longer than sending them.
-        return self.submit(_same, item, key=f"data-{uuid4().hex}", pure=False)
+        return client.submit(_same, item, key=f"data-{uuid4().hex}", pure=False)
+
+    with dask.config.set(UNLIMITED):
+        if isinstance(data, dict):
+            return {key: scatter(item) for key, item in data.items()}
+        if isinstance(data, list | tuple):
+            return type(data)(scatter(item) for item in data)
+        return scatter(data)
 
 
 def _same(item: Any) -> Any:
