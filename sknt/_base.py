@@ -70,7 +70,7 @@ from sknt.training.interrupts import Interrupts
 from sknt.training.loop import train, transaction
 from sknt.training.net import SequenceNet
 from sknt.training.ongoing import OngoingFit
-from sknt.training.progress import Plan
+from sknt.training.progress import Plan, Progress
 from sknt.training.scaling import Scaling, find_scaling
 
 NO_BETTER, ENOUGH_UPDATES = 0.97, 300
@@ -99,6 +99,7 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
     patch_size_: int
     _held_out_seed: int
     _n_outputs: int
+    _n_epochs_planned: int | None = None  # of fits that continue one another
     _scaling: Scaling
 
     def __sklearn_tags__(self):
@@ -293,7 +294,8 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
             options = {"reset": not continues, "partial": partial, "classes": classes}
             if streams:
                 self._check_stream(y, sample_weight, groups, validation)
-                ongoing = self._ongoing_fit(X, seeds, net, classes)
+                others: Any = classes, self._n_epochs_planned
+                ongoing = self._ongoing_fit(X, seeds, net, *others)
                 rest = chunks(X, ongoing.seeds[2], self._stream_state())
                 first = next(rest, None)
                 if first is None:
@@ -305,7 +307,7 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
                 options["groups"] = groups
                 data, rows = self._training_data(X, y, sample_weight, **options)
                 watched = self._validation_data(validation)
-                others = classes, watched, rows.joined
+                others = classes, self._n_epochs_planned, watched, rows.joined
                 ongoing = self._ongoing_fit(data, seeds, net, *others, partial=partial)
             seeds = ongoing.seeds
             if not continues:
@@ -583,12 +585,16 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         )
 
     def _plan(self, n_planned: int | None) -> Plan:
+        before = self.net_.progress_
+        if n_planned is not None and self._n_epochs_planned is not None:
+            n_planned = n_planned * self._n_epochs_planned // int(self.max_epochs)
+            before = Progress()  # the plan began with the first of these fits
         return Plan(
             consolidates=self._schedule() == "consolidate",
             duration=self.consolidation,
             anneals=self._schedule() == "cosine",
-            n_first=self.net_.progress_.n_sequences,
-            n_first_updates=self.net_.progress_.n_updates,
+            n_first=before.n_sequences,
+            n_first_updates=before.n_updates,
             n_planned=n_planned,
         )
 

@@ -9,6 +9,7 @@ says what each is for.
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics._scorer import _BaseScorer as BaseScorer
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
@@ -43,6 +44,7 @@ __all__ = [
     "foreach_sqrt_",
     "fused_adam_",
     "fused_adamw_",
+    "safe_indexing",
     "scan",
     "unflatten_dense_tensors",
 ]

@@ -54,6 +54,11 @@ class Resuming(Settings):
                 "begin it anew; give a function that is called with random_state for each "
                 "epoch, such as sknt.datasets.make_copy, or checkpoint=None"
             )
+        if "accelerator" in (self.net_params or {}):
+            raise ValueError(
+                "checkpoint is not supported for a fit by several processes; use "
+                "checkpoint=None with net_params that have an accelerator"
+            )
         any_seeds = self.random_state is None or self.random_state is np.random
         params = self.get_params(deep=False)
         key = digest(

@@ -2,5 +2,6 @@
 
 from sknt.training.curriculum import LengthCurriculum
 from sknt.training.interrupts import TrainingStopped
+from sknt.training.pruning import OptunaPruning
 
-__all__ = ["LengthCurriculum", "TrainingStopped"]
+__all__ = ["LengthCurriculum", "OptunaPruning", "TrainingStopped"]

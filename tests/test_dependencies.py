@@ -38,15 +38,23 @@ def of_all_modules(nodes):
 
 
 def test_every_import_is_declared_and_every_declaration_imported():
-    extras = names_of(EXTRAS["plot"]) | names_of(EXTRAS["onnx"])
-    # It runs what is exported, which is for others to do.
-    declared = names_of(PROJECT["dependencies"]) | extras - {"onnxruntime"}
+    extras = {name for kind in ("plot", "onnx", "dask", "optuna") for name in EXTRAS[kind]}
+    # onnxruntime runs what is exported, which is for others to do.
+    declared = names_of(PROJECT["dependencies"]) | names_of(extras) - {"onnxruntime"}
     assert of_all_modules(ast.walk) == declared
 
 
 def test_optional_dependencies_are_imported_only_where_they_are_used():
     at_the_top = of_all_modules(lambda tree: tree.body)
-    assert at_the_top <= names_of(PROJECT["dependencies"])
+    of_clusters = names_of(EXTRAS["dask"])  # without which sknt.clusters is nothing
+    assert at_the_top <= names_of(PROJECT["dependencies"]) | of_clusters
+
+
+def test_only_the_module_for_clusters_needs_an_optional_dependency():
+    for path in (ROOT / "sknt").rglob("*.py"):
+        at_the_top = imports_of(ast.parse(path.read_text()).body)
+        if at_the_top & names_of(EXTRAS["dask"]):
+            assert path == ROOT / "sknt" / "clusters.py"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sknt.memories import MEMORIES
 LAYERS = [
     ["sknt"],
     ["sknt.exporting"],
-    ["sknt.persistence"],
+    ["sknt.clusters", "sknt.model_selection", "sknt.persistence"],
     ["sknt.classifier", "sknt.regressor", "sknt.inspection"],
     ["sknt._base", "sknt.callbacks"],
     ["sknt._resuming"],

@@ -10,7 +10,7 @@ from torch.export import ExportedProgram
 
 from sknt._version import __version__
 from sknt.exporting._program import export_program, quiet
-from sknt.persistence._writing import write_atomically
+from sknt.storage.writing import write_atomically
 
 
 def export_onnx(estimator: Any, path: str | os.PathLike[str]) -> None:

@@ -63,6 +63,15 @@ class SequenceDataset(Dataset):
             return values.view(len(self), self._longest, *values.shape[1:])
         return torch.cat([values, torch.zeros_like(values[:1])])
 
+    def contents(self) -> Iterator[Tensor]:
+        """Yield all that the data consist of."""
+        yield from (self.lengths, self.targets, self.weights)
+        if self._steps is not None:
+            yield self._steps
+        if self._in_file is not None:
+            pieces = (self._in_file.take(rows) for rows in self._in_file.pieces())
+            yield from (torch.from_numpy(piece.steps()) for piece in pieces)
+
     def __len__(self) -> int:
         return len(self.lengths)
 

@@ -123,7 +123,10 @@ class EpochProgress(Stateless):
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Show the empty bar."""
-        self.bar_ = tqdm(total=self.n_epochs, desc=self.name, unit="epoch")
+        is_shown = net.processes_ is None or net.processes_.is_first
+        self.bar_ = tqdm(
+            total=self.n_epochs, desc=self.name, unit="epoch", disable=not is_shown
+        )
         self.n_first_ = len(net.history)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:

@@ -17,6 +17,7 @@ from sknt.training.data import TrainingData
 from sknt.training.interrupts import Interrupts, TrainingStopped
 from sknt.training.net import SequenceNet
 from sknt.training.ongoing import OngoingFit
+from sknt.training.processes import processes_of
 from sknt.training.progress import Plan, Update
 
 RECORDERS = ("epoch_timer", "train_loss", "valid_loss")
@@ -121,6 +122,7 @@ def train(
         net.set_learning_rate(learning_rate)
     try:
         net.plan_, net.encode_ = plan, encode
+        net.processes_ = processes_of(net.accelerator)
         first, last = _named(ongoing.callbacks()), _named(stoppers)
         net.callbacks_ = [*first, *recorders, *_named(callbacks), *users, *last]
         if held_out is not None:
@@ -134,12 +136,15 @@ def train(
                 for data, n_epochs in parts:
                     dataset = data.dataset()
                     _check_scoring(users, dataset)
+                    if net.processes_ is not None:
+                        net.processes_.check_alike(net.module_, dataset)
                     net.fit_loop(dataset, epochs=n_epochs)
             with suppress(TrainingStopped):
                 net.notify("on_train_end", X=None, y=None)
     finally:
         net.callbacks_, net.train_split = own
         net.plan_, net.update_, net.encode_ = Plan(), Update(), None
+        net.processes_ = None
 
 
 def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:

@@ -1,8 +1,9 @@
 """The skorch net: the masked loss, the training step and the outputs."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from sknt.training.batches import (
 )
 from sknt.training.perturbations import AddToGradient, with_noise
 from sknt.training.prediction import predict_outputs
+from sknt.training.processes import Processes
 from sknt.training.progress import Plan, Progress, Update, advance, next_update, observe
 from sknt.training.state import KeepsState
 from sknt.training.updates import UpdatesInBatches
@@ -52,6 +54,8 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         inputs' own.
     draw_seed : int, default=0
         Seed of the random choices that a memory makes in training.
+    accelerator : accelerate.Accelerator or None, default=None
+        The processes that train the net together. It stays out of pickles.
 
     Attributes
     ----------
@@ -69,12 +73,16 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         During training, turns other data sets into packed sequences.
     share_ : float
         Of a batch's sequences, the share that is run at the moment.
+    processes_ : Processes or None
+        During training by several processes, what they share.
     trace_ : Trace or None
         Of the current update, for the auxiliary loss.
     tape_ : Tape or None
         Of the current update, if the module keeps one (see
         :meth:`sknt.nn.SequenceNetwork.start_tape`).
     """
+
+    accelerator: Any = None
 
     def __init__(
         self,
@@ -86,6 +94,7 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         classifies: bool = False,
         input_noise: float = 0.0,
         draw_seed: int = 0,
+        accelerator: Any = None,
         iterator_train: Any = sequence_loader,
         iterator_valid: Any = sequence_loader,
         criterion__reduction: str = "none",
@@ -104,6 +113,7 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         self.classifies = classifies
         self.input_noise = input_noise
         self.draw_seed = draw_seed
+        self.accelerator = accelerator
 
     def initialize(self) -> "SequenceNet":
         """Build the modules and the optimizer; nothing is learned yet."""
@@ -112,6 +122,7 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         self.chance_loss_ = 0.0
         self.encode_: Callable[[Dataset], Dataset] | None = None
         self.share_ = 1.0
+        self.processes_: Processes | None = None
         self.trace_: Any = None
         self.tape_: Any = None
         return super().initialize()
@@ -164,7 +175,17 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         inputs, targets = unpack_data(batch)
         groups = split_by_length(inputs["lengths"])
         if len(groups) == 1:
-            return self._backpropagate(inputs, targets, **fit_params)
+            step = self._backpropagate(inputs, targets, **fit_params)
+        else:
+            step = self._backpropagate_groups(groups, inputs, targets, **fit_params)
+        if self.processes_ is not None:
+            parameters = (p for _, p in self.get_all_learnable_params())
+            self.processes_.average_gradients(parameters)
+        return step
+
+    def _backpropagate_groups(
+        self, groups: Sequence[Tensor], inputs: Any, targets: Tensor, **fit_params: Any
+    ) -> dict[str, Any]:
         steps = []
         for rows in groups:
             own = cut_to(inputs, targets, rows, per_step=self.per_step)
@@ -229,7 +250,10 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
             fit_params = {**fit_params, "return_states": "heads"}
         if self.module_.training and (state := self._training_state(len(inputs))):
             fit_params = {"state": state, **fit_params}
-        outputs, *rest = self._run_module(inputs, lengths, **fit_params)
+        run: Callable[..., tuple[Any, ...]] = self._run_module
+        if self.processes_ is not None and self.module_.training:
+            run = partial(self.processes_.run, run)
+        outputs, *rest = run(inputs, lengths, **fit_params)
         self._check_outputs(outputs, inputs)
         if penalises:
             penalty = update.penalty * self._shared(self.module_.penalty(rest[-1]).mean())

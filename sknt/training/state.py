@@ -53,8 +53,11 @@ class KeepsState:
         self.chance_loss_ = snapshot["chance_loss"]
 
     def kept_params(self) -> dict[str, Any]:
-        """Return the net's arguments, and whatever else is not rebuilt on loading."""
-        rebuilt = {"_modules", "_criteria", "_optimizers"}
+        """Return the net's arguments, and whatever else is not rebuilt on loading.
+
+        The accelerator belongs to the processes that train, not to what they have learned.
+        """
+        rebuilt = {"_modules", "_criteria", "_optimizers", "accelerator"}
         return {
             name: value
             for name, value in vars(self).items()
