@@ -103,8 +103,9 @@ class SequenceParameters:
         network=True,
         doc="""int or "auto", default="auto"
         Number of successive steps that controller and memory see as one; "auto" divides
-        the longest sequence of the first fit into 28 patches, and is 1 with
-        `return_sequences`, where it cannot be more.""",
+        the longest sequence of the first fit into 28 patches (one of more than three times
+        the median length counts as so long), and is 1 with `return_sequences`, where it
+        cannot be more.""",
     )
     pooling: str = parameter(
         default="auto",
@@ -159,7 +160,8 @@ class SequenceParameters:
         Number of random convolutions whose ridge regression is blended with the network,
         which then trains on 80 % of the sequences; its share, `network_share_`, is what
         predicts the others best. 0 is the network alone. "auto" is 10,000 where each
-        sequence has one target, the longest has 16 steps or more and 10 or more differ
+        sequence has one target, the longest (at most three times the median) has 16 steps
+        or more and 10 or more differ
         (beyond 10,000 steps fewer, but at least 3,024), and otherwise 0. Streams, a first
         `partial_fit` and a module or criterion in `net_params` go without.""",
     )
