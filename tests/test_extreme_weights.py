@@ -34,15 +34,14 @@ def test_only_the_proportions_of_weights_count(make, unit):
 
 
 @every_estimator
-def test_weights_of_steps_are_refused_with_the_way_out(make):
-    y = (X[..., 0] > 0).astype(int)
-    model = make(return_sequences=True)
-    message = r"sample_weight has shape \(12, 4\).*one for each sequence.*missing_target"
+def test_weights_of_steps_need_targets_of_steps(make):
+    model = make()
+    message = r"sample_weight has shape \(12, 4\).*a target for each.*return_sequences=True"
     with pytest.raises(ValueError, match=message):
-        model.fit(X, y, np.ones((12, 4)))
-    model.fit(X, y)
+        model.fit(X, LABELS, np.ones((12, 4)))
+    model.fit(X, LABELS)
     with pytest.raises(ValueError, match=message):
-        model.score(X, y, np.ones((12, 4)))
+        model.score(X, LABELS, np.ones((12, 4)))
 
 
 def test_values_beyond_double_precision_are_refused():
