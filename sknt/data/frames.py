@@ -65,11 +65,11 @@ def without_dictionaries(values: Any) -> Any:
     """
     if hasattr(values, "column_names"):
         schema = values.schema
-        for i, (field, kind) in enumerate(zip(schema, schema.types, strict=True)):
-            if _is_dictionary(kind):
-                schema = schema.set(i, field.with_type(kind.value_type))
+        for i, field in enumerate(schema):
+            if _is_dictionary(field.type):
+                schema = schema.set(i, field.with_type(field.type.value_type))
         return values if schema.equals(values.schema) else values.cast(schema)
-    kind = getattr(values, "type", None)
+    kind: Any = getattr(values, "type", None)
     return values.cast(kind.value_type) if _is_dictionary(kind) else values
 
 

@@ -335,7 +335,7 @@ def layout_of(X: Any) -> Layout:
 
 def _present_rows(i: int, sample: Any) -> NDArray[np.bool_]:
     missing = is_missing(as_steps(i, sample))
-    return ~missing.reshape(len(missing), -1).all(axis=1)
+    return np.asarray(~missing.reshape(len(missing), -1).all(axis=1))
 
 
 def given_steps(X: Any) -> Ragged:
