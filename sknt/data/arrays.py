@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknt.data.cells import as_objects
-from sknt.data.frames import check_frame, is_frame
+from sknt.data.frames import check_frame, is_frame, without_dictionaries
 
 
 def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
@@ -23,7 +23,7 @@ def is_missing(values: NDArray[Any], marker: Any = np.nan) -> NDArray[np.bool_]:
 def as_numpy(values: Any) -> Any:
     """Return a torch tensor as a detached array, and anything else unchanged.
 
-    Masked entries of a masked array become NaN.
+    Masked entries of a masked array become NaN, and what Arrow holds loses dictionaries.
 
     Raises
     ------
@@ -34,6 +34,8 @@ def as_numpy(values: Any) -> Any:
         if values.dtype.kind in "biu":
             values = values.astype(np.float64)
         return fill_masked(values, np.nan)
+    if hasattr(values, "to_pylist"):  # of Arrow
+        return without_dictionaries(values)
     if not hasattr(values, "detach"):
         return values
     for kind in ("is_sparse", "is_sparse_csr", "is_nested", "is_quantized", "is_meta"):

@@ -58,6 +58,25 @@ def check_frame(frame: Any) -> None:
             )
 
 
+def without_dictionaries(values: Any) -> Any:
+    """Return an array or a table of Arrow with the values that its dictionaries stand for.
+
+    Of a dictionary in several chunks, NumPy would get another value where one is missing.
+    """
+    if hasattr(values, "column_names"):
+        schema = values.schema
+        for i, field in enumerate(schema):
+            if _is_dictionary(field.type):
+                schema = schema.set(i, field.with_type(field.type.value_type))
+        return values if schema.equals(values.schema) else values.cast(schema)
+    kind: Any = getattr(values, "type", None)
+    return values.cast(kind.value_type) if _is_dictionary(kind) else values
+
+
+def _is_dictionary(kind: Any) -> bool:
+    return str(kind).startswith("dictionary<")
+
+
 def refuse_text(frame: Any, where: str, advice: str) -> None:
     """Refuse a frame that has text other than numbers in a column.
 

@@ -86,7 +86,7 @@ def arrays_of_steps(sequences: Any) -> list[NDArray[Any]]:
     arrays: list[NDArray[Any]] = []
     step_shape: tuple[int, ...] | None = None
     for i, sequence in enumerate(sequences):
-        array = _as_steps(i, sequence)
+        array = as_steps(i, sequence)
         if array.shape != (0,):  # an empty sequence fits any number of features
             step_shape = array.shape[1:] if step_shape is None else step_shape
             if array.shape[1:] != step_shape:
@@ -100,7 +100,14 @@ def arrays_of_steps(sequences: Any) -> list[NDArray[Any]]:
     return arrays
 
 
-def _as_steps(i: int, sequence: Any) -> NDArray[Any]:
+def as_steps(i: int, sequence: Any) -> NDArray[Any]:
+    """Return sample i as an array of one or two dimensions; missing values are NaN or None.
+
+    Raises
+    ------
+    ValueError
+        If it is not a sequence.
+    """
     if isinstance(sequence, tuple) and any(map(is_frame, sequence)):
         raise ValueError(
             f"sample {i} is a tuple with a frame, as iterating over a groupby gives it; "

@@ -131,7 +131,8 @@ class Ragged:
         return array[np.repeat(block, lengths), adjoin(first, lengths)]
 
     def _read(self, steps: NDArray[Any]) -> NDArray[np.float64]:
-        floats = np.asarray(steps, np.float64)
+        with np.errstate(over="ignore"):  # too large a long double becomes infinite
+            floats = np.asarray(steps, np.float64)
         return floats if self.function is None else self.function(floats)
 
 

@@ -21,8 +21,10 @@ from sknt.data.arrays import (
     is_table,
 )
 from sknt.data.cells import refuse_dates
+from sknt.data.frames import is_frame
 from sknt.data.padding import (
     arrays_of_steps,
+    as_steps,
     mark_padding,
     pad_sequences,
     unpad_sequences,
@@ -47,6 +49,9 @@ __all__ = [
     "step_mask",
     "unpad_sequences",
 ]
+
+EXACT = 2**53
+"""Double precision holds all whole numbers up to this one."""
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -113,12 +118,19 @@ class Layout(NamedTuple):
         shape, dtype = (n_samples, n_timesteps, *steps.shape[1:]), steps.dtype
         if len(steps) == n_samples * n_timesteps:
             return steps.reshape(shape)
-        if np.issubdtype(dtype, np.number) and isinstance(fill, Number):
-            values = np.full(shape, fill, np.result_type(dtype, type(fill)))
-        else:
-            values = np.full(shape, fill, object)
+        is_number = np.issubdtype(dtype, np.number) and isinstance(fill, Number)
+        wide = np.result_type(dtype, type(fill)) if is_number else np.dtype(object)
+        if wide.kind == "f" and _is_beyond_doubles(steps):
+            wide = np.dtype(object)
+        values = np.full(shape, fill, wide)
         values[self.places()] = steps
         return values
+
+
+def _is_beyond_doubles(values: NDArray[Any]) -> bool:
+    """Return whether there are whole numbers that double precision may not hold."""
+    is_whole = values.dtype.kind in "iu" and values.size > 0
+    return is_whole and not -EXACT <= int(values.min()) <= int(values.max()) <= EXACT
 
 
 class Sequences(NamedTuple):
@@ -306,10 +318,24 @@ def padded_steps(X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
 
 def layout_of(X: Any) -> Layout:
-    """Return which steps are present, of X as :func:`padded_steps` reads it."""
+    """Return which steps are present, of X as :func:`padded_steps` reads it.
+
+    Frames in a list may have columns of text, and columns in any order: a transformer may
+    be about to encode the ones and to sort the others.
+    """
+    X = readable(X)
+    if is_list_of_sequences(X) and any(map(is_frame, X)):
+        of_samples = [_present_rows(i, sample) for i, sample in enumerate(X)]
+        given_rows = np.array(list(map(len, of_samples)))
+        return Layout(given_rows, np.concatenate(of_samples))
     given = given_steps(X)
     present = [~np.isnan(given.take(rows).steps()).all(axis=1) for rows in given.pieces()]
     return Layout(given.lengths, np.concatenate(present))
+
+
+def _present_rows(i: int, sample: Any) -> NDArray[np.bool_]:
+    missing = is_missing(as_steps(i, sample))
+    return np.asarray(~missing.reshape(len(missing), -1).all(axis=1))
 
 
 def given_steps(X: Any) -> Ragged:

@@ -194,8 +194,12 @@ def _align_samples(y: Any, layout: Layout, name: str) -> NDArray[Any]:
             own = layout.present[ends[i] - layout.given[i] : ends[i]]
             positions = positions[own]
         aligned.append(_align_sample(i, steps, positions, layout.n_timesteps, name))
-    targets = concatenated([labels for labels in arrays_of_steps(aligned) if len(labels)])
-    return targets.astype(np.float64) if targets.dtype.kind == "f" else targets
+    filled = [labels for labels in arrays_of_steps(aligned) if len(labels)]
+    if not filled:
+        return np.empty(0)
+    targets = concatenated(filled)
+    is_short = targets.dtype.kind == "f" and targets.dtype != np.longdouble
+    return targets.astype(np.float64) if is_short else targets
 
 
 def _align_sample(

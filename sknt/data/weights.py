@@ -48,7 +48,8 @@ def check_weights(sample_weight: Any, X: NDArray[Any]) -> NDArray[np.float64]:
             "weight for each. Weights of steps, of shape (n_samples, n_timesteps), need "
             "targets of steps: return_sequences=True"
         )
-    weights = check_sample_weight(as_numpy(sample_weight), X, ensure_non_negative=True)
+    with np.errstate(over="ignore"):  # too large a long double becomes infinite
+        weights = check_sample_weight(as_numpy(sample_weight), X, ensure_non_negative=True)
     if not np.isfinite(weights).all():
         raise ValueError(
             "sample_weight contains NaN or infinity; give finite weights, and 0 for "
@@ -93,7 +94,8 @@ def check_step_weights(
             "step, which goes to all of its outputs"
         )
     try:
-        weights = weights.astype(np.float64)
+        with np.errstate(over="ignore"):
+            weights = weights.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"sample_weight is not numeric: {error}") from error
     has_target = valid.any(axis=1) if valid.ndim == 2 else valid

@@ -173,8 +173,9 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         """
         self._set_training(True)
         inputs, targets = unpack_data(batch)
-        groups = split_by_length(inputs["lengths"])
-        if len(groups) == 1:
+        inputs = self._with_noise(inputs)
+        groups = [] if self._needs_whole_batches() else split_by_length(inputs["lengths"])
+        if len(groups) < 2:
             step = self._backpropagate(inputs, targets, **fit_params)
         else:
             step = self._backpropagate_groups(groups, inputs, targets, **fit_params)
@@ -182,6 +183,17 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
             parameters = (p for _, p in self.get_all_learnable_params())
             self.processes_.average_gradients(parameters)
         return step
+
+    def _needs_whole_batches(self) -> bool:
+        """Return whether what a module learns depends on which sequences run together.
+
+        It does if they start from states drawn for a batch, or if the module's own loss
+        compares them.
+        """
+        draws = getattr(
+            self.module_, "has_training_state", hasattr(self.module_, "training_state")
+        )
+        return draws or getattr(self.module_, "has_auxiliary_loss", False)
 
     def _backpropagate_groups(
         self, groups: Sequence[Tensor], inputs: Any, targets: Tensor, **fit_params: Any
@@ -236,14 +248,10 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
     def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Tensor:
         """Return the outputs that have targets: at each step, or at each last one.
 
-        In training, the update's noise is added to the inputs, and the gradient of its
-        penalty to that of the outputs.
+        In training, the gradient of the update's penalty is added to that of the outputs.
         """
         update = self.update_ if self.module_.training else Update()
         inputs, lengths = x["x"], x["lengths"]
-        noise = max(update.noise, self.input_noise if self.module_.training else 0.0)
-        if noise:
-            inputs = with_noise(inputs, lengths, noise, self.progress_.n_updates)
         penalises = update.penalty and getattr(self.module_, "has_memory", False)
         adds = self.module_.training and getattr(self.module_, "has_auxiliary_loss", False)
         if penalises or adds:
@@ -269,6 +277,14 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
             return self.module_.run_on_tape(self.tape_, x, lengths, **params)
         results = self.module_(x=x, lengths=lengths, **params)
         return results if isinstance(results, tuple) else (results,)
+
+    def _with_noise(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return a batch with the update's noise, which goes by all of its sequences."""
+        noise = max(self.update_.noise, self.input_noise)
+        if not noise:
+            return inputs
+        n_updates = self.progress_.n_updates
+        return {**inputs, "x": with_noise(inputs["x"], inputs["lengths"], noise, n_updates)}
 
     def _training_state(self, n_sequences: int) -> Any:
         """Return the state that the module wants an update to start from, if any."""
