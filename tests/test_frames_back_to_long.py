@@ -62,7 +62,8 @@ def test_frames_to_a_long_frame_and_back_are_the_same(library):
 def test_numbers_beside_text_are_floats_as_all_features_are():
     data = from_nested({"ward": [["S", "N"], ["W"]], "n": [[1, 2], [3]]}, as_frames=True)
     back = to_long_frame(data)
-    assert back["n"].dtype == float and back["n"].tolist() == [1, 2, 3]
+    assert back["n"].dtype == float
+    assert back["n"].tolist() == [1, 2, 3]
     assert back["ward"].tolist() == ["S", "N", "W"]
 
 

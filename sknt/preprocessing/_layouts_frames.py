@@ -55,7 +55,8 @@ def padded_frames(frames: list[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """
     opened = [nw.from_native(own) for own in frames]
     names = opened[0].columns
-    values = np.full((len(opened), max(map(len, opened)), len(names)), None, object)
+    shape = len(opened), max(map(len, opened))
+    values, present = np.full((*shape, len(names)), None, object), np.zeros(shape, bool)
     for sample, own in enumerate(opened):
         if own.columns != names:
             raise ValueError(
@@ -63,10 +64,10 @@ def padded_frames(frames: list[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
             )
         for feature, name in enumerate(names):
             column = own.get_column(name).to_list()
-            values[sample, : len(own), feature] = [
-                None if is_null(value) else value for value in column
-            ]
-    return values, np.not_equal(values, None).any(axis=2)
+            found = [None if is_null(value) else value for value in column]
+            values[sample, : len(own), feature] = found
+            present[sample, : len(own)] |= [value is not None for value in found]
+    return values, present
 
 
 def numbers_or_text(column: NDArray[Any]) -> NDArray[Any]:
