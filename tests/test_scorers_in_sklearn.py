@@ -30,7 +30,7 @@ from step_estimators import (
 
 from sknt import NTMSequenceClassifier, unpad_sequences
 from sknt.metrics import make_sequence_scorer
-from sknt.preprocessing import StepwiseTransformer
+from sknt.preprocessing import StepwiseTransformer, ToSequence
 
 nan = np.nan
 
@@ -165,3 +165,14 @@ def test_a_pipeline_that_fills_gaps_itself_is_scored_on_data_with_gaps(trained):
     ).fit(X, y)
     score = make_sequence_scorer("accuracy")(model, X, y)
     assert score == pytest.approx(model.score(X, y))
+
+
+def test_of_a_pipeline_that_changes_the_shape_the_steps_are_those_at_its_end():
+    rng = np.random.RandomState(0)
+    table, y = rng.normal(size=(8, 6)), rng.randint(2, size=(8, 3))
+    model = NTMSequenceClassifier(
+        memory_size=8, hidden_size=8, max_epochs=1, return_sequences=True, random_state=0
+    )
+    pipeline = make_pipeline(ToSequence(n_features=2), model).fit(table, y)
+    score = make_sequence_scorer("accuracy")(pipeline, table, y)
+    assert score == accuracy_score(y.ravel(), pipeline.predict(table).ravel())

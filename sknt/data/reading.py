@@ -77,7 +77,10 @@ def _refuse_container(X: Any) -> None:
     elif hasattr(X, "batch_sizes"):  # torch's PackedSequence, a tuple
         way_out = "torch.nn.utils.rnn.unpack_sequence(X)"
     elif hasattr(X, "ngroups"):
-        way_out = "[group for _, group in X]"
+        way_out = (
+            "[group for _, group in X], or what "
+            "sknt.preprocessing.from_long_frame(frame, id=...) makes of the frame"
+        )
     elif isinstance(X, Set) or hasattr(X, "__next__"):
         way_out = "list(X)"
     elif isinstance(X, str | bytes) or callable(X):

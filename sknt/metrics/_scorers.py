@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer, make_scorer
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from sknt._private import BaseScorer
@@ -89,7 +90,7 @@ class SequenceScorer(BaseScorer):
         sample_weight: ArrayLike | None = None,
     ) -> float:
         """Score the estimator on the steps that have a target."""
-        layout = layout_of(X)
+        layout = layout_of(_as_seen(estimator, X))
         samples, steps = layout.places()
         y = align_targets(fill_masked(y_true, self.missing_target), layout)
         counted = ~is_missing(y, self.missing_target)
@@ -121,6 +122,13 @@ class SequenceScorer(BaseScorer):
 
     def __repr__(self) -> str:
         return f"make_sequence_scorer({self.scorer!r})"
+
+
+def _as_seen(estimator: Any, X: Any) -> Any:
+    """Return X as the last step of a pipeline gets it, where steps may be elsewhere."""
+    if not isinstance(estimator, Pipeline) or len(estimator.steps) == 1:
+        return X
+    return estimator[:-1].transform(X)
 
 
 class _StepsAsSamples(BaseEstimator):

@@ -45,6 +45,10 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> sknt.load("model.sknt").memory_size  # doctest: +SKIP
     16
     """
+    if isinstance(estimator, str | os.PathLike):
+        raise TypeError(
+            f"estimator is {estimator!r}; the model comes first: save(model, path)"
+        )
     encoder = Encoder()
     versions = {part.__name__: part.__version__ for part in (numpy, sklearn, skorch, torch)}
     model = {"versions": versions, "model": encoder.encode(estimator, "model")}

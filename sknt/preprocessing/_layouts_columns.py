@@ -5,6 +5,7 @@ Narwhals reads the frames, so no library of frames is imported here.
 
 import datetime
 import difflib
+import os
 from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Integral, Real
@@ -59,9 +60,12 @@ def open_frame(frame: Any, wanted: Sequence[Any] = ()) -> nw.DataFrame[Any]:
     try:
         opened = nw.from_native(frame, eager_only=True)
     except TypeError as error:
+        hint = "of a lazy frame, frame.collect()"
+        if isinstance(frame, str | os.PathLike):
+            hint = "of a CSV file, pandas.read_csv(path)"
         raise TypeError(
             f"{type(frame).__name__} is not a data frame in memory; give one of pandas, "
-            "polars or pyarrow (of a lazy frame, frame.collect())"
+            f"polars or pyarrow ({hint})"
         ) from error
     except nw.exceptions.DuplicateError as error:
         raise ValueError(f"the frame has two columns of one name: {error}") from error

@@ -36,9 +36,9 @@ class SequenceData(NamedTuple):
 
     Attributes
     ----------
-    X : ndarray of shape (n_samples, longest, n_features) or list of ndarray
+    X : ndarray of shape (n_samples, longest, n_features), or list of ndarray or data frame
         Steps in the order of time, followed by NaN; or, not padded, a list of arrays of
-        shape (length_i, n_features).
+        shape (length_i, n_features), or of data frames with a row for each step.
     y : ndarray, list of ndarray or None
         A target for each sequence, (n_samples,) or (n_samples, n_outputs), or for each
         step, laid out like X; None without targets.

@@ -20,6 +20,7 @@ from sknt.preprocessing._layouts_data import (
     names_of,
     one_or_list,
 )
+from sknt.preprocessing._layouts_frames import have_text, numbers_or_text, padded_frames
 
 
 def to_long_frame(
@@ -40,8 +41,8 @@ def to_long_frame(
     Parameters
     ----------
     X : SequenceData, array-like of shape (n_samples, n_timesteps, n_features), or list
-        What :func:`from_long_frame` returned, or sequences as in ``fit``. Absent steps
-        have no row, unless `times` has times for them.
+        What :func:`from_long_frame` returned, or sequences as in ``fit``; data frames may
+        have columns of text. Absent steps have no row, unless `times` has times for them.
     y : array-like or list, default=None
         Targets or predictions: one for each sequence, which its rows share, or one for
         each step. None takes those of a SequenceData.
@@ -68,9 +69,9 @@ def to_long_frame(
     Returns
     -------
     frame : data frame
-        Columns of ids, times, features (floats) and targets; sequences in turn. What is
-        missing is NaN in pandas and null in other libraries. Nothing else changes from
-        frame to sequences and back, apart from the order of the rows; but integers
+        Columns of ids, times, features (floats, or text) and targets; sequences in turn.
+        What is missing is NaN in pandas and null in other libraries. Nothing else changes
+        from frame to sequences and back, apart from the order of the rows; but integers
         that have been padded are floats.
 
     Raises
@@ -106,7 +107,7 @@ def to_long_frame(
         X, y = data.X, data.y if y is None else y
         ids = data.ids if ids is None else ids
         times = data.times if times is None else times
-    values, present = padded_steps(X)
+    values, present = padded_frames(X) if have_text(X) else padded_steps(X)
     columns = Columns(
         _given(names_of(features) if features is not None else None, old, "features")
         or [f"feature_{feature}" for feature in range(values.shape[2])],
@@ -130,7 +131,7 @@ def to_long_frame(
     if columns.time is not None:
         when = np.nonzero(rows)[1] if times is None else np.concatenate(_arrays(times))
         _add(found, [columns.time], [when])
-    _add(found, columns.features, list(values[rows].T))
+    _add(found, columns.features, [numbers_or_text(own) for own in values[rows].T])
     if y is not None:
         targets = _targets_of_rows(y, rows, counts, per)
         outputs = [targets] if targets.ndim == 1 else list(targets.T)

@@ -1,5 +1,6 @@
 """Writing a file as a whole or not at all."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterable
@@ -22,9 +23,19 @@ def write_atomically(path: str, parts: Iterable[bytes | bytearray]) -> None:
         Where a symbolic link leads to is written.
     parts : iterable of bytes
         The content.
+
+    Raises
+    ------
+    OSError
+        If its directory does not exist, or it cannot be written there.
     """
-    path = os.path.realpath(path)
+    given, path = path, os.path.realpath(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "a directory, not the name of a file", given)
     folder, name = os.path.split(path)
+    if not os.path.isdir(folder):
+        reason = f"there is no directory {folder!r}; create it first"
+        raise FileNotFoundError(errno.ENOENT, reason, given)
     temporary = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(6)}.tmp")
     descriptor, is_named = _open(folder, temporary)
     try:

@@ -17,7 +17,8 @@ class OptunaPruning(Callback):
     monitor : str, default="valid_score"
         What of the history to report: "valid_score" or "valid_loss", which need held-out
         sequences (``early_stopping=True``), or another number that each epoch has. The
-        study's ``direction`` says whether it is to be large or small.
+        study's ``direction`` says whether it is to be large or small: "maximize" for
+        scores, "minimize" for losses.
 
     Notes
     -----
@@ -59,8 +60,20 @@ class OptunaPruning(Callback):
                 f"OptunaPruning monitors {self.monitor!r}, which the history does not "
                 f"have; it has {sorted(set(record) - {'batches'})}"
             )
+        self._check_direction()
         self.trial.report(record[self.monitor], step=len(net.history))
         if self.trial.should_prune():
             from optuna import TrialPruned
 
             raise TrialPruned
+
+    def _check_direction(self) -> None:
+        """Refuse a study in which the pruner would end the best fits."""
+        better = {"valid_score": "maximize", "valid_loss": "minimize"}.get(self.monitor)
+        directions = getattr(getattr(self.trial, "study", None), "directions", ())
+        if better and [own.name.lower() for own in directions] not in ([], [better]):
+            raise ValueError(
+                f"OptunaPruning reports {self.monitor!r}, by which a pruner can judge only "
+                f"in a study with direction={better!r}; create the study so, or monitor "
+                "another number"
+            )
