@@ -18,6 +18,7 @@ import torch
 
 from sknt._version import __version__
 from sknt.data.ragged import Ragged
+from sknt.training.pruning import OptunaPruning
 
 
 def digest(*values: Any) -> str:
@@ -100,6 +101,8 @@ def _content_of(value: Any, inside: tuple[int, ...]) -> Any:
         return value
     if isinstance(value, set | frozenset):
         return sorted(_digest((part,), inside) for part in value)
+    if isinstance(value, OptunaPruning):
+        return [value.monitor]  # each run has a trial of its own, which refers to its study
     if isinstance(value, np.random.RandomState):
         return [value.get_state(legacy=False)]
     if isinstance(value, np.random.Generator):
