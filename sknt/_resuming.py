@@ -10,6 +10,7 @@ from sknt.storage.checkpoints import CheckpointFile
 from sknt.training.identity import digest, environment
 from sknt.training.net import SequenceNet
 from sknt.training.ongoing import OngoingFit
+from sknt.training.running import callback_states
 
 NOT_OF_THE_RESULT = ("checkpoint", "on_interrupt", "random_state", "verbose")
 """Parameters that do not change what a fit gives; of random_state, the seeds do."""
@@ -67,9 +68,22 @@ class Resuming(Settings):
             f"{type(self).__module__}.{type(self).__qualname__}",
             {name: p for name, p in params.items() if name not in NOT_OF_THE_RESULT},
             "any" if any_seeds else list(seeds),
-            None if net is None else [net.__getstate__(), self._held_out_seed],
+            None if net is None else [_learned(net), self._held_out_seed],
             source,
             others,
         )
         file = CheckpointFile(self.checkpoint, key)
         return OngoingFit(seeds, file, continues_any=any_seeds)
+
+
+def _learned(net: SequenceNet) -> dict[str, Any]:
+    """Return a net's state, as it is in every process in which it has learned the same.
+
+    The seconds that an epoch took are not part of it, nor is what callbacks refer to
+    without keeping it.
+    """
+    state = net.__getstate__()
+    history = [{k: v for k, v in epoch.items() if k != "dur"} for epoch in state["history"]]
+    params = {k: v for k, v in state["params"].items() if k != "callbacks"}
+    callbacks = callback_states(net)
+    return state | {"params": params, "history": history, "callbacks": callbacks}

@@ -18,6 +18,7 @@ import torch
 
 from sknt._version import __version__
 from sknt.data.ragged import Ragged
+from sknt.training.pruning import OptunaPruning
 
 
 def digest(*values: Any) -> str:
@@ -30,8 +31,13 @@ def digest(*values: Any) -> str:
     ----------
     *values : object
     """
+    return _digest(values, ())
+
+
+def _digest(values: tuple[Any, ...], inside: tuple[int, ...]) -> str:
+    """Return the digest of values that belong to the objects with these identities."""
     content = hashlib.blake2b(digest_size=20)
-    for part in _parts_of(values, ()):
+    for part in _parts_of(values, inside):
         content.update(len(part).to_bytes(8, "little"))
         content.update(part)
     return content.hexdigest()
@@ -64,7 +70,8 @@ def _parts_of(value: Any, inside: tuple[int, ...]) -> Any:
     if isinstance(value, bytes | bytearray):
         yield value
         return
-    inside, content = (*inside, id(value)), _content_of(value)
+    inside = (*inside, id(value))
+    content = _content_of(value, inside)
     yield str(len(content)).encode()
     for part in content:
         if isinstance(part, memoryview):
@@ -73,7 +80,7 @@ def _parts_of(value: Any, inside: tuple[int, ...]) -> Any:
             yield from _parts_of(part, inside)
 
 
-def _content_of(value: Any) -> Any:
+def _content_of(value: Any, inside: tuple[int, ...]) -> Any:
     """Return what a value consists of: other values, or the memory of an array."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
@@ -89,11 +96,13 @@ def _content_of(value: Any) -> Any:
     if isinstance(value, np.generic):
         return [value.dtype.str, value.tobytes()]
     if isinstance(value, Mapping):
-        return sorted(digest(key, part) for key, part in value.items())
+        return sorted(_digest(pair, inside) for pair in value.items())
     if isinstance(value, list | tuple):
         return value
     if isinstance(value, set | frozenset):
-        return sorted(digest(part) for part in value)
+        return sorted(_digest((part,), inside) for part in value)
+    if isinstance(value, OptunaPruning):
+        return [value.monitor]  # each run has a trial of its own, which refers to its study
     if isinstance(value, np.random.RandomState):
         return [value.get_state(legacy=False)]
     if isinstance(value, np.random.Generator):

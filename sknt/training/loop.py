@@ -12,6 +12,7 @@ from skorch.helper import predefined_split
 from torch.utils.data import Dataset
 
 from sknt._runtime import single_threaded
+from sknt.training.batches import SequenceDataset
 from sknt.training.checkpoint import Checkpoint
 from sknt.training.data import TrainingData
 from sknt.training.interrupts import Interrupts, TrainingStopped
@@ -83,7 +84,7 @@ def _import_lazy_modules() -> None:
 def train(
     net: SequenceNet,
     parts: Iterable[tuple[TrainingData, int]],
-    held_out: Dataset | None,
+    held_out: SequenceDataset | None,
     *,
     plan: Plan,
     encode: Callable[[Dataset], Dataset],
@@ -101,7 +102,7 @@ def train(
     net : SequenceNet
     parts : iterable of TrainingData and int
         Data, and the number of epochs to train on them.
-    held_out : Dataset or None
+    held_out : SequenceDataset or None
         Data to validate each epoch on; None leaves that to the net's own ``train_split``.
     plan : Plan
     encode : callable
@@ -137,7 +138,8 @@ def train(
                     dataset = data.dataset()
                     _check_scoring(users, dataset)
                     if net.processes_ is not None:
-                        net.processes_.check_alike(net.module_, dataset)
+                        watched = [] if held_out is None else [held_out]
+                        net.processes_.check_alike(net.module_, dataset, *watched)
                     net.fit_loop(dataset, epochs=n_epochs)
             with suppress(TrainingStopped):
                 net.notify("on_train_end", X=None, y=None)

@@ -113,24 +113,38 @@ class Processes:
         ):
             gradient.copy_(mean)
 
-    def check_alike(self, module: torch.nn.Module, dataset: SequenceDataset) -> None:
+    def check_alike(self, module: torch.nn.Module, *datasets: SequenceDataset) -> None:
         """Refuse to train if weights or data differ among the processes.
 
-        They would wait for each other in vain, or learn something that is nobody's data.
+        They would wait for each other in vain, or learn something that is nobody's data:
+        data to validate on decide when each of them stops.
+
+        Parameters
+        ----------
+        module : Module
+        *datasets : SequenceDataset
+            What is trained on, and what is validated on.
         """
         digest = hashlib.blake2b(digest_size=8)
-        digest.update(str(len(dataset)).encode())
-        for tensor in (*module.state_dict().values(), *dataset.contents()):
-            if isinstance(tensor, Tensor):
-                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        for dataset in datasets:
+            digest.update(str(len(dataset)).encode())
+            _update_with(digest, dataset.contents())
+        _update_with(digest, module.state_dict().values())
         own = torch.from_numpy(np.frombuffer(digest.digest(), np.int64).copy())
         every = self.accelerator.gather(own.to(self.accelerator.device))
         if (every != every[0]).any():
             raise ValueError(
                 "the processes of this fit differ in their data or in the weights that "
-                "they begin with; give each the same X, y and sample_weight, and an "
-                "integer as random_state"
+                "they begin with; give each the same X, y, sample_weight and "
+                "validation_data, and an integer as random_state"
             )
+
+
+def _update_with(digest: Any, contents: Iterable[Any]) -> None:
+    """Let a digest depend on the tensors among some values."""
+    for tensor in contents:
+        if isinstance(tensor, Tensor):
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
 
 
 class _Gather(torch.autograd.Function):

@@ -59,15 +59,18 @@ def training_state(net: Any) -> dict[str, Any]:
         "criterion": _plain(criterion.state_dict()) if _is_module(criterion) else {},
         "requires_grad": [p.requires_grad for _, p in net.get_all_learnable_params()],
         "history": net.epoch_records()[:-1],  # without the epoch that has begun
-        "callbacks": {
-            name: _callback_state(callback, net)
-            for name, callback in _by_name(net.callbacks_).items()
-        },
+        "callbacks": callback_states(net),
         "generators": {
             name: _generator_state(generator)
             for name, generator in _generators_of(net).items()
         },
     }
+
+
+def callback_states(net: Any) -> dict[str, dict[str, Any]]:
+    """Return the states of a net's callbacks by their names."""
+    named = _by_name(net.callbacks_)
+    return {name: _callback_state(callback, net) for name, callback in named.items()}
 
 
 def restore_training(net: Any, state: Mapping[str, Any]) -> None:
