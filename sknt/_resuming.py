@@ -47,6 +47,7 @@ class Resuming(Settings):
         partial : bool, default=False
             Whether it is a single epoch, which is not kept.
         """
+        self._check_processes()
         if self.checkpoint is None or partial:
             return OngoingFit(seeds)
         if isinstance(source, Iterator) and not callable(source):
@@ -54,11 +55,6 @@ class Resuming(Settings):
                 "an iterator cannot be kept in a checkpoint, because another process would "
                 "begin it anew; give a function that is called with random_state for each "
                 "epoch, such as sknt.datasets.make_copy, or checkpoint=None"
-            )
-        if "accelerator" in (self.net_params or {}):
-            raise ValueError(
-                "checkpoint is not supported for a fit by several processes; use "
-                "checkpoint=None with net_params that have an accelerator"
             )
         any_seeds = self.random_state is None or self.random_state is np.random
         params = self.get_params(deep=False)
@@ -74,6 +70,18 @@ class Resuming(Settings):
         )
         file = CheckpointFile(self.checkpoint, key)
         return OngoingFit(seeds, file, continues_any=any_seeds)
+
+    def _check_processes(self) -> None:
+        """Refuse what each of several processes would decide for itself."""
+        if "accelerator" not in (self.net_params or {}):
+            return
+        for name, off in (("checkpoint", None), ("on_interrupt", "undo")):
+            value = getattr(self, name)
+            if value != off:
+                raise ValueError(
+                    f"{name}={value!r} is not supported for a fit by several processes; "
+                    f"use {name}={off!r} with net_params that have an accelerator"
+                )
 
 
 def _learned(net: SequenceNet) -> dict[str, Any]:

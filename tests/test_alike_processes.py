@@ -52,3 +52,12 @@ def test_processes_compare_what_they_validate_on(sequences, changed):
     assert first == again
     assert len(first) == len(differs) == 1
     assert first != differs
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("checkpoint", "somewhere"), ("on_interrupt", "keep")]
+)
+def test_what_each_process_would_decide_for_itself_is_refused(name, value):
+    model = small_classifier(net_params={"accelerator": Recorder()}, **{name: value})
+    with pytest.raises(ValueError, match=f"{name}='{value}' is not supported"):
+        model.fit(np.eye(4), [0, 1, 0, 1])
