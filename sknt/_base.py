@@ -1,8 +1,8 @@
-"""What both estimators share: checks of X and y, the fit, the outputs."""
+"""What both estimators share: the fit and the outputs."""
 
 import functools
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -10,52 +10,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
-from torch.utils.data import Dataset
 
-from sknt._resuming import Resuming
+from sknt._blends import Blends
+from sknt._reading import RowGroups
 from sknt._runtime import single_threaded
-from sknt.data.doubts import warn_if_axes_look_swapped, warn_if_differences_are_lost
-from sknt.data.groups import check_groups
-from sknt.data.inputs import SequenceInputMixin
-from sknt.data.ragged import Ragged
-from sknt.data.sequences import Sequences, check_sequences
+from sknt.data.sequences import Sequences
 from sknt.data.streams import chunks, is_stream, refuse_with_stream
-from sknt.data.targets import check_targets
-from sknt.data.weights import (
-    are_of_steps,
-    check_weights,
-    split_step_weights,
-    weigh_targets,
-)
+from sknt.data.weights import are_of_steps, check_weights, weigh_targets
 from sknt.nn import SequenceNetwork, gradient_norms
 from sknt.online.chunks import ChunkReader
 from sknt.online.network import OnlineNetwork
-from sknt.training.blending import (
-    LAST_PART,
-    MIN_JUDGED,
-    Blend,
-    blended,
-    calibrate,
-    choose_share,
-    fit_regression,
-    held_out_fraction,
-)
+from sknt.training.blending import Blend, blended, held_out_fraction
 from sknt.training.building import make_net
 from sknt.training.curriculum import LengthCurriculum
-from sknt.training.data import (
-    TrainingData,
-    canonical_data,
-    choose_held_out,
-    order_of_steps,
-    rows_apart,
-    weigh_steps,
-)
+from sknt.training.data import TrainingData
 from sknt.training.epochs import (
     EndWhenInterrupted,
     EndWhenLearned,
@@ -64,27 +37,28 @@ from sknt.training.epochs import (
     ScikitLearnCallbacks,
     ValidationScore,
 )
-from sknt.training.groups import choose_held_out_groups, join_groups
 from sknt.training.guard import TrainingGuard
 from sknt.training.interrupts import Interrupts
 from sknt.training.loop import train, transaction
 from sknt.training.net import SequenceNet
 from sknt.training.ongoing import OngoingFit
 from sknt.training.progress import Plan, Progress
-from sknt.training.scaling import Scaling, find_scaling
 
 NO_BETTER, ENOUGH_UPDATES = 0.97, 300
 """A fit of so many updates that ends above this fraction of the loss of guessing warns."""
 
 
-class RowGroups(NamedTuple):
-    """Which rows of training data belong together, by numbers from 0 on."""
+class Given(NamedTuple):
+    """What a fit is given, checked."""
 
-    equal: NDArray[np.int64]  # rows of the same content
-    joined: NDArray[np.int64] | None  # and those of the same group, if there are groups
+    data: TrainingData
+    rows: RowGroups
+    watched: TrainingData | None  # to validate on
+    ongoing: OngoingFit
+    rest: Iterator[Any]  # the pairs of a stream after the first
 
 
-class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
+class SequenceEstimator(Blends, CallbackSupportMixin):
     """Base class of the estimators, which encode their targets as numbers.
 
     A subclass defines ``_encode_targets``, which turns targets into numbers to train on,
@@ -94,13 +68,10 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
     """
 
     net_: SequenceNet
-    convolutions_: Any  # ConvolutionalRidge or None
-    network_share_: float
     patch_size_: int
     _held_out_seed: int
     _n_outputs: int
     _n_epochs_planned: int | None = None  # of fits that continue one another
-    _scaling: Scaling
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -114,152 +85,6 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         sizes = {"n_inputs": self._n_inputs, "n_outputs": self._n_outputs}
         resolved = {"patch_size": self.patch_size_, "pooling": self._pooling()}
         return sizes | {name: getattr(self, name) for name in own} | resolved
-
-    # Data
-
-    def _check_sequences(
-        self, X: Any, *, reset: bool, has_targets: bool = False
-    ) -> Sequences:
-        """Check sequences; with ``reset``, remember their number of features."""
-        table = self._validate_table(X, reset=reset, has_targets=has_targets)
-        sequences = check_sequences(table)
-        self._check_n_inputs(sequences.inputs.n_features, reset=reset)
-        if reset:
-            warn_if_axes_look_swapped(sequences.inputs)
-        return sequences
-
-    def _check_y(
-        self, y: Any, sequences: Sequences, *, per_step: bool
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return targets, those of steps in a row, and which there are."""
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the "
-                "target y is None"
-            )
-        return check_targets(
-            y,
-            sequences.layout,
-            per_step=per_step,
-            missing_target=self.missing_target,
-        )
-
-    def _check_same_shape(self, y: NDArray[Any], predicted: NDArray[Any]) -> None:
-        if y.shape != predicted.shape:
-            first = ["n_samples", "n_timesteps"] if self.net_.per_step else ["n_samples"]
-            shapes = [", ".join(map(str, [*first, *a.shape[1:]])) for a in (y, predicted)]
-            raise ValueError(
-                f"y has shape ({shapes[0]}), but predictions have shape ({shapes[1]})"
-            )
-
-    def _training_data(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        reset: bool,
-        partial: bool = False,
-        classes: Any = None,
-        groups: Any = None,
-        learns: bool = True,
-    ) -> tuple[TrainingData, RowGroups]:
-        """Check and encode the arguments of fit; also return which rows belong together.
-
-        Without ``learns``, the data are only validated on.
-        """
-        sequences = self._check_sequences(X, reset=reset, has_targets=True)
-        y, valid = self._check_y(y, sequences, per_step=self.return_sequences)
-        given = None if groups is None else check_groups(groups, len(sequences.lengths))
-        sample_weight, step_weights, valid = self._check_weights(
-            sample_weight, sequences, valid
-        )
-        targets, valid = self._encode_targets(
-            y, valid, reset=reset, partial=partial, classes=classes
-        )
-        data = TrainingData(
-            sequences.inputs, targets, valid.astype(np.float64), self.return_sequences
-        )
-        if reset:
-            self._set_scaling(data.inputs, sample_weight * data.has_target())
-        data = data._replace(inputs=self._scaling.of(data.inputs))
-        as_one, tie_breaker = sample_weight, None
-        if step_weights is not None:
-            as_one = (sample_weight > 0).astype(np.float64)
-            tie_breaker = order_of_steps(step_weights)
-        data, equal, rows = canonical_data(data, as_one, tie_breaker=tie_breaker)
-        if step_weights is not None:
-            data = weigh_steps(data, step_weights.take(rows), sample_weight[rows])
-        joined = None if given is None else join_groups(equal, given[rows])
-        data = self._scale_targets(data, reset=reset, partial=partial, learns=learns)
-        return self._weigh_targets(data, learns=learns), RowGroups(equal, joined)
-
-    def _check_weights(
-        self, sample_weight: Any, sequences: Sequences, valid: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.float64], Ragged | None, NDArray[np.bool_]]:
-        """Return the weights of sequences, those of steps, and which targets count.
-
-        The weights of steps are None if those of sequences say as much.
-        """
-        if not (self.return_sequences and are_of_steps(sample_weight)):
-            return check_weights(sample_weight, sequences.lengths), None, valid
-        weights, valid = weigh_targets(sample_weight, sequences.layout, valid)
-        of_sequences, of_steps = split_step_weights(weights, sequences.lengths)
-        return of_sequences, of_steps, valid
-
-    def _set_scaling(self, inputs: Ragged, weights: NDArray[np.float64]) -> None:
-        if not weights.any():  # refused later
-            weights = np.ones(len(weights))
-        self._scaling = find_scaling(inputs, weights, self.standardize)
-        self.input_mean_, self.input_scale_ = self._scaling
-        warn_if_differences_are_lost(
-            inputs.take(weights > 0), self._scaling.apply, standardize=self.standardize
-        )
-
-    def _encode_targets(
-        self,
-        y: NDArray[Any],
-        valid: NDArray[np.bool_],
-        *,
-        reset: bool,
-        partial: bool,
-        classes: Any,
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        raise NotImplementedError
-
-    def _scale_targets(
-        self, data: TrainingData, *, reset: bool, partial: bool, learns: bool
-    ) -> TrainingData:
-        """Return the data with targets in the units that are learned."""
-        return data
-
-    def _weigh_targets(self, data: TrainingData, *, learns: bool) -> TrainingData:
-        """Return the data with all factors of a target's weight multiplied in."""
-        return data
-
-    def _validation_data(self, validation: Sequence[Any] | None) -> TrainingData | None:
-        """Check and encode the user's own data to validate on: X, y and weights."""
-        if validation is None:
-            return None
-        try:
-            data, _ = self._training_data(*validation, reset=False, learns=False)
-            n_targets = (data.weights > 0).reshape(-1, data.weights.shape[-1]).sum(axis=0)
-            if not is_classifier(self) and n_targets.max() < 2:
-                raise ValueError(
-                    "each output of y has a single target, but R² needs at least two; "
-                    "give more sequences"
-                )
-        except (TypeError, ValueError) as error:
-            kind = ValueError if isinstance(error, ValueError) else TypeError
-            raise kind(f"validation_data: {error}") from error
-        return data
-
-    def _encode_dataset(self, dataset: Dataset) -> Dataset:
-        """Turn a data set of pairs (X, y), such as skorch's, into packed sequences."""
-        samples = [dataset[i] for i in range(len(dataset))]  # type: ignore[arg-type]
-        X, y = zip(*samples, strict=True)
-        data, _ = self._training_data(list(X), list(y), reset=False, learns=False)
-        return data.dataset()
 
     # Fit
 
@@ -288,27 +113,14 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
             else:
                 self._check_partial(partial)
                 self.__dict__.pop("net_", None)
-            rng = check_random_state(self.random_state)
-            seeds = rng.randint(2**31 - 1, size=4).tolist()
-            rest: Iterator[Any] = iter(())
             options = {"reset": not continues, "partial": partial, "classes": classes}
             if streams:
                 self._check_stream(y, sample_weight, groups, validation)
-                others: Any = classes, self._n_epochs_planned
-                ongoing = self._ongoing_fit(X, seeds, net, *others)
-                rest = chunks(X, ongoing.seeds[2], self._stream_state())
-                first = next(rest, None)
-                if first is None:
-                    raise ValueError("the stream is empty; nothing to train on")
-                data, rows = self._training_data(*first, **options)
-                watched = self._validation_data(validation)
-                ongoing.check_first((data, watched))
+                given = self._read_stream(X, validation, net, options)
             else:
                 options["groups"] = groups
-                data, rows = self._training_data(X, y, sample_weight, **options)
-                watched = self._validation_data(validation)
-                others = classes, self._n_epochs_planned, watched, rows.joined
-                ongoing = self._ongoing_fit(data, seeds, net, *others, partial=partial)
+                given = self._read_data(X, y, sample_weight, validation, net, options)
+            data, rows, watched, ongoing, rest = given
             seeds = ongoing.seeds
             if not continues:
                 self._held_out_seed = seeds[2]
@@ -321,12 +133,12 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
             judged = self._judged_apart(watched, data) if n_thresholds else None
             held_out, blend = None, None
             stops_by_part = stops_early and watched is None and not self.net_.train_split
-            is_held_out = np.zeros(len(data.lengths), bool)
+            fraction = None
             if stops_by_part:
-                is_held_out = self._choose_held_out(data, rows, self.validation_fraction)
+                fraction = self.validation_fraction
             elif n_thresholds and judged is None:
                 fraction = held_out_fraction(rows.equal)
-                is_held_out = self._choose_held_out(data, rows, fraction)
+            is_held_out = self._choose_held_out(data, rows, fraction)
             if n_thresholds:
                 blend = self._begin_blend(
                     data, rows, is_held_out, judged, n_thresholds, seeds[3]
@@ -378,116 +190,50 @@ class SequenceEstimator(Resuming, SequenceInputMixin, CallbackSupportMixin):
         ongoing.end()
         return self
 
+    def _seeds(self) -> list[int]:
+        """Draw the seeds of weights, order, held-out part and convolutions."""
+        rng = check_random_state(self.random_state)
+        return rng.randint(2**31 - 1, size=4).tolist()
+
+    def _read_stream(
+        self, X: Any, validation: Any, net: SequenceNet | None, options: Mapping[str, Any]
+    ) -> Given:
+        """Read the first pair of a stream; go on with a fit that was killed."""
+        others = options["classes"], self._n_epochs_planned
+        ongoing = self._ongoing_fit(X, self._seeds(), net, *others)
+        rest = chunks(X, ongoing.seeds[2], self._stream_state())
+        first = next(rest, None)
+        if first is None:
+            raise ValueError("the stream is empty; nothing to train on")
+        data, rows = self._training_data(*first, **options)
+        watched = self._validation_data(validation)
+        ongoing.check_first((data, watched))
+        return Given(data, rows, watched, ongoing, rest)
+
+    def _read_data(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: Any,
+        net: SequenceNet | None,
+        options: Mapping[str, Any],
+    ) -> Given:
+        """Read the data of a fit; go on with a fit that was killed."""
+        seeds = self._seeds()
+        data, rows = self._training_data(X, y, sample_weight, **options)
+        watched = self._validation_data(validation)
+        others = options["classes"], self._n_epochs_planned, watched, rows.joined
+        partial = options["partial"]
+        ongoing = self._ongoing_fit(data, seeds, net, *others, partial=partial)
+        return Given(data, rows, watched, ongoing, iter(()))
+
     def _begin(self, data: TrainingData, seeds: Sequence[int]) -> None:
         """Make a new net for the data."""
         self.patch_size_ = self._patch_size(data.lengths)
         self.net_ = self._make_net(*seeds)
         self.net_.chance_loss_ = self._chance_loss(data)
         self._fitted_params = self._fixed_params()
-
-    def _choose_held_out(
-        self, data: TrainingData, rows: RowGroups, fraction: float
-    ) -> NDArray[np.bool_]:
-        """Return which rows to hold out."""
-        seed = self._held_out_seed
-        if rows.joined is None:
-            return choose_held_out(data, rows.equal, fraction, seed)
-        return choose_held_out_groups(data, rows.equal, rows.joined, fraction, seed)
-
-    @staticmethod
-    def _judged_apart(
-        watched: TrainingData | None, data: TrainingData
-    ) -> TrainingData | None:
-        """Return sequences validated on from which a blend can be judged, if there are any.
-
-        Those that are trained on as well say nothing about new ones.
-        """
-        if watched is None:
-            return None
-        apart = rows_apart(watched, data)
-        return watched.take(apart) if apart.sum() >= MIN_JUDGED else None
-
-    def _begin_blend(
-        self,
-        data: TrainingData,
-        rows: RowGroups,
-        is_held_out: NDArray[np.bool_],
-        judged: TrainingData | None,
-        n_thresholds: int,
-        seed: int,
-    ) -> Blend:
-        """Fit the regression that the network is to be blended with."""
-
-        def fit(data: TrainingData, equal: NDArray[np.int64]) -> tuple[Any, Any]:
-            return fit_regression(
-                data,
-                equal,
-                self._codes(data),
-                n_thresholds=n_thresholds,
-                seed=seed,
-                backend=self.backend,
-            )
-
-        self.convolutions_, outputs = fit(data, rows.equal)
-        has_groups = rows.joined is not None and judged is None
-        of_held_out: Any = None
-        if judged is None:
-            judged, of_held_out = data.take(is_held_out), outputs[is_held_out]
-        if (
-            has_groups
-        ):  # others of a sequence's group were in the fit that it was left out of
-            rest, _ = fit(data.take(~is_held_out), rows.equal[~is_held_out])
-            of_held_out = rest.predict(judged.inputs)
-        if is_classifier(self):
-            learned = judged if has_groups else data
-            losses = functools.partial(self._losses, data=learned)
-            by = of_held_out if has_groups else outputs
-            self.convolutions_.factor = calibrate(by, losses)
-        factor = self.convolutions_.factor
-        if of_held_out is None:
-            of_judged = self.convolutions_.predict(judged.inputs)
-        else:
-            of_judged = factor * of_held_out
-        return Blend(data, factor * outputs, is_held_out, judged, of_judged, has_groups)
-
-    def _parts_of_blend(
-        self, blend: Blend, n_epochs: int, ongoing: OngoingFit
-    ) -> tuple[Iterator[tuple[TrainingData, int]], int]:
-        """Train without the held-out part, and if the network has a share, with it.
-
-        Returns
-        -------
-        parts : iterator of TrainingData and int
-        n_planned : int
-            The sequences shown in all parts.
-        """
-        rest = blend.data.take(~blend.is_held_out)
-        # A later fit judges the share again, on what the network must not have seen.
-        n_last = 0 if self.warm_start else int(LAST_PART * n_epochs)
-        n_first = n_epochs - n_last
-
-        def parts() -> Iterator[tuple[TrainingData, int]]:
-            yield rest, n_first
-            if ongoing.judged is None:
-                self._choose_share(blend)
-                ongoing.judged = self.network_share_, blend.mean_loss
-            else:  # before this call
-                self.network_share_, blend.mean_loss = ongoing.judged
-            if n_last and self.network_share_:
-                yield blend.data, n_last
-
-        return parts(), n_first * len(rest.lengths) + n_last * len(blend.data.lengths)
-
-    def _choose_share(self, blend: Blend) -> None:
-        apart, outputs = blend.judged, blend.judged_outputs
-        of_network = self.net_.predict_outputs(apart.inputs)
-        losses = functools.partial(self._losses, data=apart)
-        share = choose_share(outputs, of_network, losses, self._log_likelihood)
-        judged, by = blend.data, blend.outputs  # the regression has been left out of each
-        if share > 0 or blend.has_groups:
-            judged, by = apart, blended(outputs, of_network, share) if share else outputs
-        blend.mean_loss = self._losses(by, judged).sum() / judged.weights.sum()
-        self.network_share_ = share
 
     def _warn_if_unused(self) -> None:
         if self.network_share_ == 0:

@@ -14,7 +14,7 @@ from blend_helpers import (
 from numpy.testing import assert_array_equal
 from scipy.special import log_softmax
 
-from sknt import _base
+from sknt import _base, _blends
 from sknt.training.blending import calibrate, choose_share
 
 
@@ -126,7 +126,7 @@ def choices(monkeypatch):
         calls.append((*args, choose_share(*args)))
         return calls[-1][-1]
 
-    monkeypatch.setattr(_base, "choose_share", choose)
+    monkeypatch.setattr(_blends, "choose_share", choose)
     return calls
 
 
@@ -161,7 +161,7 @@ def test_the_network_learns_from_the_held_out_only_after_its_share_is_chosen(
     for share, n_expected in [(0.5, 7 * 24 + 3 * 30), (0.0, 7 * 24)]:
         at = []
         monkeypatch.setattr(
-            _base, "choose_share", lambda *a, at=at, s=share: at.append(sum(seen)) or s
+            _blends, "choose_share", lambda *a, at=at, s=share: at.append(sum(seen)) or s
         )
         seen.clear()
         model = blended_estimator(kind, max_epochs=10)

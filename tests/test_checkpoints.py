@@ -83,7 +83,7 @@ def long_series():
 @pytest.mark.parametrize("share", [0.0, 0.3])
 def test_a_blend_goes_on_in_either_part(tmp_path, monkeypatch, share, after):
     """Of 6 epochs, the last is trained with the held-out part, if there is a share."""
-    from sknt import _base
+    from sknt import _blends
 
     n_choices = []
 
@@ -91,7 +91,7 @@ def test_a_blend_goes_on_in_either_part(tmp_path, monkeypatch, share, after):
         n_choices.append(of_network)
         return share
 
-    monkeypatch.setattr(_base, "choose_share", choose)
+    monkeypatch.setattr(_blends, "choose_share", choose)
     X, y = long_series()
     params = REFERENCE | {"n_convolutions": 84, "max_epochs": 6, "backend": "auto"}
     check(lambda: with_kill(small_regressor(**params)), (X, y), tmp_path, after=after)

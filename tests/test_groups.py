@@ -7,7 +7,7 @@ from blend_helpers import blended_estimator, both, make_targets, make_waves
 from helpers import small_classifier, small_regressor, weights_of
 from sklearn.model_selection import GroupKFold, cross_validate
 
-from sknt import _base
+from sknt import _blends
 from sknt.data.ragged import Ragged
 from sknt.training.data import TrainingData
 from sknt.training.groups import choose_held_out_groups, join_groups
@@ -106,13 +106,13 @@ def test_repeated_rows_count_once():
 @pytest.fixture
 def held_out_rows(monkeypatch):
     """Return a list to which each fit appends its data and what it holds out of them."""
-    seen, choose = [], _base.choose_held_out_groups
+    seen, choose = [], _blends.choose_held_out_groups
 
     def and_remember(data, *args):
         seen.append((data, choose(data, *args)))
         return seen[-1][1]
 
-    monkeypatch.setattr(_base, "choose_held_out_groups", and_remember)
+    monkeypatch.setattr(_blends, "choose_held_out_groups", and_remember)
     return seen
 
 
@@ -186,7 +186,7 @@ def test_whole_groups_are_held_out_for_the_blend(held_out_rows, kind, blends):
     assert is_held_out.sum() == 8
     # The regression that the share is judged against has seen no one of their groups.
     rest = blend.data.take(~is_held_out)
-    alone, _ = _base.fit_regression(
+    alone, _ = _blends.fit_regression(
         rest,
         np.arange(len(rest.lengths)),
         model._codes(rest),

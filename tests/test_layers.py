@@ -14,6 +14,8 @@ LAYERS = [
     ["sknt.clusters", "sknt.model_selection", "sknt.persistence"],
     ["sknt.classifier", "sknt.regressor", "sknt.inspection"],
     ["sknt._base", "sknt.callbacks"],
+    ["sknt._blends"],
+    ["sknt._reading"],
     ["sknt._resuming"],
     ["sknt._settings"],
     ["sknt._parameters"],
