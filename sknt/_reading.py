@@ -9,7 +9,11 @@ from sklearn.base import is_classifier
 from torch.utils.data import Dataset
 
 from sknt._resuming import Resuming
-from sknt.data.doubts import warn_if_axes_look_swapped, warn_if_differences_are_lost
+from sknt.data.doubts import (
+    warn_if_axes_look_swapped,
+    warn_if_differences_are_lost,
+    warn_if_labels_look_like_those_of_steps,
+)
 from sknt.data.groups import check_groups
 from sknt.data.inputs import SequenceInputMixin
 from sknt.data.ragged import Ragged
@@ -105,6 +109,8 @@ class ReadsData(Resuming, SequenceInputMixin):
         targets, valid = self._encode_targets(
             y, valid, reset=reset, partial=partial, classes=classes
         )
+        if reset:
+            self._doubt_shape_of(y, sequences)
         data = TrainingData(
             sequences.inputs, targets, valid.astype(np.float64), self.return_sequences
         )
@@ -121,6 +127,13 @@ class ReadsData(Resuming, SequenceInputMixin):
         joined = None if given is None else join_groups(equal, given[rows])
         data = self._scale_targets(data, reset=reset, partial=partial, learns=learns)
         return self._weigh_targets(data, learns=learns), RowGroups(equal, joined)
+
+    def _doubt_shape_of(self, y: NDArray[Any], sequences: Sequences) -> None:
+        """Warn of labels that look like those of steps; a table has no steps."""
+        labels = is_classifier(self) and y.ndim == 2 and not self.return_sequences
+        if labels and not self._fitted_on_table:
+            n_timesteps = sequences.layout.n_timesteps
+            warn_if_labels_look_like_those_of_steps(y.shape[1], n_timesteps)
 
     def _check_weights(
         self, sample_weight: Any, sequences: Sequences, valid: NDArray[np.bool_]

@@ -119,6 +119,16 @@ def warn_if_label_looks_like_a_mark(labels: NDArray[Any], *, per_step: bool) -> 
         _warn_of_mark("label", mark, "a class")
 
 
+def warn_if_labels_look_like_those_of_steps(n_outputs: int, n_timesteps: int) -> None:
+    """Warn of as many labels for each sequence as it has steps."""
+    if n_outputs == n_timesteps > 2:
+        warn(
+            f"y has {n_outputs} labels for each sequence, as many as X has steps; they "
+            "count as independent labels of whole sequences. For a label for each step, "
+            "use return_sequences=True"
+        )
+
+
 def warn_if_value_looks_like_a_mark(values: NDArray[np.float64]) -> None:
     """Warn of a customary mark such as −999 that occurs repeatedly among other values.
 

@@ -28,8 +28,14 @@ def column_names(frame: Any) -> list[Any]:
     return list(getattr(frame, "column_names", None) or frame.columns)
 
 
-def check_frame(frame: Any) -> None:
+def check_frame(frame: Any, *, dates: str = "") -> None:
     """Refuse columns that do not hold numbers but might be read as some.
+
+    Parameters
+    ----------
+    frame : data frame
+    dates : str, default=""
+        More advice for dates.
 
     Raises
     ------
@@ -49,7 +55,7 @@ def check_frame(frame: Any) -> None:
         objects = np.asarray(frame[name]) if kind == "object" else np.empty(0, object)
         if _DATES.match(kind) or holds_dates(objects):
             raise ValueError(
-                f"column {name!r} holds dates or durations ({dtype}). {DATES_ADVICE}"
+                f"column {name!r} holds dates or durations ({dtype}). {DATES_ADVICE}{dates}"
             )
         if _NESTED.match(kind) or holds_sequences(objects):
             raise ValueError(

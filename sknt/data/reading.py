@@ -10,6 +10,12 @@ from sknt.data.arrays import as_numpy, is_list, is_list_of_sequences, is_table
 from sknt.data.cells import holds_sequences, refuse_dates
 from sknt.data.frames import check_frame, check_one_level, is_frame
 
+EVENTS = (
+    ". If a row is an event, and an id says which sequence it belongs to, use "
+    "sknt.preprocessing.from_long_frame"
+)
+"""What to do with a table of events, beside turning dates into numbers."""
+
 
 def readable(X: Any) -> Any:
     """Return X as an array, a frame or a list of sequences.
@@ -33,7 +39,7 @@ def readable(X: Any) -> Any:
     _refuse_container(X)
     X = as_numpy(X)
     if is_frame(X):
-        check_frame(X)
+        check_frame(X, dates=EVENTS)
         check_one_level(X)
         return X
     if is_list(X) and len(X) and hasattr(X[0], "collect"):
