@@ -8,8 +8,6 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-import llvmlite.binding
-import numba
 import numpy as np
 import scipy
 import sklearn
@@ -45,16 +43,26 @@ def _digest(values: tuple[Any, ...], inside: tuple[int, ...]) -> str:
 
 def environment() -> list[Any]:
     """Return the versions and the kind of processor, on which rounding depends."""
-    packages = (numba, np, scipy, sklearn, skorch, torch)
-    config: Any = numba.config
+    packages = (np, scipy, sklearn, skorch, torch)
     return [
         __version__,
         *(package.__version__ for package in packages),
         platform.machine(),
-        config.CPU_NAME or llvmlite.binding.get_host_cpu_name(),
-        config.DISABLE_JIT,
+        *_compiler(),
         torch.backends.cpu.get_cpu_capability(),
     ]
+
+
+def _compiler() -> list[Any]:
+    """Return what kernels are compiled by, and for which processor, if they can be."""
+    try:  # here, because importing the package does not load it
+        import llvmlite.binding
+        import numba
+    except ImportError:
+        return []
+    config: Any = numba.config
+    processor = config.CPU_NAME or llvmlite.binding.get_host_cpu_name()
+    return [numba.__version__, processor, config.DISABLE_JIT]
 
 
 def _parts_of(value: Any, inside: tuple[int, ...]) -> Any:
