@@ -3,6 +3,7 @@
 Names and types of columns stay; columns are matched by name. Narwhals reads the frames.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -190,7 +191,10 @@ def _one_below_the_other(
     if casts:
         columns = [nw.col(name).cast(dtype) for name, dtype in casts.items()]
         filled = [frame.with_columns(columns) for frame in filled]
-    table = nw.concat(filled) if len(filled) > 1 else filled[0]
+    with warnings.catch_warnings():
+        # pandas 2 says that types of columns without any value will count; both do here.
+        warnings.simplefilter("ignore", FutureWarning)
+        table = nw.concat(filled) if len(filled) > 1 else filled[0]
     return table.with_columns([nw.col(name).cast(nw.Categorical) for name in united])
 
 
