@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknt.data.arrays import as_labels, as_numpy, is_missing
 from sknt.data.cells import as_objects
+from sknt.data.choices import check_choice
 from sknt.data.frames import check_frame, check_same_columns, is_frame
 
 
@@ -49,7 +50,7 @@ def pad_sequences(
     array([[ 1.,  2.,  3.],
            [ 4., nan, nan]])
     """
-    _check_side(side, ("left", "right"))
+    check_choice("side", side, ("left", "right"))
     is_number = isinstance(max_length, Integral) and not isinstance(max_length, bool)
     if max_length is not None and not (is_number and max_length > 0):
         raise ValueError(f"max_length={max_length!r} is not a positive integer or None")
@@ -191,7 +192,7 @@ def mark_padding(
     array([[ 1.,  0.,  2.],
            [ 3., nan, nan]])
     """
-    _check_side(side, ("both", "left", "right"))
+    check_choice("side", side, ("both", "left", "right"))
     array = _rectangular(array)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"the array is of dtype {array.dtype}; mark numbers, not text")
@@ -226,8 +227,3 @@ def _all_features(entries: NDArray[np.bool_]) -> NDArray[np.bool_]:
             "(n_samples, n_timesteps, n_features) or (n_samples, n_timesteps)"
         )
     return np.asarray(entries.all(axis=2)) if entries.ndim == 3 else entries
-
-
-def _check_side(side: str, known: tuple[str, ...]) -> None:
-    if side not in known:
-        raise ValueError(f"side={side!r} is not known; choose from {list(known)}")

@@ -330,8 +330,7 @@ class SequenceNet(KeepsState, UpdatesInBatches, NeuralNet):
         trace, self.trace_ = self.trace_, None
         if not training or trace is None:
             return loss
-        auxiliary = self._shared(self._auxiliary_loss(trace, losses, weight))
-        return AddToGradient.apply(loss, auxiliary)
+        return AddToGradient.apply(loss, self._auxiliary_loss(trace, losses, weight))
 
     def _shared(self, mean: Tensor) -> Tensor:
         """Return what the mean over a part of a batch adds to that over the batch."""
